@@ -221,8 +221,12 @@ class MediaConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Uploads, and what is made of them."""
 
     bytes_max: Annotated[int, Meta(ge=KIB, le=1024 * MIB, description="bytes of one upload")] = 10 * MIB
+    made_bytes_max: Annotated[
+        int,
+        Meta(ge=KIB, description="bytes of all that is made of one upload, beside it; room for them is kept meanwhile"),
+    ] = 64 * MIB
     user_bytes_max: Annotated[
-        int, Meta(ge=KIB, description="bytes of all that one user has uploaded, with what was made of it")
+        int, Meta(ge=KIB, description="bytes of all that one user has uploaded, with what was or may yet be made of it")
     ] = 1024 * MIB
     user_uploads_max: Annotated[int, Meta(ge=1, le=1000, description="unfinished uploads of one user")] = 4
     unfinished_s: Annotated[
@@ -239,7 +243,7 @@ class MediaConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         int, Meta(ge=256 * MIB, description="bytes of memory that a program which reads an upload may take")
     ] = 1024 * MIB
     work_s: Annotated[
-        float, Meta(gt=0, le=840, description="longest that such a program may run for one step, seconds")
+        float, Meta(gt=0, le=840, description="longest that such programs may run for one upload, all of them, seconds")
     ] = 300.0
 
 

@@ -3,7 +3,10 @@
     uploading ──► checking ──► working ──► ready
         │             └────┬──────┘          │
         ▼                  ▼                 ▼
-     deleted            refused           deleted
+     deleted       refused, or failed     deleted
+
+A file that is not taken is refused, and gone. Where its jobs fail, the storage does, or a worker: that says nothing of
+the file, which is kept for as long as FAILED_S and may be tried again.
 
 Its bytes are objects in the storage; here is what counts of them, and in which order. An upload grows by parts that
 are objects already, and by those alone that begin where it ends: of two who send the same, one is late. What is slow,
@@ -21,9 +24,11 @@ from greenroom.actors.jobs.queue.single.telling import Look
 from greenroom.actors.jobs.single.messages import Cancel
 from greenroom.actors.media.events import (
     Begun,
+    BegunShown,
     Checked,
     CheckedShown,
     Deleted,
+    JobFailed,
     Progress,
     Published,
     Ready,
@@ -31,6 +36,7 @@ from greenroom.actors.media.events import (
     Received,
     ReceivedShown,
     Rejected,
+    Resumed,
     Uploaded,
     file_of,
 )
@@ -46,13 +52,17 @@ from greenroom.actors.media.messages import (
     LookAtJob,
     Publish,
     Receive,
+    Rendition,
     Settle,
     Standing,
+    TryAgain,
 )
-from greenroom.actors.media.names import ID, ORIGINAL, parts_of, prefix_of
+from greenroom.actors.media.names import ID, ORIGINAL
 from greenroom.actors.media.state import (
     CHECKING,
     DELETED,
+    FAILED,
+    FAILED_S,
     READY,
     REFUSED,
     UPLOADING,
@@ -69,18 +79,17 @@ from greenroom.actors.model.lifecycle import Answered, Undelivered
 from greenroom.actors.model.message import Done, Event, Message
 from greenroom.actors.model.principal import STAFF_ROLES, Principal
 
-UNFINISHED = "unfinished"  # the timer of an upload that grows no more
+UNFINISHED = "unfinished"  # the timer of an upload that grows no more, and of one that has failed
 LATE_S = 3_600.0  # by then no request or job is left that might still write an object of one that is gone
 LOOK_S = 1.0  # between two looks at its job, while somebody watches
 NOT_YOURS = 2100  # ends a subscription, for good
-FAILED = {"job.cancelled": ("media.cancelled", "its job was cancelled")}
 
 
 class Media(Actor[MediaState]):
     """One upload, and what was made of it; the key is its id."""
 
     kind = "media"
-    commands: ClassVar[tuple[type[Message], ...]] = (Publish, Delete)
+    commands: ClassVar[tuple[type[Message], ...]] = (Publish, TryAgain, Delete)
     internal: ClassVar[tuple[type[Message], ...]] = (Begin, HowFar, Receive, Find, Expire, LookAtJob)
     events: ClassVar[tuple[type[Event], ...]] = (
         Begun,
@@ -88,6 +97,8 @@ class Media(Actor[MediaState]):
         Uploaded,
         Checked,
         Ready,
+        JobFailed,
+        Resumed,
         Rejected,
         Published,
         Deleted,
@@ -126,6 +137,9 @@ class Media(Actor[MediaState]):
             case Publish():
                 self._require_owner()
                 return self._publish(message)
+            case TryAgain():
+                self._require_owner()
+                return self._try_again()
             case Delete():
                 self._require_owner()
                 self._delete("")
@@ -145,6 +159,7 @@ class Media(Actor[MediaState]):
             Begun(
                 owner=wanted.owner,
                 size=wanted.size,
+                made_max=wanted.made_max,
                 unfinished_s=wanted.unfinished_s,
                 name=wanted.name,
                 said=wanted.said,
@@ -170,16 +185,13 @@ class Media(Actor[MediaState]):
         if came.parts:
             self.record(Received(offset=offset, parts=came.parts))
         if offset == state.size:
-            names = [part.name for part in state.parts]
-            check = Check(media=self.key, parts=names, size=state.size, digest=state.digest, said=state.said)
-            job = self._start(check, "check")
-            self.record(Uploaded(job=job))
+            self.record(Uploaded(job=self._start(self._check, "check")))
             self.cancel_timer(UNFINISHED)
             self._look_later()
         return self._standing
 
     def _expire(self) -> None:
-        if self.state.state != UPLOADING:
+        if self.state.state not in (UPLOADING, FAILED):
             return
         left_s = self.state.expires_ms / 1000 - self.now
         if left_s > 0:
@@ -189,6 +201,14 @@ class Media(Actor[MediaState]):
 
     # What jobs make of it.
 
+    @property
+    def _check(self) -> Check:
+        state, names = self.state, [part.name for part in self.state.parts]
+        return Check(media=self.key, parts=names, size=state.size, digest=state.digest, said=state.said)
+
+    def _render(self, original: Rendition, seconds: float) -> Render:
+        return Render(media=self.key, original=original, seconds=seconds, made_max=self.state.made_max)
+
     def _start(self, job: Job, about: str) -> str:
         """Its owner may watch and cancel it. Those of each user take turns, under a name that says nothing of them."""
         owner = self.state.owner
@@ -197,36 +217,64 @@ class Media(Actor[MediaState]):
 
     def _hear(self, message: Answered | Undelivered) -> None:
         state = self.state.state
-        if state not in (CHECKING, WORKING):
+        if state in (REFUSED, DELETED):
             self._clean()  # it may have written what nobody wants any more
-        elif message.about != {CHECKING: "check", WORKING: "render"}[state]:
+        elif state not in (CHECKING, WORKING) or message.entity != f"job:{self.state.job}":
             pass  # of a job before
         elif isinstance(message, Undelivered):
-            self._refuse(*FAILED.get(message.name, ("media.failed", "the jobs that work on it have failed")))
+            self._ended(message.name)
         elif state == CHECKING:
             self._checked(message.decode(Looked))
         else:
-            rendered = message.decode(Rendered)
-            if rendered.refused:
-                self._refuse(rendered.refused, rendered.detail)
-                return
+            self._rendered(message.decode(Rendered))
+
+    def _ended(self, name: str) -> None:
+        """Without a result."""
+        if name == "job.cancelled":
+            self._refuse("media.cancelled", "its job was cancelled")
+            return
+        self.record(JobFailed())
+        self.set_timer(UNFINISHED, Expire(), after=FAILED_S)
+        self.tell(self._uploads, Settle(media=self.key, size=self.state.room))
+
+    def _try_again(self) -> Done:
+        state = self.state
+        if state.state in (REFUSED, DELETED):
+            raise self._gone
+        if state.state != FAILED:
+            raise Refused("media.not_failed", f"it is {state.state}", status=409)
+        if state.original is None:
+            job = self._start(self._check, "check")
+        else:
+            job = self._start(self._render(state.original, state.seconds), "render")
+        self.record(Resumed(job=job))
+        self.cancel_timer(UNFINISHED)
+        self._look_later()
+        return Done()
+
+    def _rendered(self, rendered: Rendered) -> None:
+        size = self.state.size + sum(one.size for one in rendered.renditions)
+        if rendered.refused:
+            self._refuse(rendered.refused, rendered.detail)
+        elif size > self.state.room:  # its worker has looked at that: another one's settings say nothing here
+            self._refuse("media.too_heavy", "there is no room for what was made of it")
+        else:
             self.record(Ready(renditions=rendered.renditions))
-            self.tell(self._uploads, Settle(media=self.key, size=sum(one.size for one in self.state.files)))
+            self.tell(self._uploads, Settle(media=self.key, size=size))
 
     def _checked(self, looked: Looked) -> None:
         if looked.refused or looked.original is None:
             self._refuse(looked.refused, looked.detail)
             return
-        render = Render(media=self.key, original=looked.original, seconds=looked.seconds)
-        job = self._start(render, "render")
+        job = self._start(self._render(looked.original, looked.seconds), "render")
         self.record(Checked(job=job, original=looked.original, seconds=looked.seconds))
-        self.start_job(Clean(prefix=parts_of(self.key)))
+        self.start_job(Clean(media=self.key, parts_only=True))
         self._look_later()
 
     def _refuse(self, reason: str, detail: str) -> None:
         self.record(Rejected(reason=reason, detail=detail))
         self.tell(self._uploads, Settle(media=self.key, size=0))
-        self._clean()
+        self._clean_all()
 
     def _delete(self, reason: str) -> None:
         state = self.state.state
@@ -237,11 +285,15 @@ class Media(Actor[MediaState]):
         self.tell(self._uploads, Settle(media=self.key, size=0))
         if state in (CHECKING, WORKING):
             self.tell(f"job:{self.state.job}", Cancel(reason="deleted"))
+        self._clean_all()
+
+    def _clean_all(self) -> None:
+        """Now, and once more when nobody is left who might still write."""
         self._clean()
-        self.start_job(Clean(prefix=prefix_of(self.key)), delay_s=LATE_S)
+        self.start_job(Clean(media=self.key), delay_s=LATE_S)
 
     def _clean(self) -> None:
-        self.start_job(Clean(prefix=prefix_of(self.key)))
+        self.start_job(Clean(media=self.key))
 
     # How far its job is, while somebody watches.
 
@@ -337,6 +389,8 @@ class Media(Actor[MediaState]):
     @classmethod
     def publication(cls, event: MediaEvent) -> Struct | None:
         match event:
+            case Begun():
+                return BegunShown(event.size)
             case Received():
                 return ReceivedShown(event.offset)
             case Checked():

@@ -12,6 +12,7 @@ class Begun(Event, tag="media.begun"):
 
     owner: Subject
     size: int
+    made_max: int
     unfinished_s: float
     name: Personal[str] = ""
     said: str = ""
@@ -52,6 +53,16 @@ class Rejected(Event, tag="media.refused"):
     detail: str
 
 
+class JobFailed(Event, tag="media.failed"):
+    """Its job has failed all of its attempts. That says nothing of the file, which is kept for a while."""
+
+
+class Resumed(Event, tag="media.resumed"):
+    """It is tried again, by another job."""
+
+    job: str
+
+
 class Published(Event, tag="media.published"):
     """Everybody may see it, or nobody any more."""
 
@@ -59,9 +70,15 @@ class Published(Event, tag="media.published"):
 
 
 class Deleted(Event, tag="media.deleted"):
-    """It is gone, with its files. `reason`: "" by its owner, `expired` unfinished."""
+    """It is gone, with its files. `reason`: "" by its owner, `expired` unfinished, or failed and left so."""
 
     reason: str = ""
+
+
+class BegunShown(Struct, frozen=True, tag_field="type", tag="media.begun"):
+    """As watchers see it, who may be everybody later: whose it is, and what it was called there, is not for them."""
+
+    size: int
 
 
 class ReceivedShown(Struct, frozen=True, tag_field="type", tag="media.received"):

@@ -2,12 +2,14 @@
 
 The first two are called in processes of a worker's own, and have what they read read by programs with limits
 (cutting/). They may be done twice: what they write is named by what is in it. What a job finds wrong with a file is its
-result, and no failed attempt: trying again would not help.
+result, and no failed attempt: trying again would not help. What is wrong with the storage, or the worker, is a failed
+attempt, of which there are enough for half a day.
 """
 
 import hashlib
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,13 +19,14 @@ from msgspec import Struct, field
 
 from greenroom.actors.jobs.job import Job, JobLimits
 from greenroom.actors.jobs.retry import Retry
-from greenroom.actors.jobs.work import ThreadWork
+from greenroom.actors.jobs.work import Discard, ThreadWork
 from greenroom.actors.media.content import HEAD_BYTES, JPEG, MP4, WEBP, Content, content_of, is_said_wrongly
 from greenroom.actors.media.cutting import pictures, videos
-from greenroom.actors.media.cutting.programs import Failed, Limits, TookTooMuch, run, workplace
+from greenroom.actors.media.cutting.programs import Failed, Limits, TookTooMuch, Unable, run
 from greenroom.actors.media.cutting.videos import DAMAGED, Playable, Refusal
+from greenroom.actors.media.cutting.workplace import workplace
 from greenroom.actors.media.messages import Rendition
-from greenroom.actors.media.names import ORIGINAL, object_name
+from greenroom.actors.media.names import ORIGINAL, is_below, object_name, parts_of, prefix_of
 from greenroom.config.settings import Settings, load_settings
 from greenroom.store.objects.objects import Objects
 
@@ -34,8 +37,9 @@ THUMB = "thumb"
 FRAME_SHARE = 0.1  # of a video's time, where its picture is taken
 WHOLE_SHARE = 0.8  # of its time must play, or it was cut off
 READ_BYTES = 1 << 20
-FILES_BYTES_MAX = 2 << 30  # of one file that a program writes
-_HURRY = Retry(attempts=5, first_s=2.0, max_s=120.0)
+MORE_BYTES = 1 << 20  # that a program may write beside what is kept: what it says, a picture that is cut once more
+_PATIENT = Retry(attempts=20, first_s=5.0, max_s=3_600.0)
+_LIMITS = JobLimits(timeout_s=1_800)  # for programs, which have `work_s`, and for all that comes and goes besides
 
 
 class Looked(Struct, frozen=True, omit_defaults=True):
@@ -58,12 +62,14 @@ class Rendered(Struct, frozen=True, omit_defaults=True):
 class Tools:
     """What an attempt works with, as the settings say."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, made_max: int = 0) -> None:
+        """`made_max`: bytes of all that it may make."""
         if settings.media is None:
             raise RuntimeError("GREENROOM_MEDIA is not set here: this worker can't work on media")
         self.objects = Objects(settings.media)
         self.most = most = settings.media_limits
-        self.limits = Limits(most.work_bytes_max, most.work_s, FILES_BYTES_MAX)
+        self._left_s = most.work_s
+        self._made_max = self._left_bytes = made_max
         self._ffmpeg = settings.media_ffmpeg
 
     @property
@@ -79,6 +85,24 @@ class Tools:
         """Raises: Refusal."""
         return str(Path(self.ffmpeg).with_name("ffprobe"))
 
+    def run(self, program: list[str], folder: Path, on_line: Callable[[str], None] | None = None) -> str:
+        """What it says, in the time that those before it have left. Raises: TookTooMuch, Failed, Unable."""
+        if self._left_s <= 0:
+            raise TookTooMuch("those before it took all of the time")
+        limits = Limits(self.most.work_bytes_max, self._left_s, self._left_bytes + MORE_BYTES)
+        begun = time.monotonic()
+        try:
+            return run(program, limits, folder, on_line)
+        finally:
+            self._left_s -= time.monotonic() - begun
+
+    def keep_made(self, media: str, name: str, path: Path, content: Content, width: int, height: int) -> Rendition:
+        """Raises: ObjectsUnavailable, Refusal."""
+        self._left_bytes -= path.stat().st_size
+        if self._left_bytes < 0:
+            raise Refusal("media.too_heavy", f"what is made of it would have more than {self._made_max} bytes")
+        return self.keep(media, name, path, content, width, height)
+
     def keep(self, media: str, name: str, path: Path, content: Content, width: int, height: int) -> Rendition:
         """Raises: ObjectsUnavailable."""
         digest = digest_of(path)
@@ -88,7 +112,8 @@ class Tools:
         return Rendition(name=name, object=at, type=content.type, size=size, digest=digest, width=width, height=height)
 
     def cut_picture(self, source: Path, content: Content, folder: Path, sides: dict[str, int]) -> dict[str, Any]:
-        """What pictures.py says. Raises: Refusal."""
+        """What pictures.py says: where it ends without a word, that is no fault of the picture. Raises: Refusal,
+        TookTooMuch, Unable."""
         request = {
             "source": str(source),
             "reader": content.reader,
@@ -96,18 +121,21 @@ class Tools:
             "outputs": [{"path": str(folder / name), "side": side} for name, side in sides.items()],
         }
         program = [sys.executable, "-I", pictures.__file__, msgspec.json.encode(request).decode()]
-        answer: dict[str, Any] = msgspec.json.decode(run(program, self.limits, folder))
+        try:
+            answer: dict[str, Any] = msgspec.json.decode(self.run(program, folder))
+        except Failed as error:
+            raise Unable(str(error)) from None
         if "refused" in answer:
             raise Refusal(answer["refused"], answer["detail"])
         return answer
 
 
-def tools() -> Tools:
-    return Tools(load_settings())
+def tools(made_max: int = 0) -> Tools:
+    return Tools(load_settings(), made_max)
 
 
 def judged(attempt: Callable[[], Any], result: type[Any]) -> Any:
-    """What the attempt comes to, or why the file is not taken."""
+    """What the attempt comes to, or why the file is not taken. Raises: all that is not the file's fault."""
     try:
         return attempt()
     except Refusal as refusal:
@@ -127,10 +155,11 @@ class Check(Job, queue=QUEUE, tag="job.media_check"):
     digest: str = ""
     said: str = ""
     process = True
-    retry = _HURRY
-    limits = JobLimits(timeout_s=900)
+    retry = _PATIENT
+    limits = _LIMITS
 
     def run(self, work: Any) -> Looked:
+        require(self.media, parts_of, self.parts)
         with workplace() as folder:
             looked: Looked = judged(lambda: self._look(work, tools(), folder), Looked)
             return looked
@@ -155,7 +184,7 @@ class Check(Job, queue=QUEUE, tag="job.media_check"):
             found = with_.cut_picture(source, content, folder, {})
             playable = Playable(found["width"], found["height"], 0.0)
         else:
-            probed = run(videos.probe(with_.ffprobe, source, content.reader), with_.limits, folder)
+            probed = with_.run(videos.probe(with_.ffprobe, source, content.reader), folder)
             most = with_.most
             playable = videos.probed(probed, pixels_max=most.pixels_max, seconds_max=most.video_s_max)
         work.progress(0.8, "keeping it")
@@ -168,14 +197,16 @@ class Render(Job, queue=QUEUE, tag="job.media_render"):
 
     media: str
     original: Rendition
+    made_max: int  # bytes
     seconds: float = 0.0
     process = True
-    retry = _HURRY
-    limits = JobLimits(timeout_s=900)
+    retry = _PATIENT
+    limits = _LIMITS
 
     def run(self, work: Any) -> Rendered:
+        require(self.media, prefix_of, [self.original.object])
         with workplace() as folder:
-            rendered: Rendered = judged(lambda: self._render(work, tools(), folder), Rendered)
+            rendered: Rendered = judged(lambda: self._render(work, tools(self.made_max), folder), Rendered)
             return rendered
 
     def _render(self, work: ThreadWork, with_: Tools, folder: Path) -> Rendered:
@@ -199,12 +230,12 @@ class Render(Job, queue=QUEUE, tag="job.media_render"):
         work.progress(0.2, "making it smaller")
         sizes = with_.cut_picture(source, content, folder, sides)["outputs"]
         for name, (width, height) in zip(sides, sizes, strict=True):
-            yield with_.keep(self.media, name, folder / name, WEBP, width, height)
+            yield with_.keep_made(self.media, name, folder / name, WEBP, width, height)
 
     def _video(
         self, work: ThreadWork, with_: Tools, folder: Path, source: Path, content: Content
     ) -> Iterator[Rendition]:
-        wanted = videos.heights(self.original.height, HEIGHTS)
+        wanted, seconds_max = videos.heights(self.original.height, HEIGHTS), with_.most.video_s_max
         for number, height in enumerate(wanted):
             name, played = f"{height}p", [0.0]
 
@@ -216,13 +247,21 @@ class Render(Job, queue=QUEUE, tag="job.media_render"):
                     work.progress(0.95 * share, f"encoding {name}")
 
             command = videos.transcode(
-                with_.ffmpeg, source, content.reader, folder / name, height=height, pixels_max=with_.most.pixels_max
+                with_.ffmpeg,
+                source,
+                content.reader,
+                folder / name,
+                height=height,
+                pixels_max=with_.most.pixels_max,
+                seconds_max=seconds_max,
             )
-            run(command, with_.limits, folder, on_line)
+            with_.run(command, folder, on_line)
+            if played[0] > seconds_max + 0.5:
+                raise videos.too_long(seconds_max)
             if played[0] < WHOLE_SHARE * self.seconds - 1:
                 raise Refusal(DAMAGED, f"of {self.seconds:.0f} s only {played[0]:.0f} play: it was cut off")
             width = max(2, round(self.original.width * height / self.original.height / 2) * 2)
-            yield with_.keep(self.media, name, folder / name, MP4, width, height)
+            yield with_.keep_made(self.media, name, folder / name, MP4, width, height)
         work.progress(0.95, "taking a picture")
         yield self._frame(with_, folder, source, content)
 
@@ -237,26 +276,36 @@ class Render(Job, queue=QUEUE, tag="job.media_render"):
             side=SIDES[THUMB],
             pixels_max=most.pixels_max,
         )
-        run(command, with_.limits, folder)
+        with_.run(command, folder)
         found = with_.cut_picture(taken, JPEG, folder, {THUMB: SIDES[THUMB]})
         ((width, height),) = found["outputs"]
-        return with_.keep(self.media, THUMB, folder / THUMB, WEBP, width, height)
+        return with_.keep_made(self.media, THUMB, folder / THUMB, WEBP, width, height)
 
 
 class Clean(Job, queue=QUEUE, tag="job.media_clean"):
-    """Delete all objects below a name."""
+    """Delete all of its objects, or its parts."""
 
-    prefix: str
-    retry = Retry(attempts=20, first_s=5.0, max_s=3_600.0)
-    limits = JobLimits(timeout_s=900)
+    media: str
+    parts_only: bool = False
+    retry = _PATIENT
+    limits = _LIMITS
 
     def run(self, work: Any) -> int:
-        objects = tools().objects
-        number = 0
-        for number, name in enumerate(list(objects.names(self.prefix)), 1):
+        number, below = 0, require(self.media, parts_of if self.parts_only else prefix_of, [])
+        for number, _ in enumerate(tools().objects.clear(below), 1):
             work.progress(0.5, f"{number} deleted")
-            objects.delete(name)
         return number
+
+
+def require(media: str, where: Callable[[str], str], names: list[str]) -> str:
+    """Where these are, if it is there: whoever may start jobs may have named others'. Raises: Discard."""
+    try:
+        below = where(media)
+    except ValueError as error:
+        raise Discard(str(error)) from None
+    if not all(is_below(name, below) for name in names):
+        raise Discard("these are no objects of that media")
+    return below
 
 
 def put_together(objects: Objects, parts: list[str], to: Path) -> str:

@@ -43,6 +43,10 @@ class Publish(Ask[Done], tag="media.publish"):
     public: bool = True
 
 
+class TryAgain(Ask[Done], tag="media.try_again"):
+    """Where its jobs have failed: once more. Nothing of it has to be sent again."""
+
+
 class Delete(Ask[Done], tag="media.delete"):
     """Forget it, whatever it is at, with all of its files."""
 
@@ -64,6 +68,7 @@ class Begin(Ask[Done], tag="media.begin"):
 
     owner: Subject
     size: Size
+    made_max: int  # bytes of all that may be made of it
     unfinished_s: float
     name: Personal[str] = ""
     said: str = ""  # the Content-Type, as its sender says
@@ -97,7 +102,7 @@ class Find(Ask[Found], tag="media.find"):
 
 
 class Expire(Tell, tag="media.expire"):
-    """To itself: has it grown?"""
+    """To itself: has it come on?"""
 
 
 class LookAtJob(Tell, tag="media.look_at_job"):
@@ -112,6 +117,7 @@ class Reserve(Ask[Done], tag="uploads.reserve"):
 
     media: str
     size: Size
+    made_max: int  # bytes of all that may be made of it, for which there is to be room too
     unfinished_s: float
     uploads_max: int
     bytes_max: int
@@ -121,7 +127,7 @@ class Reserve(Ask[Done], tag="uploads.reserve"):
 
 
 class Settle(Tell, tag="uploads.settle"):
-    """An upload is no longer unfinished; so many bytes are kept of it. 0: nothing."""
+    """An upload is no longer unfinished; so many bytes are kept of it, or may yet be. 0: nothing."""
 
     media: str
     size: int

@@ -8,19 +8,26 @@ ID: Final = re.compile(r"[0-9a-f]{24}")
 ORIGINAL: Final = "original"
 
 
+def is_below(name: str, prefix: str) -> bool:
+    """Is it an object's name, and one of those?"""
+    return name.startswith(prefix) and not {"", ".", ".."} & set(name.split("/"))
+
+
 def new_id() -> str:
     """Not to be guessed: whoever makes something public tells its id."""
     return token_hex(12)
 
 
 def prefix_of(media: str) -> str:
-    """What all of its objects' names begin with."""
+    """What all of its objects' names begin with. Raises: ValueError, for what is no id: its prefix may be another's."""
+    if not ID.fullmatch(media):
+        raise ValueError("it is no id of media")
     return f"{media}/"
 
 
 def parts_of(media: str) -> str:
-    """What those of an upload's parts begin with."""
-    return f"{media}/parts/"
+    """What those of an upload's parts begin with. Raises: ValueError."""
+    return f"{prefix_of(media)}parts/"
 
 
 def part_name(media: str, offset: int) -> str:

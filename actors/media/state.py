@@ -7,10 +7,12 @@ from greenroom.actors.media.events import (
     Checked,
     Deleted,
     File,
+    JobFailed,
     Published,
     Ready,
     Received,
     Rejected,
+    Resumed,
     Uploaded,
     file_of,
 )
@@ -18,16 +20,19 @@ from greenroom.actors.media.messages import Part, Rendition
 from greenroom.actors.personal.fields import Personal, Subject
 
 # What it is at. "": there is none of that name.
-UPLOADING, CHECKING, WORKING, READY, REFUSED, DELETED = (
+UPLOADING, CHECKING, WORKING, READY, FAILED, REFUSED, DELETED = (
     "uploading",
     "checking",
     "working",
     "ready",
+    "failed",
     "refused",
     "deleted",
 )
 
-MediaEvent = Begun | Received | Uploaded | Checked | Ready | Rejected | Published | Deleted
+FAILED_S = 7 * 86_400.0  # that the files of one are kept whose jobs have failed, until somebody has it tried again
+
+MediaEvent = Begun | Received | Uploaded | Checked | Ready | JobFailed | Resumed | Rejected | Published | Deleted
 
 
 class MediaState(Struct):
@@ -39,9 +44,10 @@ class MediaState(Struct):
     said: str = ""  # the Content-Type, as its sender has said
     digest: str = ""  # likewise
     size: int = 0
+    made_max: int = 0  # bytes of all that is made of it
     offset: int = 0
     unfinished_s: float = 0.0
-    grown_ms: int = 0  # Unix: when it last grew
+    grown_ms: int = 0  # Unix: when it last grew, or failed
     parts: list[Part] = field(default_factory=list)
     job: str = ""
     original: Rendition | None = None
@@ -57,16 +63,19 @@ class MediaState(Struct):
         return [*self.renditions, self.original] if self.original is not None else []
 
     @property
+    def room(self) -> int:
+        """Bytes, of its own and of what is made of it."""
+        return self.size + self.made_max
+
+    @property
     def expires_ms(self) -> int:
-        return self.grown_ms + int(self.unfinished_s * 1000)
+        return self.grown_ms + int((FAILED_S if self.state == FAILED else self.unfinished_s) * 1000)
 
 
 class MediaView(Struct, kw_only=True, omit_defaults=True):
-    """What its watchers see."""
+    """What its watchers see: everybody, once it is public."""
 
     state: str
-    owner: str
-    name: str
     type: str
     size: int
     offset: int
@@ -82,8 +91,6 @@ class MediaView(Struct, kw_only=True, omit_defaults=True):
 def view_of(state: MediaState) -> MediaView:
     return MediaView(
         state=state.state,
-        owner=state.owner,
-        name=state.name,
         type=state.original.type if state.original is not None else state.said,
         size=state.size,
         offset=state.offset,
@@ -103,6 +110,7 @@ def change(state: MediaState, event: MediaEvent, at_ms: int) -> None:
         case Begun():
             state.state, state.owner, state.name = UPLOADING, event.owner, event.name
             state.said, state.digest, state.size = event.said, event.digest, event.size
+            state.made_max = event.made_max
             state.unfinished_s, state.grown_ms = event.unfinished_s, at_ms
         case Received():
             state.offset, state.grown_ms = event.offset, at_ms
@@ -114,6 +122,10 @@ def change(state: MediaState, event: MediaEvent, at_ms: int) -> None:
             state.seconds, state.parts = event.seconds, []
         case Ready():
             state.state, state.renditions = READY, event.renditions
+        case JobFailed():
+            state.state, state.grown_ms = FAILED, at_ms
+        case Resumed():
+            state.state, state.job = (CHECKING if state.original is None else WORKING), event.job
         case Rejected():
             _let_go(state, REFUSED, event.reason, event.detail)
         case Published():

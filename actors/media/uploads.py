@@ -1,7 +1,8 @@
 """What one user has uploaded: `uploads:USER`, which says whether there is room for more.
 
 Every upload begins here, in one mailbox, so that the bounds of a user are exact however many requests come at once,
-and on whichever nodes.
+and on whichever nodes. Room is reserved for all that it may come to, with what is made of it; what it has come to, once
+that is known, is never more.
 """
 
 from typing import Any, ClassVar, assert_never
@@ -13,15 +14,17 @@ from greenroom.actors.model.actor import Actor, KindLimits
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Done, Event, Message
 from greenroom.actors.model.principal import STAFF_ROLES
+from greenroom.actors.personal.fields import Personal
 
 MEDIA_MAX = 10_000  # of one user
 
 
 class Reserved(Event, tag="uploads.reserved"):
-    """There is an unfinished upload."""
+    """There is an unfinished upload, and room for so many bytes."""
 
     media: str
     size: int
+    name: Personal[str] = ""  # that it was sent under
 
 
 class Settled(Event, tag="uploads.settled"):
@@ -36,6 +39,7 @@ class Held(Struct):
 
     size: int
     unfinished: bool = True
+    name: Personal[str] = ""
 
 
 class UploadsState(Struct):
@@ -81,12 +85,14 @@ class Uploads(Actor[UploadsState]):
         if sum(held.unfinished for held in media.values()) >= wanted.uploads_max:
             text = f"{wanted.uploads_max} uploads of yours are unfinished: go on with one, or delete it"
             raise Refused("uploads.too_many", text, status=429)
-        if sum(held.size for held in media.values()) + wanted.size > wanted.bytes_max or len(media) >= MEDIA_MAX:
+        room = wanted.size + wanted.made_max
+        if sum(held.size for held in media.values()) + room > wanted.bytes_max or len(media) >= MEDIA_MAX:
             raise Refused("uploads.full", f"you may keep {wanted.bytes_max} bytes: delete some", status=413)
-        self.record(Reserved(media=wanted.media, size=wanted.size))
+        self.record(Reserved(media=wanted.media, size=room, name=wanted.name))
         begin = Begin(
             owner=self.key,
             size=wanted.size,
+            made_max=wanted.made_max,
             unfinished_s=wanted.unfinished_s,
             name=wanted.name,
             said=wanted.said,
@@ -99,11 +105,11 @@ class Uploads(Actor[UploadsState]):
         media = self.state.media
         match event:
             case Reserved():
-                media[event.media] = Held(event.size)
+                media[event.media] = Held(event.size, name=event.name)
             case Settled(size=0):
                 media.pop(event.media, None)
             case Settled():
-                media[event.media] = Held(event.size, unfinished=False)
+                media[event.media] = Held(event.size, unfinished=False, name=media[event.media].name)
 
     def may_watch(self) -> None:
         """Raises: Refused."""

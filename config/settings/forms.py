@@ -7,7 +7,7 @@ import os
 import re
 from base64 import b64decode
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import SecretStr
 
@@ -109,6 +109,12 @@ def objects_address(url: str) -> str:
     ):
         raise ValueError
     return url
+
+
+def objects_folder(url: str) -> Path | None:
+    """Where the address of objects is one of a folder."""
+    parts = urlsplit(url)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
 def public_key(text: str) -> str:

@@ -72,6 +72,9 @@ def _media(settings: NodeSettings) -> Iterator[Problem]:
         return
     if settings.static is not None and (settings.static / "media").exists():
         yield "static", "holds media, and /media is an address of Greenroom's own with GREENROOM_MEDIA: rename it"
+    least = settings.media_limits.bytes_max + settings.media_limits.made_bytes_max
+    if settings.media_limits.user_bytes_max < least:
+        yield "media_user_bytes_max", f"must be at least {least}: an upload, and what may be made of it"
     if settings.env != "local" and settings.media_secret is None and not _text(settings.auth_secret):
         yield "media_secret", "must be set with GREENROOM_MEDIA where there is no GREENROOM_AUTH_SECRET to make one of"
 

@@ -5,19 +5,21 @@ Calls block, for at most as long as `CLIENT` and `RETRIES` say: jobs call them w
 whole or not there. Credentials are the environment's, read by the library; none is in a URL of ours.
 """
 
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from importlib.util import find_spec
+from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
+from greenroom.config.settings.forms import objects_folder
 from greenroom.store.errors import StoreError
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-PIECE_BYTES = 256 << 10  # of what is read
+PIECE_BYTES = 1 << 20  # of what is read, in one request: the client's time is for a request's whole body
 CLIENT = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=30)}  # for one request
 RETRIES = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
 SAID_MAX = 300  # characters of what a storage says of itself
@@ -52,20 +54,19 @@ class Objects:
         """Its bytes, from `first` on, so many of them. Raises: ObjectMissing, ObjectsUnavailable."""
         import obstore
 
-        if size == 0:
-            return
-        options: Any = {}
-        if size is not None:
-            options = {"range": (first, first + size)}
-        elif first:
-            options = {"range": {"offset": first}}
-        try:
-            for piece in obstore.get(self._opened(), name, options=options).stream(min_chunk_size=PIECE_BYTES):
-                yield bytes(piece)
-        except FileNotFoundError:
-            raise ObjectMissing(name) from None
-        except Exception as error:
-            raise _unavailable(error) from None
+        end = first + size if size is not None else inf
+        while first < end:
+            try:
+                got = obstore.get(self._opened(), name, options={"range": (first, int(min(end, first + PIECE_BYTES)))})
+                piece, end = bytes(got.bytes()), min(end, got.meta["size"])
+            except FileNotFoundError:
+                raise ObjectMissing(name) from None
+            except Exception as error:
+                raise _unavailable(error) from None
+            first += len(piece)
+            yield piece
+            if not piece:
+                return
 
     def fetch(self, name: str, to: Path) -> None:
         """Into a file. Raises: ObjectMissing, ObjectsUnavailable."""
@@ -94,13 +95,26 @@ class Objects:
         except Exception as error:
             raise _unavailable(error) from None
 
+    def clear(self, prefix: str) -> Iterator[str]:
+        """Delete all below `prefix`, which is not empty; their names, as they go. Raises: ObjectsUnavailable."""
+        assert prefix.endswith("/") and prefix != "/", "not all that there is"
+        for name in list(self.names(prefix)):
+            self.delete(name)
+            yield name
+        if self._folder is not None:  # of a write that was killed halfway, a file is left there which has no name
+            self._opened()
+            shutil.rmtree(self._folder / prefix, ignore_errors=True)
+
+    @property
+    def _folder(self) -> Path | None:
+        return objects_folder(self._url)
+
     def _opened(self) -> "ObjectStore":
         if self._store is None:
             from obstore.store import LocalStore, from_url
 
-            parts = urlsplit(self._url)
-            if parts.scheme == "file":
-                self._store = LocalStore(Path(parts.path), mkdir=True, automatic_cleanup=True)
+            if self._folder is not None:  # must be there: one that is missing may be a disk that is
+                self._store = LocalStore(self._folder, automatic_cleanup=True)
             else:
                 self._store = from_url(self._url, client_options=CLIENT, retry_config=RETRIES)  # type: ignore[call-overload]
         return self._store

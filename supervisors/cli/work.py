@@ -18,6 +18,7 @@ from greenroom.config.telemetry.logs import configure_logs, logs_aside
 from greenroom.store.own.data_folder import DataFolder
 from greenroom.supervisors.cli.chosen.address import checked_url, is_in_the_clear, server_url
 from greenroom.supervisors.cli.chosen.kinds import installed_jobs, installed_kinds
+from greenroom.supervisors.cli.chosen.media_folder import require_media_folder
 from greenroom.supervisors.cli.chosen.tokens import token_config
 from greenroom.supervisors.cli.serving.clock import BootClock
 from greenroom.supervisors.cli.terminal.console import say
@@ -58,6 +59,7 @@ def work(
         for queue in slots:
             if not jobs.of_queue(queue):
                 raise Trouble(f"GREENROOM_ENTITIES names no job of the queue {queue!r}", status=BAD_USAGE)
+        require_media_folder(settings)
         url = checked_url(server) if server is not None else server_url(settings)
         if is_in_the_clear(url):
             sys.stderr.write("greenroom: the token goes to another host by http://: who is between can read it\n")

@@ -55,6 +55,7 @@ class Nginx:
             ("listen 80;", f"listen 127.0.0.1:{self.plain_port};"),
             ("listen 443 ssl", f"listen 127.0.0.1:{self.port} ssl"),
             ("/etc/ssl/greenroom/", f"{self.folder}/"),
+            ("/var/log/nginx/", f"{self.folder}/"),
         ):
             assert adapted.count(was) >= 1, was
             adapted = adapted.replace(was, now)

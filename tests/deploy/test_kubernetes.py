@@ -6,6 +6,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
+from greenroom.config.limits import MediaConfig
 from greenroom.config.settings import Settings
 from greenroom.config.settings.settings import load_settings
 from tests.deploy.kustomize import Manifest, build, containers
@@ -157,9 +158,22 @@ def test_the_canary_is_a_node_of_production_but_for_release_track_and_capacity()
 
 
 def test_the_ingress_shows_what_the_server_serves_but_metrics() -> None:
-    (ingress,) = of_kind(build(KUBERNETES / "overlays/production"), "Ingress")
+    ingress, media = of_kind(build(KUBERNETES / "overlays/production"), "Ingress")
     paths = {path["path"] for path in ingress["spec"]["rules"][0]["http"]["paths"]}
     assert paths == {"/", "/api", "/connection", "/docs", "/events", "/static"}
+    assert [path["path"] for path in media["spec"]["rules"][0]["http"]["paths"]] == ["/media"]
+
+
+@pytest.mark.parametrize("overlay", ["staging", "production"])
+def test_the_ingress_lets_through_what_an_upload_may_have(overlay: str) -> None:
+    ingress, media = of_kind(build(KUBERNETES / "overlays" / overlay), "Ingress")
+    said, most = media["metadata"]["annotations"], MediaConfig()
+    of = "nginx.ingress.kubernetes.io/"
+    assert said[f"{of}proxy-body-size"] == f"{most.bytes_max >> 20}m"
+    assert int(said[f"{of}proxy-read-timeout"]) > most.request_s
+    assert said[f"{of}proxy-request-buffering"] == "off"
+    assert media["spec"]["rules"][0]["host"] == ingress["spec"]["rules"][0]["host"]
+    assert media["spec"]["tls"] == ingress["spec"]["tls"]
 
 
 def test_env_of_services_is_kept_from_nodes(built: list[Manifest]) -> None:

@@ -132,6 +132,14 @@ def test_a_websocket(client: Client, room: str) -> None:
     connection.close()
 
 
+def test_the_log_has_no_signatures(client: Client, nginx: Nginx, prefix: str) -> None:
+    """Each opens a file for whoever reads it."""
+    client.ask("GET", "/media/0123456789abcdef01234567/thumb?expires=9999999999&signature=hush")
+    log = nginx.folder / "access.log"
+    wait_until(lambda: f"GET {prefix}/media/" in log.read_text(), "the request to be in the log")
+    assert "hush" not in log.read_text() and "hush" not in nginx.log()
+
+
 @pytest.mark.parametrize("path", ["/health", "/api/room/lobby", "/connection/websocket"])
 def test_nothing_becomes_http_2_behind_its_back(client: Client, path: str) -> None:
     answer = client.ask("GET", path, Upgrade="h2c", Connection="Upgrade, HTTP2-Settings", HTTP2_Settings="AAMAAABk")

@@ -88,12 +88,14 @@ def test_rows_of_views() -> None:
         with_views.remove()
 
 
-def complaints(server: Server, document: Any, asked: str, mode: GenerationMode) -> list[str]:
+def complaints(
+    server: Server, document: Any, asked: str, mode: GenerationMode, *, examples: int = EXAMPLES
+) -> list[str]:
     method, path = asked.split(" ")
     found: list[str] = []
 
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=examples,
         derandomize=True,
         database=None,
         deadline=None,

@@ -166,6 +166,7 @@ read                               unauthenticated not_yours  yes        signed_
 read one that is public            yes             yes        yes        signed_out yes        yes        yes
 read what a user has               unauthenticated not_yours  yes        signed_out yes        not_yours  yes
 publish                            unauthenticated not_yours  yes        signed_out yes        not_yours  yes
+try again                          unauthenticated not_yours  yes        signed_out yes        not_yours  yes
 delete                             unauthenticated not_yours  yes        signed_out yes        not_yours  yes
 clear what a user has              unauthenticated not_yours  yes        signed_out yes        not_yours  yes
 begin an upload                    unauthenticated yes        yes        signed_out yes        yes        yes

@@ -5,6 +5,7 @@ watches over the node has places of its own, which no page can take; so have upl
 when somebody first asks for a page, in a thread, as the pages' own app is (pages/on_demand.py).
 """
 
+import contextlib
 import socket
 from collections.abc import Callable
 from enum import Enum
@@ -69,6 +70,7 @@ class Handover:
         self._server: PageServer | None = None
         self._starting = trio.Lock()
         self._open = dict.fromkeys(Place, 0)
+        self._socks: set[socket.socket] = set()
         self._seconds = {Place.PAGES: REQUEST_S, Place.PROBES: REQUEST_S, Place.MEDIA: media_s}
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -80,6 +82,9 @@ class Handover:
                 await trio.sleep_forever()
             finally:
                 self._nursery = None
+                for sock in self._socks:  # Hypercorn shields what it sends: so nothing waits for who does not read
+                    with contextlib.suppress(OSError):
+                        sock.shutdown(socket.SHUT_RDWR)
 
     def take(self, sock: socket.socket, read_already: bytes, *, place: Place = Place.PAGES) -> None:
         """Serve one request on `sock`. Refused with 503 when too many are under way or the pages are down."""
@@ -92,6 +97,7 @@ class Handover:
         self._nursery.start_soon(self._serve, sock, read_already, place, self._nursery)
 
     async def _serve(self, sock: socket.socket, read_already: bytes, place: Place, nursery: trio.Nursery) -> None:
+        self._socks.add(sock)
         try:
             with trio.move_on_after(self._seconds[place]):
                 server = self._server or await self._started(nursery)
@@ -99,6 +105,7 @@ class Handover:
         except Exception:  # the edge: a page's failure has been answered by Quart; this is the connection's
             log.exception("page_connection_failed")
         finally:
+            self._socks.discard(sock)
             sock.close()
             self._open[place] -= 1
             self._leave()

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import socket
+from math import inf
 
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
@@ -12,20 +13,39 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework
 
+SENT_BYTES = 1 << 16  # at once, so that a peer that takes some of it is seen to
+UNREAD_S = 20.0  # that a peer may take nothing of what is sent
+
 
 class ReplayStream:
     """A socket stream that first gives back what was read from it before. Wraps, since trio's may not be subclassed.
 
     Hypercorn closes in the task of the page, which is cancelled as soon as its answer is complete; so ending is
-    shielded here. Neither step waits for the peer.
+    shielded here. Neither step waits for the peer. Sending does, and Hypercorn shields that without an end: it has its
+    own here, or a peer that does not read would keep its place for ever.
     """
 
-    def __init__(self, sock: socket.socket, read_already: bytes) -> None:
+    def __init__(self, sock: socket.socket, read_already: bytes, *, until: float = inf) -> None:
+        """`until`, on trio's clock, all is to be sent."""
         self._sock = sock
         self.socket = trio.socket.from_stdlib_socket(sock)
         self._stream = trio.SocketStream(self.socket)
         self._read_already = read_already
-        self.send_all = self._stream.send_all
+        self._until = until
+
+    async def send_all(self, data: bytes) -> None:
+        """Raises: BrokenResourceError where the peer is gone, or takes nothing, or too little by the end."""
+        rest = memoryview(data)
+        while rest:
+            with trio.move_on_at(min(self._until, trio.current_time() + UNREAD_S)) as scope:
+                try:
+                    rest = rest[await self.socket.send(rest[:SENT_BYTES]) :]
+                except OSError as error:
+                    raise trio.BrokenResourceError from error
+            if scope.cancelled_caught:
+                with contextlib.suppress(OSError):  # nobody waits for what it might say, either
+                    self._sock.shutdown(socket.SHUT_RDWR)
+                raise trio.BrokenResourceError("the peer does not read")
 
     async def send_eof(self) -> None:
         with trio.CancelScope(shield=True):
@@ -69,7 +89,7 @@ class PageServer:
             task_status.started()
 
     async def serve(self, sock: socket.socket, read_already: bytes) -> None:
-        """One request; closes the connection. Not bounded by itself: give it a deadline. Raises: whatever Hypercorn
-        raises on a mistake of its own or of ours."""
-        stream = ReplayStream(sock, read_already)
+        """One request; closes the connection. Not bounded by itself: give it a deadline, by which all is sent as well.
+        Raises: whatever Hypercorn raises on a mistake of its own or of ours."""
+        stream = ReplayStream(sock, read_already, until=trio.current_effective_deadline())
         await TCPServer(self._app, self._config, self._context, {}, stream).run()  # type: ignore[arg-type]

@@ -48,7 +48,8 @@ log = structlog.get_logger("greenroom.media")
 
 ASK_S = 10.0  # for an entity's answer
 SESSION_S = 2.0  # longest wait for a session that is asked whether its user's token counts
-OF_USER_MAX = 8  # requests of one user under way; of all the anonymous, and by links, eight times as many
+OF_USER_MAX = 8  # requests of one user under way
+OF_NOBODY_MAX = 32  # of all the anonymous, and by links: half of the places that there are (MEDIA_MAX in handover.py)
 FIELDS_MAX = 10  # of a query
 LINK_BYTES_MAX = 1_000  # of a body that asks for a link
 REST_S = 5.0  # of a request's time, for what is to be said after its body
@@ -124,7 +125,13 @@ class MediaApp:
         assert scope["type"] == "http"
         body = Body(receive, until=trio.current_time() + self._most.request_s - REST_S)
         headers = dict(scope["headers"])
-        request = Request(scope["method"], segments_of(scope["raw_path"]), scope["query_string"], headers, body)
+        request = Request(
+            tus.method_of(scope["method"], headers),
+            segments_of(scope["raw_path"]),
+            scope["query_string"],
+            headers,
+            body,
+        )
         shared: Headers = [(b"Tus-Resumable", tus.VERSION), *SAFE]
         try:
             shared += self._cors(request)
@@ -138,6 +145,8 @@ class MediaApp:
         said = http_error_body(error)
         length = (b"Content-Length", b"%d" % len(said))
         headers = [(b"Content-Type", JSON), length, (b"Cache-Control", b"no-store"), *error_headers(error), *shared]
+        if error.status == 412:
+            headers.append((b"Tus-Version", tus.VERSION))
         await _start(send, error.status, headers)
         await _body(send, b"" if request.method == "HEAD" else said, more=True)
         await request.body.drain(DRAIN_BYTES, DRAIN_S)
@@ -198,6 +207,7 @@ class MediaApp:
         reserve = Reserve(
             media=media,
             size=wanted.size,
+            made_max=most.made_bytes_max,
             unfinished_s=most.unfinished_s,
             uploads_max=most.user_uploads_max,
             bytes_max=most.user_bytes_max,
@@ -209,6 +219,7 @@ class MediaApp:
         begin = Begin(
             owner=principal.user,
             size=wanted.size,
+            made_max=most.made_bytes_max,
             unfinished_s=most.unfinished_s,
             name=wanted.name,
             said=wanted.type,
@@ -315,7 +326,7 @@ class MediaApp:
     @asynccontextmanager
     async def _place(self, user: str) -> AsyncIterator[None]:
         """Raises: Overloaded."""
-        most = OF_USER_MAX if user else OF_USER_MAX * 8
+        most = OF_USER_MAX if user else OF_NOBODY_MAX
         if self._under_way.get(user, 0) >= most:
             raise Overloaded("too many requests of one user are under way")
         self._under_way[user] = self._under_way.get(user, 0) + 1

@@ -43,6 +43,12 @@ class Checksum(Struct, frozen=True):
     digest: bytes
 
 
+def method_of(said: str, headers: Mapping[bytes, bytes]) -> str:
+    """What a request is to be: where a client, or what is between, knows POST alone, a header says it."""
+    wanted = headers.get(b"x-http-method-override", b"").decode("latin-1").upper()
+    return wanted if said == "POST" and wanted in ("PATCH", "DELETE") else said
+
+
 def check_version(headers: Mapping[bytes, bytes]) -> None:
     """Raises: Refused, for another version. None at all is this one."""
     if headers.get(b"tus-resumable", VERSION) != VERSION:

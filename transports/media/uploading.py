@@ -24,6 +24,7 @@ from greenroom.transports.media.body import Gone, TooSlow
 from greenroom.transports.media.tus import Checksum
 
 PIECE_BYTES = 1 << 20  # of one object, and so of one request in memory
+CHECKED_BYTES_MAX = 16 << 20  # of one request with a checksum: until its end nothing of it counts, nor has an owner
 DELETE_S = 5.0
 
 
@@ -68,15 +69,14 @@ class Appending:
         if standing.offset != offset:
             raise Refused("media.offset", f"it goes on at {standing.offset}, not at {offset}", status=409)
         room = standing.size - offset
-        if length is not None and length > room:
-            raise _too_long(standing)
+        if length is not None:
+            self._require(room - length)
         self._offset = offset
         try:
             try:
                 async for piece in pieces:
                     room -= len(piece)
-                    if room < 0:
-                        raise _too_long(standing)
+                    self._require(room)
                     await self._take(piece)
             except (Gone, TooSlow):
                 if self._checksum is None:
@@ -88,6 +88,15 @@ class Appending:
         except BaseException:
             await self._discard()
             raise
+
+    def _require(self, left: int) -> None:
+        """Is this many bytes of the upload left behind what comes? Raises: Refused."""
+        size = self._standing.size
+        if left < 0:
+            raise Refused("media.too_long", f"it was to have {size} bytes", status=413)
+        if self._checksum is not None and size - self._standing.offset - left > CHECKED_BYTES_MAX:
+            text = f"with a checksum, a request brings at most {CHECKED_BYTES_MAX} bytes"
+            raise Refused("media.too_much_at_once", text, status=413)
 
     @property
     def _seen(self) -> bytes:
@@ -139,7 +148,3 @@ class Appending:
                     await self._objects.delete(part.name)
                 except ObjectsUnavailable:
                     return
-
-
-def _too_long(standing: Standing) -> Refused:
-    return Refused("media.too_long", f"it was to have {standing.size} bytes", status=413)

@@ -31,7 +31,16 @@ def main() -> None:
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(what, (most, most))
     os.nice(NICE)
-    os.execvp(sys.argv[2], sys.argv[2:])
+    try:
+        os.execvp(sys.argv[2], sys.argv[2:])
+    except OSError as error:
+        sys.exit(not_begun(error))
+
+
+def not_begun(error: OSError) -> int:
+    """The status of that; programs.py knows it and its text."""
+    print(f"not begun: {error}", file=sys.stderr)
+    return 127
 
 
 if __name__ == "__main__":

@@ -16,9 +16,13 @@ DAMAGED, TOO_LARGE = "media.damaged", "media.too_many_pixels"
 
 def cut(request: dict[str, Any]) -> dict[str, Any]:
     """Of `{"source", "reader", "pixels_max", "outputs": [{"path", "side"}]}`, where `side` is what the longer one
-    becomes at most: `{"width", "height", "outputs": [[w, h]]}`, or `{"refused", "detail"}`."""
+    becomes at most: `{"width", "height", "outputs": [[w, h]]}`, or `{"refused", "detail"}`. Raises: ImportError, for a
+    kind that this Pillow can't read; what is wrong with a disk."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
+    Image.init()
+    if request["reader"] not in Image.OPEN:
+        raise ImportError(f"this Pillow reads no {request['reader']}")
     Image.MAX_IMAGE_PIXELS = request["pixels_max"]  # looked at as it is opened, before any of it is unpacked
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     try:
@@ -34,6 +38,8 @@ def cut(request: dict[str, Any]) -> dict[str, Any]:
     except MemoryError:
         raise
     except Exception as error:  # the edge: what a decoder raises is its own
+        if isinstance(error, OSError) and error.errno is not None:  # the system's, of a disk
+            raise
         return {"refused": DAMAGED, "detail": f"it can't be read to its end: {str(error)[:200]}"}
     written = []
     for output in request["outputs"]:

@@ -1,26 +1,43 @@
 """Running a program on what a stranger has sent: limited in memory, time and files, with nothing of our environment.
 
 It sees a folder that is emptied afterwards, no credentials, and no standard input. What it writes to its output is
-handed over line by line as it comes; of its complaints the end is kept.
+handed over line by line as it comes; of its complaints the end is kept. That it ends badly is the file's fault only
+where nothing says that it is ours: a disk that is full, a program that is missing or lacks a part, a kill.
 """
 
 import os
-import shutil
+import resource
+import signal
 import subprocess
 import sys
-import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 LIMITED = Path(__file__).with_name("limited.py")
+THREADS = 2  # that a program may have at work
 COMPLAINTS_MAX = 2_000  # bytes of them that are read
 LINE_MAX = 1 << 20
-PREFIX = "greenroom-media-"
+NOT_BEGUN, NOT_BEGUN_TEXT = 127, "not begun: "  # of limited.py
+OF_OTHERS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # none of them is a file's doing
+BOUNDS = ("Cannot allocate memory", "MemoryError", "File too large")  # that were set here
+OURS = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "Read-only file system",
+    "Permission denied",
+    "Unknown encoder",
+    "Encoder not found",
+    "Unrecognized option",
+    "Option not found",
+    "No such filter",
+    "error while loading shared libraries",
+    "ModuleNotFoundError",
+    "ImportError",
+)
 
 
 class Limits(Struct, frozen=True):
@@ -39,31 +56,22 @@ class Failed(Exception):
     """It has ended with an error; the text is the end of its complaints."""
 
 
-@contextmanager
-def workplace() -> Iterator[Path]:
-    """A folder for one attempt. Those of processes that were killed go with the next one."""
-    root = Path(tempfile.gettempdir())
-    for left in root.glob(f"{PREFIX}*-*"):
-        owner = left.name.removeprefix(PREFIX).partition("-")[0]
-        if owner.isdigit() and not _runs(int(owner)):
-            shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+class Unable(Exception):
+    """It could not be run as it is to be: what is wrong is here, and not with the file."""
 
 
 def run(program: Sequence[str], limits: Limits, folder: Path, on_line: Callable[[str], None] | None = None) -> str:
     """Its output, up to `LINE_MAX`. What `on_line` raises ends it.
 
-    Raises: TookTooMuch, Failed.
+    Raises: TookTooMuch, Failed, Unable.
     """
-    said = {"memory_bytes": limits.memory_bytes, "cpu_s": int(limits.run_s) + 1, "file_bytes": limits.file_bytes}
+    cpu_s = THREADS * limits.run_s
+    said = {"memory_bytes": limits.memory_bytes, "cpu_s": int(cpu_s) + 1, "file_bytes": limits.file_bytes}
     command = [sys.executable, "-I", "-S", str(LIMITED), msgspec.json.encode(said).decode(), *program]
     environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder), "LANG": "C.UTF-8"}
     complaints = folder / "complaints"
     late = threading.Event()
+    before_s = _processor_s()
     output: list[str] = []
     with complaints.open("wb") as errors:
         process = subprocess.Popen(
@@ -100,12 +108,23 @@ def run(program: Sequence[str], limits: Limits, folder: Path, on_line: Callable[
             process.wait()
             assert process.stdout is not None
             process.stdout.close()
-    text = _end_of(complaints)
-    if late.is_set() or status < 0 or _is_without_memory(text):
-        raise TookTooMuch(f"it ended with status {status}: {text[-200:]}")
-    if status:
-        raise Failed(text or f"it ended with status {status}")
-    return "".join(output)
+    if status == 0 and not late.is_set():
+        return "".join(output)
+    text = _end_of(complaints).replace(f"{folder}/", "")  # it may be shown, and whoever sees it knows no paths of ours
+    error = f"it ended with status {status}: {text[-200:]}"
+    if late.is_set() or _processor_s() - before_s > cpu_s or _came_to_a_bound(text):
+        raise TookTooMuch(error)
+    if -status in OF_OTHERS or (status == NOT_BEGUN and text.startswith(NOT_BEGUN_TEXT)) or _is_ours(text):
+        raise Unable(error)
+    if status < 0:  # it has fallen over what is in the file
+        raise TookTooMuch(error)
+    raise Failed(text or error)
+
+
+def _processor_s() -> float:
+    """That those took which this process has waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _end_of(complaints: Path) -> str:
@@ -114,15 +133,9 @@ def _end_of(complaints: Path) -> str:
         return file.read().decode(errors="replace").strip()
 
 
-def _is_without_memory(complaints: str) -> bool:
-    return "Cannot allocate memory" in complaints or "MemoryError" in complaints
+def _came_to_a_bound(complaints: str) -> bool:
+    return any(one in complaints for one in BOUNDS)
 
 
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
+def _is_ours(complaints: str) -> bool:
+    return any(one in complaints for one in OURS)

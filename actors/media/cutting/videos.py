@@ -12,13 +12,14 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from greenroom.actors.media.cutting.programs import THREADS
+
 CODECS = (
     "h264,hevc,mpeg4,vp8,vp9,libdav1d,av1,mjpeg,png,prores,"
     "aac,mp3,mp3float,opus,libopus,vorbis,flac,alac,ac3,eac3,pcm_s16le,pcm_s16be,pcm_s24le,pcm_f32le"
 )
-DAMAGED = "media.damaged"
+DAMAGED, TOO_LONG = "media.damaged", "media.too_long_to_play"
 AUDIO_KBIT = 128
-THREADS = 2
 
 
 class Playable(Struct, frozen=True):
@@ -82,8 +83,12 @@ def probed(said: str, *, pixels_max: int, seconds_max: float) -> Playable:
     if not seconds:
         raise Refusal(DAMAGED, "it does not say how long it plays")
     if seconds > seconds_max:
-        raise Refusal("media.too_long_to_play", f"a video plays for at most {seconds_max:g} s")
+        raise too_long(seconds_max)
     return Playable(video.width, video.height, seconds)
+
+
+def too_long(seconds_max: float) -> Refusal:
+    return Refusal(TOO_LONG, f"a video plays for at most {seconds_max:g} s")
 
 
 def _seconds(text: str) -> float:
@@ -99,15 +104,18 @@ def heights(of: int, wanted: Sequence[int]) -> list[int]:
     return [height for height in wanted if height <= of] or [of - of % 2 or 2]
 
 
-def transcode(program: str, source: Path, reader: str, to: Path, *, height: int, pixels_max: int) -> list[str]:
-    """The command that makes an MP4 which every browser plays, and says how far it is."""
+def transcode(
+    program: str, source: Path, reader: str, to: Path, *, height: int, pixels_max: int, seconds_max: float
+) -> list[str]:
+    """The command that makes an MP4 which every browser plays, and says how far it is. How long a video plays it says
+    itself: one that plays on is cut a second behind `seconds_max`, where it has been found out."""
     return [
         *(program, "-nostdin", "-v", "error", "-xerror", "-y", "-progress", "pipe:1", "-nostats"),
         *("-threads", str(THREADS), "-max_pixels", str(pixels_max), *_reading(source, reader)),
         *("-map", "0:v:0", "-map", "0:a:0?", "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1"),
         *("-vf", f"scale=-2:{height},format=yuv420p", "-c:v", "libx264", "-preset", "veryfast", "-crf", "24"),
         *("-threads", str(THREADS), "-c:a", "aac", "-b:a", f"{AUDIO_KBIT}k", "-ac", "2"),
-        *("-movflags", "+faststart", "-f", "mp4", f"file:{to}"),
+        *("-t", f"{seconds_max + 1:.3f}", "-movflags", "+faststart", "-f", "mp4", f"file:{to}"),
     ]
 
 

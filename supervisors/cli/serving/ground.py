@@ -10,6 +10,7 @@ from greenroom.config.settings import Settings
 from greenroom.store.own.data_folder import DataFolder
 from greenroom.store.own.servers import OwnServers
 from greenroom.supervisors.cli.chosen.database import naming_the_folder
+from greenroom.supervisors.cli.chosen.media_folder import require_media_folder
 from greenroom.transports.sockets.gate import listen
 from greenroom.transports.sockets.shared_port import SharedPort
 
@@ -36,6 +37,7 @@ class Ground:
 
     def __enter__(self) -> Self:
         settings = self._settings
+        require_media_folder(settings)
         with contextlib.ExitStack() as stack:
             # The port first: whoever has it is probably another greenroom, and nothing was started in vain.
             if settings.nodes > 1:

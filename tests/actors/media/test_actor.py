@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from greenroom import Refused
 from greenroom.actors.jobs.queue.single.telling import Look, Looked, Standing
 from greenroom.actors.jobs.single.messages import Cancel
-from greenroom.actors.media import actor
+from greenroom.actors.media import actor, state
 from greenroom.actors.media.actor import Media
 from greenroom.actors.media.jobs import Check, Clean, Render, Rendered
 from greenroom.actors.media.jobs import Looked as Found
@@ -22,6 +23,7 @@ from greenroom.actors.media.messages import (
     Receive,
     Rendition,
     Settle,
+    TryAgain,
 )
 from greenroom.actors.model.effects import Told
 from greenroom.actors.model.message import Ask
@@ -37,7 +39,7 @@ THUMB = Rendition(name="thumb", object=f"{ID}/thumb-1.webp", type="image/webp", 
 
 def begun(size: int = 10, **fields: Any) -> Kit[Media]:
     kit = Kit(Media, key=ID)
-    kit.ask(Begin(owner="ann", size=size, unfinished_s=3600.0, **fields))
+    kit.ask(Begin(owner="ann", size=size, made_max=50, unfinished_s=3600.0, **fields))
     return kit
 
 
@@ -76,8 +78,11 @@ def ready() -> Kit[Media]:
     return kit
 
 
-def cleaned(kit: Kit[Media]) -> list[str]:
-    return [one.job.prefix for one in kit.started if isinstance(one.job, Clean)]
+def cleaned(kit: Kit[Media]) -> list[Clean]:
+    return [one.job for one in kit.started if isinstance(one.job, Clean)]
+
+
+ALL, PARTS = Clean(media=ID), Clean(media=ID, parts_only=True)
 
 
 def settled(kit: Kit[Media]) -> list[int]:
@@ -106,12 +111,12 @@ def test_it_grows_where_it_ends_and_nowhere_else() -> None:
 def test_one_that_is_begun_again_goes_on() -> None:
     kit = begun()
     receive(kit, 0, 4)
-    kit.ask(Begin(owner="ann", size=10, unfinished_s=3600.0))
+    kit.ask(Begin(owner="ann", size=10, made_max=50, unfinished_s=3600.0))
     assert ask(kit, HowFar(), user="ann").offset == 4
     with pytest.raises(Refused, match=r"media\.not_yours"):
-        kit.ask(Begin(owner="bob", size=10, unfinished_s=3600.0))
+        kit.ask(Begin(owner="bob", size=10, made_max=50, unfinished_s=3600.0))
     with pytest.raises(Refused, match=r"media\.not_found"):
-        Kit(Media, key="../x").ask(Begin(owner="ann", size=10, unfinished_s=3600.0))
+        Kit(Media, key="../x").ask(Begin(owner="ann", size=10, made_max=50, unfinished_s=3600.0))
 
 
 @pytest.mark.bound("parts of an upload")
@@ -129,8 +134,8 @@ def test_a_whole_one_is_looked_at_then_worked_on_then_ready() -> None:
     assert check.job == Check(media=ID, parts=parts, size=10, digest="ab" * 32, said="image/jpeg")
     assert b'"by":"ann"' in (check.row.options or b"") and b"ann" not in check.row.partition.encode()
     heard(kit, 0, Found(ORIGINAL, seconds=2.0))
-    assert kit.started[1].job == Render(media=ID, original=ORIGINAL, seconds=2.0)
-    assert kit.view()["state"] == "working" and cleaned(kit) == [f"{ID}/parts/"]
+    assert kit.started[1].job == Render(media=ID, original=ORIGINAL, seconds=2.0, made_max=50)
+    assert kit.view()["state"] == "working" and cleaned(kit) == [PARTS]
     heard(kit, 1, Rendered([THUMB]))
     view = kit.view()
     assert view["state"] == "ready" and [one["name"] for one in view["renditions"]] == ["thumb"]
@@ -146,17 +151,77 @@ def test_what_a_job_finds_wrong_is_why_it_is_refused() -> None:
     kit = checking()
     heard(kit, 0, Found(refused="media.checksum", detail="another one"))
     assert (kit.view()["state"], kit.view()["reason"]) == ("refused", "media.checksum")
-    assert settled(kit) == [0] and cleaned(kit) == [f"{ID}/"]
+    assert settled(kit) == [0] and cleaned(kit) == [ALL, ALL], "and what is on its way yet, later"
+    assert kit.started[-1].row.due_ms - kit.started[-1].row.added_ms == int(actor.LATE_S * 1000)
     kit = working()
     heard(kit, 1, Rendered(refused="media.damaged", detail="cut off"))
     assert kit.view()["reason"] == "media.damaged" and settled(kit) == [0]
 
 
-@pytest.mark.parametrize(("name", "reason"), [("job.failed", "media.failed"), ("job.cancelled", "media.cancelled")])
-def test_a_job_that_comes_to_nothing_refuses_it(name: str, reason: str) -> None:
+def test_one_whose_job_was_cancelled_is_refused() -> None:
     kit = checking()
-    undelivered(kit, 0, name)
-    assert kit.view()["reason"] == reason and cleaned(kit) == [f"{ID}/"]
+    undelivered(kit, 0, "job.cancelled")
+    assert kit.view()["reason"] == "media.cancelled" and cleaned(kit) == [ALL, ALL]
+
+
+def test_a_job_that_has_failed_takes_no_file_with_it_and_it_may_be_tried_again() -> None:
+    kit = checking()
+    undelivered(kit, 0, "job.failed")
+    assert kit.view()["state"] == "failed" and cleaned(kit) == []
+    assert settled(kit) == [60], "its room is kept, and it is in no other's way"
+    with pytest.raises(Refused, match=r"media\.not_yours"):
+        kit.ask(TryAgain(), user="bob")
+    kit.restart(from_snapshot=True)
+    kit.ask(TryAgain(), user="ann")
+    assert kit.started[1].job == kit.started[0].job and kit.view()["state"] == "checking"
+    with pytest.raises(Refused, match=r"media\.not_failed"):
+        kit.ask(TryAgain(), user="ann")
+    heard(kit, 0, Found(refused="media.damaged"))
+    assert kit.view()["state"] == "checking", "the job before is none of its own any more"
+    heard(kit, 1, Found(ORIGINAL))
+    render = next(number for number, one in enumerate(kit.started) if isinstance(one.job, Render))
+    undelivered(kit, render, "job.failed")
+    assert kit.view()["state"] == "failed" and cleaned(kit) == [PARTS]
+    kit.ask(TryAgain(), user="ops", roles=("service",))
+    assert kit.started[-1].job == kit.started[render].job
+    heard(kit, len(kit.started) - 1, Rendered([THUMB]))
+    assert kit.view()["state"] == "ready" and settled(kit)[-1] == 13
+
+
+def test_one_that_has_failed_is_kept_for_a_week() -> None:
+    kit = checking()
+    kit.advance(3_000)
+    undelivered(kit, 0, "job.failed")
+    kit.advance(state.FAILED_S - 60)
+    assert kit.view()["state"] == "failed"
+    kit.advance(120)
+    assert kit.view()["state"] == "deleted" and cleaned(kit)[:2] == [ALL, ALL] and settled(kit)[-1] == 0
+
+
+def test_what_was_made_is_never_more_than_there_is_room_for() -> None:
+    kit = working()
+    heard(kit, 1, Rendered([replace(THUMB, size=51)]))
+    assert kit.view()["reason"] == "media.too_heavy" and settled(kit) == [0]
+
+
+def test_what_is_late_takes_nothing_of_what_is_ready() -> None:
+    kit = ready()
+    before = len(kit.started)
+    heard(kit, 0, Found(ORIGINAL))
+    undelivered(kit, 1, "job.failed")
+    assert kit.view()["state"] == "ready" and len(kit.started) == before
+
+
+def test_who_watches_what_is_public_hears_nothing_of_its_owner() -> None:
+    kit = begun(name="ann's passport.jpg", digest="ab" * 32)
+    receive(kit, 0, 4, 6)
+    heard(kit, 0, Found(ORIGINAL))
+    heard(kit, 1, Rendered([THUMB]))
+    kit.ask(Publish(), user="ann")
+    kit.watch(user="bob")
+    shown = str((kit.view(), kit.publications))
+    assert "ann" not in shown and "passport" not in shown and "ab" * 32 not in shown
+    assert kit.publications[0] == {"type": "media.begun", "size": 10}
 
 
 def test_an_upload_that_grows_no_more_is_deleted_and_one_that_grows_is_not() -> None:
@@ -167,7 +232,7 @@ def test_an_upload_that_grows_no_more_is_deleted_and_one_that_grows_is_not() -> 
     assert ask(kit, HowFar(), user="ann").offset == 4
     kit.advance(700)
     assert kit.publications[-1] == {"type": "media.deleted", "reason": "expired"}
-    assert cleaned(kit) == [f"{ID}/", f"{ID}/"] and settled(kit) == [0]
+    assert cleaned(kit) == [ALL, ALL] and settled(kit) == [0]
     with pytest.raises(Refused, match=r"media\.gone") as refused:
         receive(kit, 4, 6)
     assert refused.value.status == 410
@@ -185,7 +250,7 @@ def test_deleting_takes_its_files_with_it_once_now_and_once_when_nobody_can_writ
     kit.ask(Delete(), user="ann")
     rows = [one.row for one in kit.started[before:]]
     assert [one.due_ms - one.added_ms for one in rows] == [0, int(actor.LATE_S * 1000)]
-    assert cleaned(kit)[-2:] == [f"{ID}/", f"{ID}/"] and settled(kit)[-1] == 0
+    assert cleaned(kit)[-2:] == [ALL, ALL] and settled(kit)[-1] == 0
     assert kit.view()["renditions"] == [] if "renditions" in kit.view() else True
     kit.ask(Delete(), user="ann")
     assert len(kit.started) == before + 2, "again is no harm"

@@ -1,6 +1,7 @@
 """Whether one user has room for more."""
 
 import pytest
+from msgspec.structs import replace
 
 from greenroom import Refused
 from greenroom.actors.media import uploads
@@ -14,9 +15,9 @@ def kit() -> Kit[Uploads]:
     return Kit(Uploads, key="ann")
 
 
-def reserve(kit: Kit[Uploads], media: str, size: int = 10, *, user: str = "ann") -> None:
-    wanted = Reserve(media=media, size=size, unfinished_s=60.0, uploads_max=2, bytes_max=100, name="a.jpg")
-    ask(kit, wanted, user=user)
+def reserve(kit: Kit[Uploads], media: str, size: int = 10, *, made_max: int = 0, user: str = "ann") -> None:
+    wanted = Reserve(media=media, size=size, made_max=made_max, unfinished_s=60.0, uploads_max=2, bytes_max=100)
+    ask(kit, replace(wanted, name="a.jpg"), user=user)
 
 
 def test_an_upload_is_begun_with_the_room_for_it() -> None:
@@ -24,7 +25,7 @@ def test_an_upload_is_begun_with_the_room_for_it() -> None:
     reserve(one, "a")
     (told,) = one.told
     assert told.entity == "media:a" and told.durable
-    assert told.message == Begin(owner="ann", size=10, unfinished_s=60.0, name="a.jpg")
+    assert told.message == Begin(owner="ann", size=10, made_max=0, unfinished_s=60.0, name="a.jpg")
     reserve(one, "a")
     assert len(one.told) == 1, "again is no harm"
     with pytest.raises(Refused, match=r"uploads\.not_yours"):
@@ -52,13 +53,18 @@ def test_a_user_has_so_many_bytes_and_no_more(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(Refused, match=r"uploads\.full") as refused:
         reserve(one, "b", 41)
     assert refused.value.status == 413
-    one.tell(Settle(media="a", size=90))  # with what was made of it
-    with pytest.raises(Refused, match=r"uploads\.full"):
-        reserve(one, "b", 11)
     one.tell(Settle(media="a", size=0))
     assert one.view() == {"bytes": 0, "media": {}}
-    reserve(one, "b", 100)
-    one.tell(Settle(media="b", size=1))
+    with pytest.raises(Refused, match=r"uploads\.full"):
+        reserve(one, "b", 60, made_max=41)
+    reserve(one, "b", 60, made_max=40)
+    assert one.view()["bytes"] == 100, "what may yet be made of it counts until it is known"
+    one.tell(Settle(media="b", size=90))
+    with pytest.raises(Refused, match=r"uploads\.full"):
+        reserve(one, "c", 11)
+    reserve(one, "c", 10)
+    assert one.view()["media"]["b"] == {"size": 90, "unfinished": False, "name": "a.jpg"}
+    one.tell(Settle(media="c", size=0))
     monkeypatch.setattr(uploads, "MEDIA_MAX", 1)
     with pytest.raises(Refused, match=r"uploads\.full"):
         reserve(one, "c", 1)

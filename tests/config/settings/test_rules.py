@@ -131,3 +131,10 @@ def test_links_to_media_have_something_to_be_signed_with(tmp_path: Path) -> None
     load_settings(static=pages)
     (problem,) = problems(static=pages, media="file:///srv/media")
     assert problem.startswith("GREENROOM_STATIC: holds media")
+
+
+def test_a_user_has_room_for_one_upload_at_least() -> None:
+    bounds = {"media": "file:///srv/media", "media_bytes_max": 1_000_000, "media_made_bytes_max": 500_000}
+    load_settings(**bounds, media_user_bytes_max=1_500_000)
+    (problem,) = problems(**bounds, media_user_bytes_max=1_499_999)
+    assert problem.startswith("GREENROOM_MEDIA_USER_BYTES_MAX: must be at least 1500000")

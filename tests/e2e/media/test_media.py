@@ -22,7 +22,7 @@ BYTES_MAX = 2_000_000
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("media") / "objects"
+    return tmp_path_factory.mktemp("objects")
 
 
 @pytest.fixture(scope="module")
@@ -136,11 +136,13 @@ def test_who_is_refused_while_they_still_send_hears_why(server: Server) -> None:
 ASKED = ["post /media", "head /media/{id}", "delete /media/{id}", "post /media/{id}/links", "get /media/{id}/{name}"]
 
 
-@pytest.mark.parametrize("asked", ASKED)
-def test_what_the_document_of_the_api_says_is_so(server: Server, asked: str) -> None:
-    document = schemathesis.openapi.from_dict(server.request("GET", "/docs/openapi.json").body)
-    for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-        assert complaints(server, document, asked, mode) == []
+def test_what_the_document_of_the_api_says_is_so(server: Server) -> None:
+    said = server.request("GET", "/docs/openapi.json").body
+    said["paths"] = {path: one for path, one in said["paths"].items() if path.startswith("/media")}
+    document = schemathesis.openapi.from_dict(said)
+    for asked in ASKED:
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+            assert complaints(server, document, asked, mode, examples=5) == [], asked
 
 
 def test_a_token_is_looked_at_as_anywhere(server: Server) -> None:

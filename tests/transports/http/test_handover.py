@@ -1,3 +1,4 @@
+import contextlib
 import subprocess
 import sys
 from typing import Any
@@ -209,3 +210,70 @@ async def test_requests_that_come_together_first_are_all_answered_by_one_server(
         for peer in peers:
             await peer.send(head("GET", "/page"))
         assert [(await peer.response()).status for peer in peers] == [200] * 3
+
+
+@pytest.mark.bound("time of an answer of a page, or a file, of which nothing is read")
+@pytest.mark.parametrize("path", ["/page", "/media/a"])
+async def test_a_peer_that_does_not_read_keeps_no_place(
+    path: str, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.transports.small_node.page", endless)
+    async with small_node(media_s=100.0) as node:
+        await (await node.connect()).request("GET", "/")  # imports what serves them
+        peer = await node.connect(buffer=4_096)
+        await peer.send(head("GET", path))
+        begun = trio.current_time()
+        await wait_all_tasks_blocked(0.01)
+        assert node.edge.admission.open == 1
+        await trio.sleep_until(begun + page_server.UNREAD_S - 1)
+        assert node.edge.admission.open == 1
+        await trio.sleep_until(begun + page_server.UNREAD_S + 5)
+        assert node.edge.admission.open == 0
+
+
+async def test_a_peer_that_reads_some_now_and_then_is_let_go_when_its_time_is_over(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.transports.small_node.page", endless)
+    async with small_node(media_s=100.0) as node:
+        await (await node.connect()).request("GET", "/")
+        peer = await node.connect(buffer=4_096)
+        await peer.send(head("GET", "/media/a"))
+        begun = trio.current_time()
+        await wait_all_tasks_blocked(0.01)
+        while node.edge.admission.open:
+            await trio.sleep(10)
+            with contextlib.suppress(trio.BrokenResourceError), trio.move_on_after(1):
+                size = 0
+                while size < 8 << 20 and (came := await peer.stream.receive_some(1 << 20)):
+                    size += len(came)
+        assert 90 <= trio.current_time() - begun <= 120
+
+
+async def test_a_node_that_stops_waits_for_no_peer_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.transports.small_node.page", endless)
+    with trio.fail_after(15):
+        async with small_node(media_s=100.0) as node:
+            await (await node.connect()).request("GET", "/")
+            peer = await node.connect(buffer=4_096)
+            await peer.send(head("GET", "/media/a"))
+            await wait_all_tasks_blocked(0.05)
+            assert node.edge.admission.open == 1
+
+
+async def endless(scope: Any, receive: Any, send: Any) -> None:
+    """Says more than anybody wants to hear."""
+    if scope["type"] == "lifespan" or scope["path"] == "/":
+        await page(scope, receive, send)
+        return
+
+    async def say() -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while True:
+            await send({"type": "http.response.body", "body": bytes(1 << 20), "more_body": True})
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(say)
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        nursery.cancel_scope.cancel()

@@ -52,6 +52,7 @@ class NoSessions:
 class Stage:
     def __init__(self, folder: Path, *, most: MediaConfig | None = None, origins: tuple[str, ...] = ()) -> None:
         self.folder = folder / "objects"
+        self.folder.mkdir(exist_ok=True)
         self.objects = Objects(f"file://{self.folder}")
         self.threaded = ThreadedObjects(self.objects)
         self.links = Links(b"a secret of the tests")

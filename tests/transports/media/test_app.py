@@ -1,5 +1,6 @@
 """`/media`: what is asked, by whom, and how often at once."""
 
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -7,14 +8,17 @@ import trio
 from trio.testing import MockClock
 
 from greenroom.config.limits import MediaConfig
+from greenroom.transports.http import handover
 from greenroom.transports.media import app
-from greenroom.transports.media.app import OF_USER_MAX
+from greenroom.transports.media.app import OF_NOBODY_MAX, OF_USER_MAX
 from tests.transports.media.stage import Stage
+
+MADE_MAX = 5_000
 
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:
-    return Stage(tmp_path, most=MediaConfig(bytes_max=1_000, user_uploads_max=2))
+    return Stage(tmp_path, most=MediaConfig(bytes_max=1_000, made_bytes_max=MADE_MAX, user_uploads_max=2))
 
 
 async def test_what_is_spoken_here(stage: Stage) -> None:
@@ -31,7 +35,7 @@ async def test_an_upload_from_its_beginning_to_its_end(stage: Stage) -> None:
     assert (head.status, head.headers["upload-offset"], head.headers["upload-length"]) == (200, "0", "10")
     assert head.headers["cache-control"] == "no-store" and head.headers["upload-expires"].endswith("GMT")
     assert (await stage.append(path.removeprefix("/media/"), 0, b"0123456789")).headers["upload-offset"] == "10"
-    assert stage.kit("uploads:ann").view()["bytes"] == 10
+    assert stage.kit("uploads:ann").view()["bytes"] == 10 + MADE_MAX
     assert (await stage.request("DELETE", path)).status == 204
     gone = await stage.request("HEAD", path)
     assert (gone.status, gone.body) == (410, b"")
@@ -42,7 +46,9 @@ async def test_an_upload_longer_than_may_be_is_refused_before_it_begins(stage: S
     assert (await stage.request("POST", "/media", Upload_Length="1000")).status == 201
     refused = await stage.request("POST", "/media", Upload_Length="1001")
     assert (refused.status, refused.error) == (413, "media.too_large")
-    assert list(stage.kit("uploads:ann").view()["media"].values()) == [{"size": 1000, "unfinished": True}]
+    assert list(stage.kit("uploads:ann").view()["media"].values()) == [
+        {"size": 1000 + MADE_MAX, "unfinished": True, "name": ""}
+    ]
 
 
 async def test_who_has_no_room_or_no_name_begins_none(stage: Stage) -> None:
@@ -143,3 +149,35 @@ async def test_a_mistake_of_ours_is_said_without_its_text(stage: Stage, monkeypa
     monkeypatch.setattr(stage.app, "_ask", broken)
     answer = await stage.request("POST", "/media", Upload_Length="1")
     assert (answer.status, answer.error) == (500, "internal") and b"secret" not in answer.body
+
+
+async def test_those_whom_nobody_knows_leave_places_to_others(stage: Stage) -> None:
+    """However many of them come at once, by links or to what is public."""
+    assert OF_NOBODY_MAX < handover.MEDIA_MAX
+    async with AsyncExitStack() as places:
+        for _ in range(OF_NOBODY_MAX):
+            await places.enter_async_context(stage.app._place(""))
+        link = f"/media/{'0' * 24}/thumb?expires=1&signature=00"
+        assert (await stage.request("GET", link, user="")).status == 429
+        assert (await stage.request("POST", "/media", Upload_Length="1")).status == 201
+
+
+async def test_a_version_that_is_another_is_told_which_one_is_spoken(stage: Stage) -> None:
+    refused = await stage.request("POST", "/media", Upload_Length="1", Tus_Resumable="0.2.2")
+    assert (refused.status, refused.error, refused.headers["tus-version"]) == (412, "media.version", "1.0.0")
+
+
+async def test_a_client_that_can_only_post_says_in_a_header_what_it_wants(stage: Stage) -> None:
+    media = await stage.begin(4)
+    more = {
+        "X-HTTP-Method-Override": "PATCH",
+        "Content-Type": "application/offset+octet-stream",
+        "Upload-Offset": "0",
+    }
+    assert (await stage.request("POST", f"/media/{media}", b"1234", more=more)).status == 204
+    assert await stage.offset(media) == 4
+    get = await stage.request("GET", f"/media/{media}/thumb", more={"X-HTTP-Method-Override": "DELETE"})
+    assert get.error == "media.not_ready", "what a page may ask for without being asked itself changes nothing"
+    more = {"X-HTTP-Method-Override": "DELETE"}
+    assert (await stage.request("POST", f"/media/{media}", more=more)).status == 204
+    assert (await stage.request("HEAD", f"/media/{media}")).status == 410

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -15,7 +14,7 @@ from greenroom.actors.media.jobs import Looked, Rendered
 from greenroom.actors.media.messages import Begin, HowFar, Part, Publish, Receive, Rendition, Reserve
 from greenroom.actors.media.names import new_id
 from greenroom.actors.media.uploads import Uploads
-from greenroom.actors.model.lifecycle import Answered
+from greenroom.actors.model.lifecycle import Answered, Inspect, Inspected, Undelivered
 from greenroom.transports.media.app import MediaApp
 from tests.transports.media.stage import Stage
 from tests.transports.permissions import TABLES, YES
@@ -55,23 +54,32 @@ class Shelf(Stage):
             clock=node.clock,
         )
 
-    async def filled(self, *, public: bool = False, whole: bool = True) -> "Shelf":
+    async def filled(self, *, public: bool = False, whole: bool = True, failed: bool = False) -> "Shelf":
         ask, entity = self.node.kernel.router.ask, f"media:{self.media}"
-        room = Reserve(media=self.media, size=4, unfinished_s=3600.0, uploads_max=99, bytes_max=999)
+        room = Reserve(media=self.media, size=4, made_max=9, unfinished_s=3600.0, uploads_max=99, bytes_max=1 << 40)
         await ask(f"uploads:{self.owner}", room)
-        await ask(entity, Begin(owner=self.owner, size=4, unfinished_s=3600.0))
+        await ask(entity, Begin(owner=self.owner, size=4, made_max=9, unfinished_s=3600.0))
         for rendition in (ORIGINAL, THUMB) if whole else ():
             self.objects.put(rendition.object, bytes(rendition.size))
         if whole:
             await ask(entity, Receive(offset=0, parts=[Part("p", 4)]))
-            for about, result in (("check", Looked(ORIGINAL)), ("render", Rendered([THUMB]))):
-                await self.hear(entity, about, result)
+            results = (("check", Looked(ORIGINAL)), ("render", Rendered([THUMB])))
+            for about, result in () if failed else results:
+                reply = msgspec.Raw(msgspec.json.encode(result))
+                await self.hear(Answered(entity=await self.job(), about=about, reply=reply))
+        if failed:
+            await self.hear(Undelivered(entity=await self.job(), about="check", name="job.failed"))
         if public:
             await ask(entity, Publish())
         return self
 
-    async def hear(self, entity: str, about: str, result: Any) -> None:
-        told = Answered(entity="job:x", about=about, reply=msgspec.Raw(msgspec.json.encode(result)))
+    async def job(self) -> str:
+        inspected = await self.node.kernel.router.ask(f"media:{self.media}", Inspect())
+        assert isinstance(inspected, Inspected)
+        return f"job:{msgspec.json.decode(inspected.view)['job']}"
+
+    async def hear(self, told: Answered | Undelivered) -> None:
+        entity = f"media:{self.media}"
         self.node.kernel.router.tell_here(entity, told)
         await self.node.kernel.router.ask(entity, HowFar())  # behind it
 
@@ -113,6 +121,7 @@ ROWS: dict[str, Row] = {
 }
 COMMANDS: dict[str, Callable[[Shelf], tuple[str, str]]] = {
     "publish": lambda shelf: (f"media:{shelf.media}", "publish"),
+    "try again": lambda shelf: (f"media:{shelf.media}", "try_again"),
     "delete": lambda shelf: (f"media:{shelf.media}", "delete"),
     "clear what a user has": lambda shelf: (f"uploads:{shelf.owner}", "clear"),
 }
@@ -132,7 +141,7 @@ def expected(row: str, verdict: str) -> str:
 async def shelf_for(node: SmallNode, folder: Path, row: str, who: str) -> Shelf:
     owner = who if who == "signed_out" else "owner"
     whole = row not in ("go on with one", "ask how far one is")
-    return await Shelf(folder, node, who, owner).filled(public="public" in row, whole=whole)
+    return await Shelf(folder, node, who, owner).filled(public="public" in row, whole=whole, failed=row == "try again")
 
 
 def test_every_row_is_tried() -> None:

@@ -9,7 +9,7 @@ from greenroom.actors.media.messages import Publish
 from greenroom.store.objects.objects import ObjectsUnavailable
 from tests.transports.media.stage import NOW, Stage
 
-DATA = bytes(range(256)) * 4_000
+DATA = bytes(range(256)) * 5_000
 
 
 @pytest.fixture

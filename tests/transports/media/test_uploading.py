@@ -14,6 +14,7 @@ from greenroom.actors.media.messages import Receive
 from greenroom.actors.model.errors import OutcomeUnknown
 from greenroom.actors.model.principal import Principal
 from greenroom.store.objects.objects import ObjectsUnavailable
+from greenroom.transports.media import uploading
 from greenroom.transports.media.uploading import PIECE_BYTES, Appending
 from tests.transports.media.stage import Stage
 
@@ -161,6 +162,7 @@ async def test_a_storage_that_fails_is_said_and_what_came_before_is_kept(
 
 async def test_a_folder_that_is_none_is_a_storage_that_fails(stage: Stage) -> None:
     media = await stage.begin(10)
+    stage.folder.rmdir()
     stage.folder.write_text("no folder")
     assert (await stage.append(media, 0, b"x")).error == "media.storage"
     assert await stage.offset(media) == 0
@@ -195,3 +197,16 @@ async def test_what_is_refused_while_it_comes_is_deleted_again(stage: Stage) -> 
     stage.app._ask = deleting
     answer = await stage.append(media, 0, bytes(MIB))
     assert (answer.status, answer.error) == (410, "media.gone") and stage.kept() == []
+
+
+@pytest.mark.bound("bytes of an upload request with a checksum")
+async def test_a_request_whose_checksum_is_far_off_is_refused(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it counts until then, and what doesn't count is in nobody's bounds."""
+    monkeypatch.setattr(uploading, "CHECKED_BYTES_MAX", MIB)
+    media = await stage.begin(3 * MIB)
+    data = bytes(MIB + 1)
+    for length in ({}, {"Content_Length": str(len(data))}):
+        refused = await stage.append(media, 0, chunks(data), Upload_Checksum=sha256(data), **length)
+        assert (refused.status, refused.error) == (413, "media.too_much_at_once")
+        assert stage.kept() == [] and await stage.offset(media) == 0
+    assert (await stage.append(media, 0, chunks(data))).status == 204

@@ -1,5 +1,6 @@
 """Pictures that are read, and that are not."""
 
+import errno
 import io
 from pathlib import Path
 from typing import Any
@@ -70,3 +71,15 @@ def test_a_bomb_is_told_by_what_it_says_of_itself(tmp_path: Path) -> None:
     Image.new("1", (20_000, 20_000)).save(bomb, "PNG")
     assert len(bomb.getvalue()) < 100_000
     assert made(tmp_path, bomb.getvalue(), "PNG", pixels_max=50_000_000)["refused"] == "media.too_many_pixels"
+
+
+def test_what_is_wrong_here_says_nothing_of_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ImportError, match="reads no JPEG2001"):
+        made(tmp_path, picture(8, 8), "JPEG2001")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Image, "open", full)
+    with pytest.raises(OSError, match="Input/output"):
+        made(tmp_path, picture(8, 8))

@@ -1,15 +1,15 @@
 """Programs with limits."""
 
+import contextlib
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
 from greenroom.actors.media.cutting import programs
-from greenroom.actors.media.cutting.programs import Failed, Limits, TookTooMuch, run, workplace
+from greenroom.actors.media.cutting.programs import Failed, Limits, TookTooMuch, Unable, run
 
 LIMITS = Limits(memory_bytes=512 << 20, run_s=20.0, file_bytes=1 << 20)
 
@@ -55,7 +55,7 @@ def test_one_that_takes_too_long_is_ended_whether_it_works_or_sleeps(tmp_path: P
 
 
 def test_one_that_writes_too_much_is_ended(tmp_path: Path) -> None:
-    with pytest.raises((TookTooMuch, Failed)):
+    with pytest.raises(TookTooMuch):
         python("open('large', 'wb').write(bytes(2 << 20))", folder=tmp_path)
     assert (tmp_path / "large").stat().st_size <= 1 << 20
 
@@ -82,19 +82,37 @@ def test_one_goes_down_with_whoever_has_begun_it(tmp_path: Path) -> None:
     killed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
     assert killed.returncode == -9, killed.stderr
     process = int(killed.stdout)
-    while programs._runs(process) and "Z" not in Path(f"/proc/{process}/stat").read_text().split()[2]:
-        pass
+    with contextlib.suppress(FileNotFoundError):
+        while Path(f"/proc/{process}/stat").read_text().split()[2] != "Z":
+            pass
 
 
-def test_a_workplace_is_emptied_also_that_of_one_that_was_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    left, ours = tmp_path / f"{programs.PREFIX}99999999-x", tmp_path / f"{programs.PREFIX}{os.getpid()}-y"
-    for folder in (left, ours):
-        folder.mkdir()
-        (folder / "original").write_bytes(b"x")
-    with workplace() as place:
-        (place / "original").write_bytes(b"x")
-        assert not left.exists() and ours.exists()
-    assert not place.exists()
+@pytest.mark.parametrize("signal", ["SIGKILL", "SIGTERM"])
+def test_a_kill_that_is_none_of_ours_says_nothing_of_the_file(tmp_path: Path, signal: str) -> None:
+    """As of the kernel, where the machine has no memory left."""
+    with pytest.raises(Unable):
+        python(f"import os, signal; os.kill(os.getpid(), signal.{signal})", folder=tmp_path)
+
+
+def test_one_that_falls_over_what_is_in_a_file_has_taken_too_much(tmp_path: Path) -> None:
+    with pytest.raises(TookTooMuch):
+        python("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", folder=tmp_path)
+
+
+def test_one_that_is_not_there_says_nothing_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(Unable, match=r"not begun: .Errno 2"):
+        run([str(tmp_path / "none")], LIMITS, tmp_path)
+    with pytest.raises(Failed):
+        python("import sys; sys.exit(127)", folder=tmp_path)
+
+
+@pytest.mark.parametrize("complaint", programs.OURS)
+def test_what_is_wrong_here_says_nothing_of_the_file(tmp_path: Path, complaint: str) -> None:
+    with pytest.raises(Unable):
+        python(f"import sys; sys.exit('[out#0] it has ended: {complaint}')", folder=tmp_path)
+
+
+def test_what_it_complains_of_names_no_folder_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(Failed) as failed:
+        python(f"import sys; sys.exit('{tmp_path}/original: is none')", folder=tmp_path)
+    assert str(failed.value) == "original: is none"
