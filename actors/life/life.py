@@ -74,7 +74,7 @@ class Life:
         self._world = world
         self._turn = turn
         self._view: bytes | None = None  # JSON of view(), until the next message
-        self._laters: set[Later] | None = None  # askers whose answer is to come with another message
+        self._laters: dict[Later, None] | None = None  # whose answer is to come with another message
 
     def wake(self, claimed: Claimed) -> None:
         """From snapshot and events to the present state.
@@ -256,7 +256,7 @@ class Life:
         slot, envelope.slot = envelope.slot, None
         envelope.deadline = -math.inf  # lost with its flight it need not be handled again: nobody would be answered
         if self._laters is None:
-            self._laters = set()
+            self._laters = {}
         later.wait(slot, self._laters)
 
     def end_laters(self) -> None:

@@ -110,13 +110,13 @@ class Later:
 
     def __init__(self) -> None:
         self._slot: ReplySlot | None = None
-        self._open: set[Later] | None = None
+        self._open: dict[Later, None] | None = None
 
-    def wait(self, slot: ReplySlot | None, among: "set[Later]") -> None:
+    def wait(self, slot: ReplySlot | None, among: "dict[Later, None]") -> None:
         """Of the life that handled the message: here is where the answer goes. It is `among` those that wait."""
         self._slot = slot
         self._open = among
-        among.add(self)
+        among[self] = None
 
     # It is a ReplySlot: the answer departs as any other does, behind what must be durable before.
 
@@ -133,6 +133,6 @@ class Later:
     def _take(self) -> ReplySlot | None:
         slot, self._slot = self._slot, None
         if self._open is not None:
-            self._open.discard(self)
+            self._open.pop(self, None)
             self._open = None
         return slot
