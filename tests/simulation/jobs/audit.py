@@ -152,7 +152,11 @@ class JobsAudit:
         wanted = decode(job.arguments)["token"]
         assert result["token"] == wanted, f"{job.id} was done as {result['token']}, and is {wanted}"
         steps = [decode(job.steps[name]) for name in ("one", "two") if name in job.steps]
-        assert result.get("steps", []) == steps or "steps" not in result, f"{job.id}: {result}, steps are {steps}"
+        if "steps" in result:
+            world = self._yard.world
+            lost = world is not None and world.checker.failovers  # then what the worker knows of may be stored no more
+            kept = result["steps"][: len(steps)] if lost else result["steps"]
+            assert kept == steps, f"{job.id}: {result}, steps are {steps}"
 
     def _check_failure(self, job: Known, end: EndRow) -> None:
         error = decode(end.error or b"{}").get("error", "")
