@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
+import msgspec.inspect as inspect_types
 
 from greenroom.actors.jobs.job import Job, JobLimits
 from greenroom.actors.jobs.limits import JobQueue, QueueLimits
@@ -13,6 +14,8 @@ from greenroom.actors.jobs.retry import Retry
 from greenroom.actors.jobs.texts import is_name
 from greenroom.actors.model.errors import InvalidCommand, Refused
 from greenroom.actors.model.kinds import BadEntityClass
+from greenroom.actors.personal.redaction import shape_of
+from greenroom.actors.personal.secrets import has_secrets
 
 KEY_MAX = 255  # characters
 
@@ -42,6 +45,8 @@ class InstalledJob:
         _check(job.limits, f"{where}: `limits`")
         if job.partition and job.partition not in job.__struct_fields__:
             raise BadEntityClass(f"{where}: `partition` names {job.partition!r}, which is none of its fields")
+        if job.partition and has_secrets(_type_of(job, job.partition)):  # lists, limits and logs name keys
+            raise BadEntityClass(f"{where}: `partition` names {job.partition!r}, which is Secret: all see keys")
         if job.unique is not None and (unknown := [n for n in job.unique.fields if n not in job.__struct_fields__]):
             raise BadEntityClass(f"{where}: `unique` names {unknown[0]!r}, which is none of its fields")
         self.job = job
@@ -50,6 +55,11 @@ class InstalledJob:
         self.is_async = inspect.iscoroutinefunction(job.run)
         self._decode = msgspec.json.Decoder(job).decode
         self._decode_key = _key_decoder(job)
+
+    @property
+    def has_secrets(self) -> bool:
+        """Is any of its arguments one that operators are not shown?"""
+        return has_secrets(shape_of(self.job))
 
     def decode(self, arguments: bytes | msgspec.Raw) -> Job:
         """Raises: InvalidCommand, naming the field."""
@@ -77,6 +87,11 @@ class InstalledJob:
         if not key.isprintable() and not is_name(key):
             raise Refused("queue.key", f"`{self.job.partition}` has control characters", status=422)
         return key
+
+
+def _type_of(job: type[Job], field: str) -> inspect_types.Type:
+    (found,) = (one.type for one in msgspec.structs.fields(job) if one.name == field)
+    return shape_of(found)
 
 
 def _key_decoder(job: type[Job]) -> Callable[[bytes | msgspec.Raw], Any] | None:

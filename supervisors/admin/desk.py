@@ -5,11 +5,12 @@ Its statements go the way of all readers, and have STORE_S: where the database i
 see what nodes have in memory.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
 import msgspec
+import msgspec.inspect as inspect
 import trio
 from msgspec import Raw
 
@@ -25,6 +26,7 @@ from greenroom.store.ownership.referee import Member
 from greenroom.supervisors.admin.asked import Asked
 from greenroom.supervisors.admin.cluster import ClusterShown, cluster_shown, for_viewers
 from greenroom.supervisors.admin.explaining import Explanation, explanation
+from greenroom.supervisors.admin.jobs.payloads import concealed
 from greenroom.supervisors.admin.live import LiveBoard
 from greenroom.supervisors.admin.told import STATE_BYTES_MAX, AboutEntity, NodeTold
 from greenroom.transports.admin.desk import CLUSTER, VIEWS, ViewDesk
@@ -59,9 +61,10 @@ class Desk:
         asked: Asked,
         views: ViewDesk,
         jobs: JobDesk,
+        shapes: Mapping[str, inspect.Type],
         clock: Callable[[], float],
     ) -> None:
-        """`fetch` runs one statement. `clock` gives Unix seconds."""
+        """`fetch` runs one statement. `shapes`: types of jobs' arguments, by tag. `clock` gives Unix seconds."""
         self._fetch = fetch
         self._journal = journal
         self._letters = letters
@@ -70,6 +73,7 @@ class Desk:
         self._asked = asked
         self.views = views
         self.jobs = jobs
+        self._shapes = shapes
         self._clock = clock
         self._told: dict[int, NodeTold] = {}  # what nodes said last
         self._told_at = float("-inf")  # on trio's clock
@@ -143,20 +147,30 @@ class Desk:
         owner = stored.place.owner if stored.place is not None else None
         told = await self._asked.entity(owner, AboutEntity(entity, state=True)) if owner is not None else None
         if told is not None and told.awake:
-            return encode({"of": "memory", "offset": told.offset, "state": told.state, "is_long": told.state_is_long})
+            state = Raw(concealed(entity, bytes(told.state), self._shapes))
+            return encode({"of": "memory", "offset": told.offset, "state": state, "is_long": told.state_is_long})
         with in_time():
             found = await stored_snapshot(self._fetch, entity, bytes_max=STATE_BYTES_MAX)
         has_snapshot = stored.head is not None and stored.head.snapshot_offset > 0
         if found is None:
             return encode({"of": "snapshot", "offset": None, "state": None, "is_long": has_snapshot})
-        return encode({"of": "snapshot", "offset": found[0], "state": _json(found[1]), "is_long": False})
+        return encode(
+            {
+                "of": "snapshot",
+                "offset": found[0],
+                "state": _json(concealed(entity, found[1], self._shapes)),
+                "is_long": False,
+            }
+        )
 
     async def journal(self, entity: str, *, before: int | None, limit: int) -> bytes:
         split_entity(entity)
         with in_time():
             head, events = await self._journal.read(entity, before=before, limit=limit, reverse=True)
         has_more = head is not None and bool(events) and events[-1].offset > head.trimmed + 1
-        return encode({"events": list(map(_event, events)), "next": events[-1].offset if has_more else None})
+        return encode(
+            {"events": [self._event(entity, one) for one in events], "next": events[-1].offset if has_more else None}
+        )
 
     # Dead letters.
 
@@ -165,7 +179,7 @@ class Desk:
         with in_time():
             found = await self._letters.list(limit=limit, before=before, which=which)
         more = found[-1].id if len(found) == limit else None
-        return encode({"letters": [_letter(one, full=full) for one in found], "next": more})
+        return encode({"letters": [self._letter(one, full=full) for one in found], "next": more})
 
     async def retry(self, numbers: Sequence[int]) -> bytes:
         with in_time():
@@ -177,6 +191,24 @@ class Desk:
             there = await self._letters.list(limit=len(numbers), which=which)
             await self._letters.drop(which)
             return encode({"dropped": sorted(letter.id for letter in there)})
+
+    def _event(self, entity: str, event: StoredEvent) -> dict[str, object]:
+        payload, is_cut = _shown(concealed(entity, event.payload, self._shapes))
+        return {"offset": event.offset, "at_ms": event.at_ms, "payload": payload, "is_cut": is_cut}
+
+    def _letter(self, letter: DeadLetter, *, full: bool) -> dict[str, object]:
+        line: dict[str, object] = {
+            "id": letter.id,
+            "at_ms": letter.at_ms,
+            "entity": letter.entity,
+            "type": letter.message_type,
+            "strikes": letter.strikes,
+            "wished": letter.wished,
+        }
+        if full:
+            payload, is_cut = _shown(concealed(letter.entity, letter.payload, self._shapes))
+            line |= {"error": letter.error[:2_000], "user": letter.principal, "payload": payload, "is_cut": is_cut}
+        return line
 
 
 def _these(numbers: Sequence[int]) -> Which:
@@ -224,23 +256,3 @@ def _shown(body: bytes) -> tuple[object, bool]:
     if len(body) <= PAYLOAD_BYTES_MAX:
         return _json(body), False
     return body[:PAYLOAD_BYTES_MAX].decode(errors="replace"), True
-
-
-def _event(event: StoredEvent) -> dict[str, object]:
-    payload, is_cut = _shown(event.payload)
-    return {"offset": event.offset, "at_ms": event.at_ms, "payload": payload, "is_cut": is_cut}
-
-
-def _letter(letter: DeadLetter, *, full: bool) -> dict[str, object]:
-    line: dict[str, object] = {
-        "id": letter.id,
-        "at_ms": letter.at_ms,
-        "entity": letter.entity,
-        "type": letter.message_type,
-        "strikes": letter.strikes,
-        "wished": letter.wished,
-    }
-    if full:
-        payload, is_cut = _shown(letter.payload)
-        line |= {"error": letter.error[:2_000], "user": letter.principal, "payload": payload, "is_cut": is_cut}
-    return line

@@ -20,6 +20,7 @@ from greenroom.actors.jobs.schedule.declared import DeclaredSchedule
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Message
+from greenroom.actors.personal.redaction import shape_of
 from greenroom.actors.schema.knowledge import digest_of, knowledge_of, to_json
 from greenroom.actors.sinks.installed import Sinks
 from greenroom.actors.views.installed import Views
@@ -386,6 +387,7 @@ class Node:
                 asked=asked,
                 clock=clock,
             ),
+            shapes={one.tag: shape_of(one.job) for one in jobs or ()},
             clock=clock,
         )
         operators = Operators(tokens, services.sessions, is_local=settings.env == "local")

@@ -46,9 +46,16 @@ const tests = {
     assert.deepEqual(edited({ priority: "", delay_s: "" }, editing), {}, "what is too long to be shown is not in the form");
   },
 
-  "a limit that is left empty is none": () => {
-    assert.deepEqual(limited({ concurrency: "", per_key: "2", rate: "", per_s: "1" }), { concurrency: null, per_key: 2, rate: null });
-    assert.deepEqual(limited({ concurrency: "3", per_key: "", rate: "30", per_s: "" }), { concurrency: 3, per_key: null, rate: { n: 30, per_s: 1 } });
+  "only limits that were changed are set, and one that is emptied is none": () => {
+    const shown = { concurrency: 4, per_key: null, rate: { n: 30, per_s: 1 } };
+    const same = { concurrency: "4", per_key: "", rate: "30", per_s: "1" };
+    assert.deepEqual(limited(same, shown), {}, "what the code declares is not made staff's");
+    assert.deepEqual(limited({ ...same, per_key: "2" }, shown), { per_key: 2 });
+    assert.deepEqual(limited({ ...same, concurrency: "" }, shown), { concurrency: null });
+    assert.deepEqual(limited({ ...same, per_s: "5" }, shown), { rate: { n: 30, per_s: 5 } });
+    assert.deepEqual(limited({ ...same, rate: "" }, shown), { rate: null });
+    assert.deepEqual(limited({ concurrency: "", per_key: "", rate: "", per_s: "1" }, {}), {});
+    assert.deepEqual(limited({ concurrency: "", per_key: "", rate: "7", per_s: "" }, {}), { rate: { n: 7, per_s: 1 } });
   },
 
   "filters that say nothing are not asked for": () => {

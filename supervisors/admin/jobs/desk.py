@@ -32,10 +32,10 @@ from greenroom.store.jobs.filter import JobFilter
 from greenroom.store.jobs.jobs import JobFound, JobStore
 from greenroom.supervisors.admin.asked import Asked
 from greenroom.supervisors.admin.desk import REMEMBERED_S, Members, in_time
-from greenroom.supervisors.admin.jobs.job_shown import content, job_shown, list_shown
+from greenroom.supervisors.admin.jobs.job_shown import arguments_shown, job_shown, list_shown
 from greenroom.supervisors.admin.jobs.queues_shown import of_queue, queue_shown, queues_shown, rates_between
 from greenroom.supervisors.admin.jobs.sagas_shown import check_saga, command_of, saga_shown
-from greenroom.supervisors.admin.jobs.secrets import restored
+from greenroom.supervisors.admin.jobs.secrets import NotRestored, restored
 from greenroom.supervisors.admin.told import QueuesTold
 from greenroom.transports.admin.job_desk import JOB, QUEUE, QUEUES, SAGA
 from greenroom.transports.errors import BadRequest
@@ -267,12 +267,15 @@ class JobDesk:
     def _edited(self, found: JobFound, arguments: Any, shown: Any) -> Raw:
         """Raises: Refused."""
         stored = found.row.arguments or b"{}"
-        present, is_cut = content(stored, self._shapes.get(found.row.job))
+        present, is_cut = arguments_shown(stored, self._shapes.get(found.row.job))
         if is_cut:
             raise Refused("job.arguments_too_long", "its arguments are too long to be edited here", status=413)
         if present != shown:
             raise Refused("job.changed", "its arguments have changed since they were shown", status=409)
-        made = encode(restored(arguments, present, msgspec.json.decode(stored)))
+        try:
+            made = encode(restored(arguments, present, msgspec.json.decode(stored)))
+        except NotRestored as error:
+            raise Refused("job.arguments", str(error), status=422) from None
         installed = self._jobs.get(found.row.job)
         if installed is not None:
             installed.decode(made)  # says which field is wrong, before a worker does

@@ -11,7 +11,7 @@ import msgspec.inspect as inspect
 from greenroom.actors.jobs.listing.lists import JobsPage
 from greenroom.actors.jobs.options import decode_options
 from greenroom.actors.jobs.queue.single.telling import Standing
-from greenroom.config.telemetry.redaction import redact_text
+from greenroom.config.telemetry.redaction import REDACTED, redact_text
 from greenroom.store.jobs.jobs import JobFound
 from greenroom.supervisors.admin.jobs.secrets import hidden
 
@@ -77,7 +77,7 @@ def job_shown(
     if not full:
         return shown
     options = decode_options(row.options)
-    arguments, is_cut = content(row.arguments, declared)
+    arguments, is_cut = arguments_shown(row.arguments, declared)
     result, result_is_cut = content(found.result)
     return shown | {
         "partition": row.partition,
@@ -96,6 +96,13 @@ def job_shown(
         "result": result,
         "result_is_cut": result_is_cut,
     }
+
+
+def arguments_shown(stored: bytes | None, declared: inspect.Type | None) -> tuple[Any, bool]:
+    """Of a class that is not known here, nobody can say which of them are secret: none is shown."""
+    if declared is None and stored is not None:
+        return REDACTED, False
+    return content(stored, declared)
 
 
 def content(stored: bytes | None, declared: inspect.Type | None = None) -> tuple[Any, bool]:
@@ -129,7 +136,7 @@ def list_shown(page: JobsPage, declared: dict[str, inspect.Type], *, full: bool)
         row = msgspec.structs.asdict(job)
         if full:
             row["error"] = redact_text(job.error)
-            row["arguments"] = content(job.arguments, declared.get(job.job))[0] if job.arguments is not None else None
+            row["arguments"] = arguments_shown(job.arguments, declared.get(job.job))[0]
         else:
             for name in FOR_ADMINS:
                 del row[name]

@@ -4,28 +4,27 @@ As in logs: texts under telling names (`token`, `password` …), and secrets tha
 the job's class marks as `Secret`. Pure.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import msgspec.inspect as inspect
 
-from greenroom.actors.personal.fields import SECRET
+from greenroom.actors.personal.secrets import fields_of, is_secret, items_of
 from greenroom.config.telemetry.redaction import REDACTED, is_telling, redact_text
 
 
 def hidden(value: Any, declared: inspect.Type | None = None) -> Any:
     """A JSON value without its secrets. `declared`: its type, where that is known."""
-    if declared is not None and _is_secret(declared):
+    if declared is not None and is_secret(declared):
         return REDACTED
     match value:
         case str():
             return redact_text(value)
         case dict():
-            types = _fields_of(declared, value)
+            types = fields_of(declared, value)
             return {name: _of_name(name, one, types.get(name)) for name, one in value.items()}
         case list():
-            item = _item_of(declared)
-            return [hidden(one, item) for one in value]
+            return [hidden(one, type_) for one, type_ in zip(value, items_of(declared, len(value)), strict=True)]
     return value
 
 
@@ -36,54 +35,72 @@ def _of_name(name: str, value: Any, declared: inspect.Type | None) -> Any:
     return hidden(value, declared)
 
 
-def restored(edited: Any, shown: Any, stored: Any) -> Any:
-    """What somebody has made of what they were shown, with what they were not shown and have left alone."""
-    if edited == shown:
+class NotRestored(Exception):
+    """Names what cannot be changed by who was not shown all of it."""
+
+
+def restored(edited: Any, shown: Any, stored: Any, at: str = "arguments") -> Any:
+    """What somebody has made of what they were shown, with what they were not shown and have left alone.
+
+    What was shown otherwise than it is stored can't be told from what they have written: it stays, and where nothing at
+    all was shown of it, it may be written over or left out as a whole. Raises: NotRestored.
+    """
+    if _same(edited, shown):
         return stored
     if isinstance(edited, dict) and isinstance(shown, dict) and isinstance(stored, dict):
+        for name in shown.keys() - edited.keys():
+            _require_whole(shown[name], stored[name], f"{at}.{name}")
         return {
-            name: restored(one, shown[name], stored[name]) if name in shown and name in stored else one
+            name: restored(one, shown[name], stored[name], f"{at}.{name}")
+            if name in shown
+            else _written(one, f"{at}.{name}")
             for name, one in edited.items()
         }
-    if isinstance(edited, list) and isinstance(shown, list) and len(edited) == len(shown):
-        return [restored(*three) for three in zip(edited, shown, stored, strict=True)]
-    return edited
+    if isinstance(edited, list) and isinstance(shown, list) and shown != stored:  # which of them is which?
+        raise NotRestored(f"`{at}` has parts that are not shown: its order and its length can't be changed here")
+    _require_whole(shown, stored, at)
+    return _written(edited, at)
 
 
-def _is_secret(declared: inspect.Type) -> bool:
-    match declared:
-        case inspect.Metadata():
-            return SECRET in (declared.extra or {}) or _is_secret(declared.type)
-        case inspect.UnionType():
-            return any(map(_is_secret, declared.types))
-    return False
+def _same(edited: Any, shown: Any) -> bool:
+    return bool(edited == shown) and msgspec.json.encode(_plain(edited)) == msgspec.json.encode(_plain(shown))
 
 
-def _fields_of(declared: inspect.Type | None, value: Mapping[str, Any]) -> dict[str, inspect.Type]:
-    """Types of what is in an object. Of a union that of each member counts: whatever is secret in one of them."""
-    match declared:
-        case inspect.Metadata():
-            return _fields_of(declared.type, value)
-        case inspect.StructType() | inspect.DataclassType() | inspect.TypedDictType():
-            return {one.encode_name: one.type for one in declared.fields}
-        case inspect.DictType():
-            return dict.fromkeys(value, declared.value_type)
-        case inspect.UnionType():
-            found: dict[str, inspect.Type] = {}
-            for one in declared.types:
-                for name, field in _fields_of(one, value).items():
-                    if name not in found or _is_secret(field):
-                        found[name] = field
-            return found
-    return {}
+def _require_whole(shown: Any, stored: Any, at: str) -> None:
+    """Of what is changed or left out: was it shown as it is, or not at all? Raises: NotRestored."""
+    if shown == stored or shown == REDACTED:
+        return
+    if isinstance(shown, dict) and isinstance(stored, dict):
+        for name in shown:
+            _require_whole(shown[name], stored[name], f"{at}.{name}")
+    elif isinstance(shown, list) and isinstance(stored, list):
+        for number, (one, other) in enumerate(zip(shown, stored, strict=True)):
+            _require_whole(one, other, f"{at}[{number}]")
+    else:
+        raise NotRestored(f"`{at}` is shown shortened or without its secrets: it can't be changed here")
 
 
-def _item_of(declared: inspect.Type | None) -> inspect.Type | None:
-    match declared:
-        case inspect.Metadata():
-            return _item_of(declared.type)
-        case inspect.CollectionType():
-            return declared.item_type
-        case inspect.UnionType():
-            return next((found for one in declared.types if (found := _item_of(one)) is not None), None)
-    return None
+def _written(value: Any, at: str) -> Any:
+    """Raises: NotRestored for what stands for a secret that we don't know."""
+    match value:
+        case str() if REDACTED in value:
+            raise NotRestored(f"`{at}` has {REDACTED} in it, which stands for what is not shown")
+        case dict():
+            for name, one in value.items():
+                _written(one, f"{at}.{name}")
+        case list():
+            for number, one in enumerate(value):
+                _written(one, f"{at}[{number}]")
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """For comparing: a browser writes 1.0 as 1, which is the same, and `true` is not."""
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case dict():
+            return {name: _plain(value[name]) for name in sorted(value)}
+        case list():
+            return [_plain(one) for one in value]
+    return value

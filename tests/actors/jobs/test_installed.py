@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from greenroom import Job, JobLimits, JobQueue, Refused, Retry, Work
+from greenroom import Job, JobLimits, JobQueue, Refused, Retry, Secret, Work
 from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.model.kinds import BadEntityClass
 
@@ -83,3 +83,15 @@ def test_what_a_class_says_of_its_attempts_is_looked_at_once(fields: dict[str, A
         setattr(job, name, value)
     with pytest.raises(BadEntityClass, match=says):
         Jobs([job])
+
+
+def test_a_secret_is_no_key() -> None:
+    class Charged(Job, queue="q", tag="job.charged"):
+        card: Secret[str] = ""
+        partition = "card"
+
+        async def run(self, work: Work) -> None:
+            pass
+
+    with pytest.raises(BadEntityClass, match="`partition` names 'card', which is Secret"):
+        Jobs([Charged])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import trio
 from msgspec import Raw
+from msgspec.structs import replace
 
 from greenroom.actors.model.entity import BadEntity
 from greenroom.actors.model.errors import UnknownKind
@@ -85,6 +86,7 @@ class Scene:
             asked=Asked(self.me),
             views=StubDesk().views,
             jobs=StubDesk().jobs,
+            shapes={},
             clock=lambda: 5.0,
         )
 
@@ -207,3 +209,10 @@ async def test_who_watches_is_shown_what_they_may_see(scene: Scene) -> None:
         assert await scene.desk._looked(what, False, False) == (b"", b"")
     full, viewer = await scene.desk._looked("views", True, True)
     assert json.loads(full) == {"asked": "views"} and viewer == full
+
+
+async def test_arguments_of_jobs_in_letters_are_hidden(scene: Scene) -> None:
+    payload = b'{"job":"job.unknown","arguments":{"pin":"1"}}'
+    await scene.letters.add(replace(LETTER, entity="queue:a", message_type="queue.add", payload=payload))
+    page = json.loads(await scene.desk.letters(entity="", before=None, limit=9, full=True))
+    assert page["letters"][0]["payload"]["arguments"] == "[redacted]"

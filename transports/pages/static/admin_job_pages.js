@@ -27,7 +27,7 @@ export function jobPages(page) {
   }
 
   function watch(kind, name, path) {
-    open = { kind, name, shown: null, list: null, limiting: false, editing: null };
+    open = { kind, name, shown: null, list: null, limiting: null, editing: null };
     const mine = open;
     page.watch(path, (shown) => {
       if (mine !== open) return;
@@ -96,7 +96,7 @@ export function jobPages(page) {
         done(`${name} was told to ${step}.`);
       },
       limit() {
-        open.limiting = !open.limiting;
+        open.limiting = open.limiting ? null : open.shown.limits; // what was shown, whatever others set meanwhile
         paint();
       },
       edit() {
@@ -115,9 +115,11 @@ export function jobPages(page) {
         return readList();
       },
       async limit(form, given) {
-        await post("queues/limit", { queue: form.dataset.name, limits: shows.limited(given) });
-        open.limiting = false;
-        done("The limits are set.");
+        const change = shows.limited(given, open.limiting);
+        const changed = Object.keys(change).length > 0;
+        if (changed) await post("queues/limit", { queue: form.dataset.name, limits: change });
+        open.limiting = null;
+        done(changed ? "The limits are set." : "Nothing was changed.");
         paint();
       },
       async edit(form, given) {

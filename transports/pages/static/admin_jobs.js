@@ -94,7 +94,7 @@ export function queue(shown, { isAdmin, now, list, asked, limiting }) {
     ].map(([name, ...value]) => [name, ...value.flat()])), isAdmin ? element("div", { class: "actions" },
       button("queue-step", shown.paused ? "Resume" : "Pause", { "data-step": shown.paused ? "resume" : "pause", "data-name": shown.queue, "data-key": "pause" }),
       button("limit", limiting ? "Leave limits" : "Limit", { "data-key": "limit", "aria-expanded": String(Boolean(limiting)) })) : null,
-    isAdmin && limiting ? limitForm(shown) : null),
+    isAdmin && limiting ? limitForm(shown.queue, limiting) : null),
     section("workers", "Workers", holding(shown)),
     section("jobs", "Jobs", filters(shown, asked, isAdmin), jobList(list, { isAdmin, now })),
   ];
@@ -118,7 +118,7 @@ function keyed(by, text) {
   return number ? `${count(number)} ${number === 1 ? "key" : "keys"} ${text}` : "";
 }
 
-function limitForm({ queue: name, limits }) {
+function limitForm(name, limits) {
   const field = (label, key, value) => element("label", {}, label, element("input", { name: key, type: "number", min: "1", max: "1000000", value: value ? String(value) : null, placeholder: "no limit" }));
   return element(
     "form", { class: "form", "data-form": "limit", "data-name": name, "data-key": "limits" },
@@ -126,7 +126,7 @@ function limitForm({ queue: name, limits }) {
     field("Of each key at once", "per_key", limits.per_key),
     field("Begin", "rate", limits.rate?.n),
     element("label", {}, "in so many seconds", element("input", { name: "per_s", type: "number", min: "0.001", step: "any", value: String(limits.rate?.per_s ?? 1) })),
-    element("p", { class: "hint" }, "Left empty, what the code declares holds."),
+    element("p", { class: "hint" }, "What is left as it is stays as it is; emptied, what the code declares holds."),
     element("div", { class: "actions" }, element("button", { class: "primary" }, "Set limits")),
   );
 }
@@ -272,10 +272,16 @@ export function edited({ arguments: text, priority, delay_s: delay }, editing) {
   return change;
 }
 
-/** Likewise of limits: an empty field is none of staff's. */
-export function limited({ concurrency, per_key: perKey, rate: begin, per_s: per }) {
+/** Likewise of limits, and only those that were changed: what the code declares was shown too, and must not become
+ * staff's by that. An empty field is none of staff's. */
+export function limited({ concurrency, per_key: perKey, rate: begin, per_s: per }, shown) {
   const number = (text) => (text === "" ? null : Number(text));
-  return { concurrency: number(concurrency), per_key: number(perKey), rate: begin === "" ? null : { n: Number(begin), per_s: Number(per || 1) } };
+  const change = {};
+  if (number(concurrency) !== (shown.concurrency ?? null)) change.concurrency = number(concurrency);
+  if (number(perKey) !== (shown.per_key ?? null)) change.per_key = number(perKey);
+  const rate = begin === "" ? null : { n: Number(begin), per_s: Number(per || 1) };
+  if (rate?.n !== shown.rate?.n || (rate && rate.per_s !== (shown.rate.per_s ?? 1))) change.rate = rate;
+  return change;
 }
 
 /** The query of a list of jobs. */

@@ -5,6 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from greenroom import Job, Secret, Work
+from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.jobs.schedule.messages import Set
 from greenroom.actors.jobs.schedule.spec import ARGUMENTS_MAX, Scheduled, Spec, checked
 from greenroom.actors.jobs.schedule.timing import Timing
@@ -64,3 +66,16 @@ def test_its_rows_are_those_of_the_class() -> None:
     row = Scheduled(spec, 5, JOBS.get("job.report")).to_row(now_ms=5, origin="schedule:n", about="run")
     same = Report(of="a").to_row(now_ms=5, origin="schedule:n", about="run", attempts=2)
     assert msgspec.structs.replace(row, id="") == msgspec.structs.replace(same, id="")
+
+
+class Charge(Job, queue="mail", tag="job.charge"):
+    card: Secret[str] = ""
+
+    async def run(self, work: Work) -> None:
+        pass
+
+
+def test_a_class_with_secrets_is_refused() -> None:
+    with pytest.raises(Refused, match="job.charge has Secret arguments") as caught:
+        checked(Set(job="job.charge", every_s=60.0).spec, Jobs([Charge]))
+    assert (caught.value.name, caught.value.status) == ("schedule.job", 422)

@@ -111,3 +111,7 @@ def test_a_list_is_shown_likewise() -> None:
     )
     viewer = list_shown(page, {"job.cut": SHAPE}, full=False)
     assert SECRET not in str(viewer) and viewer["next"] == "n" and viewer["jobs"][0]["state"] == "failed"
+
+
+def test_of_a_class_that_is_not_known_here_no_arguments_are_shown() -> None:
+    assert job_shown(found(), None, None, full=True)["arguments"] == "[redacted]"
