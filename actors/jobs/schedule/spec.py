@@ -72,9 +72,7 @@ def checked(spec: Spec, installed: Jobs) -> Spec:
     if spec.tick_as and spec.tick_as not in {one.encode_name for one in msgspec.structs.fields(known.job)}:
         raise Refused("schedule.tick_as", f"`tick_as`: {spec.job} has no such argument", status=422)
     if known.has_secrets:
-        text = (
-            f"`job`: {spec.job} has Secret arguments, and all that a schedule keeps is shown: have its `run` read them"
-        )
+        text = f"`job`: {spec.job} has Secret arguments, and all that a schedule keeps is shown"
         raise Refused("schedule.job", text, status=422)
     try:
         known.decode(body)
