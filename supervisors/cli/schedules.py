@@ -1,14 +1,10 @@
 """`greenroom schedules list|show|set|pause|resume|trigger|backfill|drop`: what starts jobs by itself, and what to do
 about it.
 
-It asks a server over HTTP, with a token of the role `service`: GREENROOM_WORK_TOKEN, or one signed for the moment with
-the server's own secret.
+It asks a server as `greenroom jobs` does: see jobs/server.py.
 """
 
 import sys
-import urllib.error
-import urllib.parse
-import urllib.request
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -18,14 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from greenroom.config.settings import Settings, load_settings
-from greenroom.store.own.data_folder import DataFolder
-from greenroom.supervisors.cli.chosen.address import checked_url, server_url
-from greenroom.supervisors.cli.chosen.tokens import own_token
+from greenroom.supervisors.cli.jobs.server import Server, Url, asked_server
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_plainly
 from greenroom.supervisors.cli.terminal.printable import printable
 
-ANSWER_S = 15.0
 USER = "greenroom-schedules"
 PAGE = 200
 
@@ -33,7 +25,6 @@ schedules_app = typer.Typer(help="What starts jobs by itself: by cron, every so 
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the schedule, as `list` shows it.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs: JSON, and nothing shortened.")]
-Url = Annotated[str | None, typer.Option("--server", metavar="URL", help="Where it listens; as the settings say.")]
 Moment = typer.Option(metavar="TIME", help="As in 2026-11-01T03:00+01:00; without a zone it is UTC.")
 
 
@@ -41,7 +32,7 @@ Moment = typer.Option(metavar="TIME", help="As in 2026-11-01T03:00+01:00; withou
 def list_schedules(as_json: Json = False, server: Url = None) -> None:
     """Show all there are, by name, with the next time of each."""
     with told_plainly():
-        asking = Asking(server)
+        asking = _asked(server)
         found: list[dict[str, Any]] = []
         more = True
         while more:
@@ -63,7 +54,7 @@ def list_schedules(as_json: Json = False, server: Url = None) -> None:
 def show_schedule(name: Name, as_json: Json = False, server: Url = None) -> None:
     """Show one: what it starts and when, what runs, and how the newest runs went."""
     with told_plainly():
-        shown = Asking(server).view(name)
+        shown = _asked(server).view("schedule", name)
         if as_json:
             return _print_json(shown)
         table = Table.grid(padding=(0, 2))
@@ -102,7 +93,7 @@ def set_schedule(
         }  # fmt: skip
         if once is not None:
             fields["once_ms"] = _ms("--once", once)
-        answer = Asking(server).command("schedule", name, "set", fields)
+        answer = _asked(server).command("schedule", name, "set", fields)
         sys.stdout.write(f"next: {_at(answer['next_ms'])}\n")
 
 
@@ -110,14 +101,14 @@ def set_schedule(
 def pause(name: Name, note: Annotated[str, typer.Option(help="Why; others see it.")] = "", server: Url = None) -> None:
     """Start nothing more. What is under way goes on."""
     with told_plainly():
-        Asking(server).command("schedule", name, "pause", {"note": note})
+        _asked(server).command("schedule", name, "pause", {"note": note})
 
 
 @schedules_app.command()
 def resume(name: Name, server: Url = None) -> None:
     """Go on, with the next tick from now."""
     with told_plainly():
-        answer = Asking(server).command("schedule", name, "resume", {})
+        answer = _asked(server).command("schedule", name, "resume", {})
         sys.stdout.write(f"next: {_at(answer['next_ms'])}\n")
 
 
@@ -129,7 +120,7 @@ def trigger(
 ) -> None:
     """Start its job now, also while it is paused."""
     with told_plainly():
-        answer = Asking(server).command("schedule", name, "trigger", {"overlap": overlap})
+        answer = _asked(server).command("schedule", name, "trigger", {"overlap": overlap})
         sys.stdout.write(f"{answer['verdict']}{' job:' if answer['job'] else ''}{answer['job']}\n")
 
 
@@ -144,7 +135,7 @@ def backfill(
 ) -> None:
     """Start its job for each tick of a range that is past."""
     with told_plainly():
-        asking = Asking(server)
+        asking = _asked(server)
         fields: dict[str, Any] = {"from_ms": _ms("--from", since), "until_ms": _ms("--until", until)}
         if stop:
             asking.command("schedule", name, "end_backfills", {})
@@ -156,56 +147,13 @@ def backfill(
 def drop(name: Name, server: Url = None) -> None:
     """Forget it. Jobs that it has started go on."""
     with told_plainly():
-        if not Asking(server).command("schedule", name, "drop", {})["was_there"]:
+        if not _asked(server).command("schedule", name, "drop", {})["was_there"]:
             raise Trouble(f"there is no schedule {printable(name)!r}")
 
 
-class Asking:
-    """A server."""
-
-    def __init__(self, server: str | None) -> None:
-        """Raises: Trouble."""
-        settings = load_settings()
-        self._url = (checked_url(server) if server is not None else server_url(settings)).rstrip("/")
-        self._token = _token(settings)
-
-    def command(self, kind: str, key: str, name: str, fields: dict[str, Any]) -> Any:
-        """Raises: Trouble."""
-        return self._ask(f"/api/{kind}/{urllib.parse.quote(key, safe='')}/{name}", msgspec.json.encode(fields))
-
-    def view(self, name: str) -> Any:
-        """Raises: Trouble."""
-        return self._ask(f"/api/schedule/{urllib.parse.quote(name, safe='')}", None)["view"]
-
-    def _ask(self, path: str, body: bytes | None) -> Any:
-        asked = urllib.request.Request(self._url + path, data=body)
-        asked.add_header("Authorization", f"Bearer {self._token}")
-        try:
-            with urllib.request.urlopen(asked, timeout=ANSWER_S) as answer:
-                return msgspec.json.decode(answer.read())
-        except urllib.error.HTTPError as error:
-            raise Trouble(printable(_message(error.code, error.read()))) from None
-        except (urllib.error.URLError, OSError, ValueError) as error:
-            raise Trouble(f"{self._url} does not answer: {error}") from None
-
-
-def _token(settings: Settings) -> str:
+def _asked(url: str | None) -> Server:
     """Raises: Trouble."""
-    if settings.work_token is not None:
-        return settings.work_token.get_secret_value().strip()
-    folder = DataFolder(settings.data_dir) if settings.data_dir.is_dir() else None
-    token = own_token(settings, USER, ["service"], folder)
-    if token is None:
-        text = "GREENROOM_WORK_TOKEN: must be set, a token with the role service, where GREENROOM_AUTH_SECRET is not"
-        raise Trouble(text, status=BAD_USAGE)
-    return token
-
-
-def _message(status: int, body: bytes) -> str:
-    try:
-        return str(msgspec.json.decode(body)["error"]["message"])[:500]
-    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError):
-        return f"the server answers {status}"
+    return asked_server(url, USER)
 
 
 def _lines(shown: dict[str, Any]) -> list[tuple[str, str]]:

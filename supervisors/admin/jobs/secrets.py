@@ -68,7 +68,7 @@ def _same(edited: Any, shown: Any) -> bool:
 
 def _require_whole(shown: Any, stored: Any, at: str) -> None:
     """Of what is changed or left out: was it shown as it is, or not at all? Raises: NotRestored."""
-    if shown == stored or shown == REDACTED:
+    if shown in (stored, REDACTED):
         return
     if isinstance(shown, dict) and isinstance(stored, dict):
         for name in shown:

@@ -133,7 +133,7 @@ def edit(
         fields = {"priority": priority, "due_ms": ahead("--at", at, time.time())}
         fields = {name: value for name, value in fields.items() if value is not None}
         if arguments is not None:
-            return _edit_one(asked_server(server), ids or [], arguments, fields)
+            return edit_one(asked_server(server), ids or [], arguments, fields, dry_run=dry_run, as_json=as_json)
         if not fields:
             raise Trouble("say what: --priority, --at, or --arguments of one ID", status=BAD_USAGE)
         _do(asked_server(server), "edit", ids, queue, where, fields, dry_run=dry_run, yes=yes, as_json=as_json)
@@ -207,16 +207,17 @@ def _do(
     parts = parts_of(server, queue, where)
     count = sum(done["found"] for part in parts for done in steps(server, act, part, {**fields, "dry_run": True}))
     if dry_run:
-        return _say({"act": act, "found": count, "changed": 0}, as_json)
+        return said({"act": act, "found": count, "changed": 0}, dry_run=True, as_json=as_json)
     if count and not ids and not yes:
         _ask(act, count)
     changed = seen = left = 0
     with bar(act, count) as told:
         for part in parts if count else []:
-            for done in steps(server, act, part, fields):
-                changed, seen, left = changed + done["changed"], seen + done["found"], left + done.get("left", 0)
+            for step in steps(server, act, part, fields):
+                changed, seen, left = changed + step["changed"], seen + step["found"], left + step.get("left", 0)
                 told(seen)
-    _say({"act": act, "found": seen, "changed": changed} | ({"left": left} if left else {}), as_json)
+    done = {"act": act, "found": seen, "changed": changed} | ({"left": left} if left else {})
+    said(done, dry_run=False, as_json=as_json)
 
 
 def parts_of(server: Server, queue: str, where: dict[str, Any]) -> list[Part]:
@@ -258,7 +259,9 @@ def steps(server: Server, act: str, part: Part, fields: dict[str, Any]) -> Itera
             return
 
 
-def _edit_one(server: Server, ids: Sequence[str], arguments: str, fields: dict[str, Any]) -> None:
+def edit_one(
+    server: Server, ids: Sequence[str], arguments: str, fields: dict[str, Any], *, dry_run: bool, as_json: bool
+) -> None:
     """Raises: Trouble."""
     if len(ids) != 1:
         raise Trouble("--arguments: of one ID", status=BAD_USAGE)
@@ -271,8 +274,11 @@ def _edit_one(server: Server, ids: Sequence[str], arguments: str, fields: dict[s
     due_ms = fields.pop("due_ms", None)
     if due_ms is not None:
         fields["delay_s"] = max(0.0, due_ms / 1000 - time.time())
-    server.command("job", ids[0], "edit", {**fields, "arguments": given})
-    sys.stdout.write(f"{ids[0]} is changed\n")
+    if dry_run:
+        server.view("job", ids[0])  # is there one?
+    else:
+        server.command("job", ids[0], "edit", {**fields, "arguments": given})
+    said({"act": "edit", "found": 1, "changed": int(not dry_run)}, dry_run=dry_run, as_json=as_json)
 
 
 def _ask(act: str, count: int) -> None:
@@ -286,13 +292,14 @@ def _ask(act: str, count: int) -> None:
 DONE = {"retry": "tried again", "cancel": "cancelled, or told to end", "edit": "changed", "drop": "dropped"}
 
 
-def _say(done: dict[str, Any], as_json: bool) -> None:
+def said(done: dict[str, Any], *, dry_run: bool, as_json: bool) -> None:
+    """Print it. None of those that were found need be changed: others may have been there first."""
     if as_json:
         sys.stdout.write(json.dumps(done) + "\n")
         return
     if done.get("left"):
         sys.stdout.write(f"{done['left']} are left alone: who has started them has gone on (by ID: --detached)\n")
-    if done["changed"] or not done["found"] or done.get("left"):
-        sys.stdout.write(f"{done['changed']} {DONE[done['act']]}\n")
-    else:
+    if dry_run:
         sys.stdout.write(f"{done['found']} would be {DONE[done['act']]}\n")
+    else:
+        sys.stdout.write(f"{done['changed']} {DONE[done['act']]}\n")

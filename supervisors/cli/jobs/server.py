@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from secrets import token_hex
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
@@ -52,10 +53,11 @@ class Server:
         return self._ask(urllib.request.Request(f"{self._url}{path}{'?' if given else ''}{urlencode(given)}"))
 
     def command(self, kind: str, key: str, name: str, fields: Mapping[str, Any]) -> Any:
-        """Raises: Trouble."""
+        """However often it is sent, it is done once. Raises: Trouble."""
         body = msgspec.json.encode(fields)
         path = f"{self._url}/api/{kind}/{quote(key, safe='')}/{name}"
-        return self._ask(urllib.request.Request(path, body, {"Content-Type": "application/json"}))
+        headers = {"Content-Type": "application/json", "Idempotency-Key": token_hex(16)}
+        return self._ask(urllib.request.Request(path, body, headers))
 
     def view(self, kind: str, key: str) -> dict[str, Any]:
         """Raises: Trouble."""
@@ -105,13 +107,14 @@ def refused(status: int, body: bytes) -> tuple[Trouble, bool]:
     return Trouble(printable(f"{status} {name}: {text}"), status=BAD_USAGE if bad else 1), is_temporary
 
 
-def asked_server(url: str | None) -> Server:
-    """Raises: Trouble, SettingsError."""
+def asked_server(url: str | None, user: str = USER) -> Server:
+    """`user`: in whose name, where we sign the token. Raises: Trouble, SettingsError."""
     settings = load_settings()
-    return Server(checked_url(url) if url is not None else server_url(settings), staff_token(settings, url))
+    token = staff_token(settings, url, user=user)
+    return Server(checked_url(url) if url is not None else server_url(settings), token)
 
 
-def staff_token(settings: Settings, url: str | None, roles: tuple[str, ...] = ("service",)) -> str:
+def staff_token(settings: Settings, url: str | None, roles: tuple[str, ...] = ("service",), *, user: str = USER) -> str:
     """Raises: Trouble."""
     if settings.work_token is not None:
         token = settings.work_token.get_secret_value().strip()
@@ -122,4 +125,4 @@ def staff_token(settings: Settings, url: str | None, roles: tuple[str, ...] = ("
     config = token_config(settings, folder) if url is None else None
     if config is None or config.secret is None:
         raise Trouble("GREENROOM_WORK_TOKEN: must be set, a token with the role service", status=BAD_USAGE)
-    return TokenSigner(config, time.time).connection_token(USER, roles=list(roles), ttl_s=TOKEN_S)
+    return TokenSigner(config, time.time).connection_token(user, roles=list(roles), ttl_s=TOKEN_S)

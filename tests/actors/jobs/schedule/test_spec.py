@@ -76,6 +76,6 @@ class Charge(Job, queue="mail", tag="job.charge"):
 
 
 def test_a_class_with_secrets_is_refused() -> None:
-    with pytest.raises(Refused, match="job.charge has Secret arguments") as caught:
+    with pytest.raises(Refused, match=r"job\.charge has Secret arguments") as caught:
         checked(Set(job="job.charge", every_s=60.0).spec, Jobs([Charge]))
     assert (caught.value.name, caught.value.status) == ("schedule.job", 422)

@@ -198,7 +198,7 @@ async def test_what_is_edited_keeps_what_was_not_shown(autojump_clock: MockClock
         assert json.loads(one.run.row(job).arguments or b"") == {"film": "b", "licence": "L-1"}
         assert (await one.job(job))["priority"] == 1
         present = (await one.job(job))["arguments"]
-        with pytest.raises(Refused, match="`arguments.film` has") as caught:
+        with pytest.raises(Refused, match=r"`arguments\.film` has") as caught:
             await one.desk.edit(job, present | {"film": present["licence"]}, present, None, None, by="root")
         assert (caught.value.name, caught.value.status) == ("job.arguments", 422)
         with pytest.raises(Refused, match="have changed"):

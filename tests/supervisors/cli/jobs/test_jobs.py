@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from greenroom.supervisors.cli.jobs.jobs import job_of, objects
+from greenroom.supervisors.cli.jobs.jobs import ADDED_AT_ONCE, added, job_of, objects
 from greenroom.supervisors.cli.terminal.plainly import Trouble
 
 
@@ -39,3 +39,24 @@ class Asked:
 def test_only_of_a_job_that_waits_it_is_asked_why(state: str, has_ended: bool, why: str) -> None:
     server: Any = Asked(state, has_ended=has_ended)
     assert job_of(server, "a" * 32) == ({"state": state, "queue": "mail", "errors": ["one"]}, why)
+
+
+class Falters:
+    """Takes one batch, and no more."""
+
+    def __init__(self) -> None:
+        self.batches = 0
+
+    def command(self, kind: str, key: str, name: str, fields: Any) -> dict[str, Any]:
+        self.batches += 1
+        if self.batches > 1:
+            raise Trouble("503 unavailable")
+        return {"ids": [str(number) for number in range(len(fields["jobs"]))]}
+
+
+def test_what_was_added_is_told_though_the_rest_fails() -> None:
+    server: Any = Falters()
+    told = added(server, "q", [{"job": "job.x"}] * (ADDED_AT_ONCE + 1))
+    assert len(next(told)) == ADDED_AT_ONCE
+    with pytest.raises(Trouble, match="503"):
+        next(told)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from greenroom.supervisors.cli.jobs.many import IDS_AT_ONCE, Part, parts_of, steps
+from greenroom.supervisors.cli.jobs.many import IDS_AT_ONCE, Part, edit_one, parts_of, said, steps
 from greenroom.supervisors.cli.terminal.plainly import Trouble
 
 
@@ -22,6 +22,11 @@ class Asked:
             row = {"id": one, "queue": "ab"[int(one) % 2]}
             if int(one) < 1_000 and query["queue"] in (None, row["queue"]):
                 yield row
+
+    def view(self, kind: str, key: str) -> dict[str, Any]:
+        if int(key) >= 1_000:
+            raise Trouble("404 job.not_found")
+        return {}
 
     def command(self, kind: str, key: str, name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         self.commands.append((f"{kind}:{key}/{name}", dict(fields)))
@@ -63,3 +68,21 @@ def test_each_message_goes_on_where_the_one_before_has_ended() -> None:
         "queue:a/bulk",
         {"act": "drop", "where": {"kind": "x"}, "after": None, "dry_run": True},
     )
+
+
+def test_arguments_are_not_changed_where_one_only_asks(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = Asked()
+    server: Any = asked
+    edit_one(server, ["4"], '{"to": "ann"}', {}, dry_run=True, as_json=False)
+    with pytest.raises(Trouble, match="404"):
+        edit_one(server, ["1000"], "{}", {}, dry_run=True, as_json=False)
+    assert (asked.commands, capsys.readouterr().out) == ([], "1 would be changed\n")
+    edit_one(server, ["4"], '{"to": "ann"}', {"priority": 1}, dry_run=False, as_json=True)
+    assert asked.commands == [("job:4/edit", {"priority": 1, "arguments": {"to": "ann"}})]
+    assert capsys.readouterr().out == '{"act": "edit", "found": 1, "changed": 1}\n'
+
+
+def test_where_none_was_changed_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    said({"act": "retry", "found": 3, "changed": 0}, dry_run=False, as_json=False)
+    said({"act": "retry", "found": 3, "changed": 0}, dry_run=True, as_json=False)
+    assert capsys.readouterr().out == "0 tried again\n3 would be tried again\n"

@@ -33,6 +33,12 @@ class Answering(BaseHTTPRequestHandler):
 
     answers: ClassVar[list[tuple[int, Any]]] = []
     asked: ClassVar[list[tuple[str, str | None]]] = []
+    keys: ClassVar[list[str | None]] = []
+
+    def do_POST(self) -> None:
+        self.keys.append(self.headers["Idempotency-Key"])
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
 
     def do_GET(self) -> None:
         self.asked.append((self.path, self.headers["Authorization"]))
@@ -57,6 +63,7 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         Answering.answers.clear()
         Answering.asked.clear()
+        Answering.keys.clear()
         yield Server(f"http://127.0.0.1:{served.server_port}/", "secret")
         served.shutdown()
 
@@ -80,6 +87,15 @@ def test_what_is_only_for_now_is_asked_again_and_nothing_else(answering: Server)
     Answering.answers += [(404, {"error": {"name": "not_found", "message": "there is none"}})]
     with pytest.raises(Trouble, match="404 not_found: there is none"):
         answering.get("/api/jobs")
+
+
+def test_a_command_has_one_key_however_often_it_is_sent(answering: Server) -> None:
+    busy = {"error": {"name": "overloaded", "message": "later", "temporary": True}}
+    Answering.answers += [(503, busy), (200, {"ids": ["a"]}), (200, {"ids": ["a"]})]
+    for _ in range(2):
+        answering.command("queue", "q", "add_many", {"jobs": []})
+    first, again, other = Answering.keys
+    assert first == again != other and first
 
 
 def test_the_token_does_not_go_where_the_server_sends_it(answering: Server) -> None:
