@@ -1,7 +1,7 @@
 """What is counted of jobs, by queue: as in instruments.py, plain numbers that queues raise in passing.
 
 Whoever may add jobs names queues, and each name costs memory here and in every scrape: past QUEUES_MAX of them, further
-ones are counted together as "other".
+ones are counted together as "other". Those of the code always have their own.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,8 @@ from typing import Annotated, Final
 
 from greenroom.config.telemetry.instruments import OTHER, Histogram, Metric
 
-QUEUES_MAX: Final = 100  # that are told apart
+QUEUES_MAX: Final = 100  # that are told apart, and those of the code
+OTHERS_MAX: Final = 1_000  # of the others that are looked at for gauges
 _SPAN_FIRST_S: Final = 0.001  # 1 ms; times four, twelve times, is over an hour
 _SPAN_FACTOR: Final = 4.0
 _SPAN_BUCKETS: Final = 12
@@ -24,49 +25,60 @@ def spans() -> Histogram:
 
 
 class QueueCounts:
-    """Where one queue counts. By its node's thread alone."""
+    """Where one queue counts, by its node's thread alone. It is told apart once it has jobs: anybody may wake one."""
 
-    __slots__ = ("_instruments", "_label", "_run_s", "_wait_s")
+    __slots__ = ("_instruments", "_label", "_name", "_run_s", "_wait_s")
 
     def __init__(self, instruments: "JobInstruments", name: str) -> None:
         self._instruments = instruments
-        self._label = (name,)
-        self._wait_s = instruments.job_wait_s.setdefault(self._label, spans())
-        self._run_s = instruments.job_run_s.setdefault(self._label, spans())
+        self._name = name
+        self._label: tuple[str] | None = None
+
+    def has_jobs(self) -> tuple[str]:
+        """From now on it is told apart, where there is room; returns its label."""
+        if self._label is None:
+            instruments = self._instruments
+            self._label = label = (instruments.take(self._name),)
+            self._wait_s = instruments.job_wait_s.setdefault(label, spans())
+            self._run_s = instruments.job_run_s.setdefault(label, spans())
+        return self._label
 
     def added(self, jobs: int) -> None:
-        _raise(self._instruments.jobs_added, self._label, jobs)
+        _raise(self._instruments.jobs_added, self.has_jobs(), jobs)
 
     def duplicates(self, jobs: int) -> None:
-        _raise(self._instruments.job_duplicates, self._label, jobs)
+        _raise(self._instruments.job_duplicates, self.has_jobs(), jobs)
 
     def refused(self) -> None:
-        """Somebody was to add jobs, and was told no."""
-        _raise(self._instruments.job_adds_refused, self._label, 1)
+        """Somebody was to add jobs, and was told no. That alone has no queue told apart."""
+        _raise(self._instruments.job_adds_refused, (self._instruments.label(self._name),), 1)
 
     def begun(self, waited_ms: int, jobs: int) -> None:
         """So many were handed out that had waited for so long."""
+        self.has_jobs()
         self._wait_s.record_many(waited_ms / 1000, jobs)
 
     def limited(self) -> None:
         """Jobs were ready, somebody wanted them, and limits did not let them go."""
-        _raise(self._instruments.job_limits_hit, self._label, 1)
+        _raise(self._instruments.job_limits_hit, self.has_jobs(), 1)
 
     def ended(self, outcome: str, jobs: int) -> None:
-        counts, label = self._instruments.jobs_ended, (*self._label, outcome)
+        counts, label = self._instruments.jobs_ended, (*self.has_jobs(), outcome)
         counts[label] = counts.get(label, 0) + jobs
 
     def ran(self, ran_ms: int, jobs: int) -> None:
         """So many ended as long after they were handed out."""
+        self.has_jobs()
         self._run_s.record_many(ran_ms / 1000, jobs)
 
     def retried(self, jobs: int) -> None:
-        _raise(self._instruments.job_retries, self._label, jobs)
+        _raise(self._instruments.job_retries, self.has_jobs(), jobs)
 
     def lost(self, workers: int, jobs: int) -> None:
         """Workers were not heard of for too long, or have ended, with so many jobs in hand."""
-        _raise(self._instruments.job_workers_lost, self._label, workers)
-        _raise(self._instruments.job_rescues, self._label, jobs)
+        label = self.has_jobs()
+        _raise(self._instruments.job_workers_lost, label, workers)
+        _raise(self._instruments.job_rescues, label, jobs)
 
 
 def _raise(counts: ByQueue, label: tuple[str], by: int) -> None:
@@ -163,12 +175,24 @@ class JobInstruments:
         ),
     ] = field(default_factory=_by_queue)
     queues_max: int = QUEUES_MAX
+    reserved: frozenset[str] = frozenset()  # the code's queues: they are told apart, whatever others there are
+    others: dict[str, None] = field(default_factory=dict)  # some of those that are counted together
     look: Callable[[], None] = lambda: None  # fills in the gauges: see supervisors/admin/jobs/gauges.py
 
     def of(self, queue: str) -> QueueCounts:
-        return QueueCounts(self, self.label(queue))
+        return QueueCounts(self, queue)
 
     def label(self, queue: str) -> str:
-        """What that queue is called here."""
+        """What that queue is called here now."""
+        return queue if (queue,) in self.job_wait_s or queue in self.reserved else OTHER
+
+    def take(self, queue: str) -> str:
+        """What it is called from now on."""
         known = self.job_wait_s
-        return queue if (queue,) in known or len(known) < self.queues_max else OTHER
+        if (queue,) in known or queue in self.reserved:
+            return queue
+        if len(known) + sum((one,) not in known for one in self.reserved) < self.queues_max:
+            return queue
+        if len(self.others) < OTHERS_MAX:
+            self.others[queue] = None
+        return OTHER

@@ -254,6 +254,7 @@ class Node:
         def tell_here(entity: str, message: Message) -> bool:
             return self._kernel.router.tell_here(entity, message)
 
+        telemetry.jobs.reserved = frozenset(one.queue for one in jobs or ())
         self._matcher = Matcher(listing, tell=tell_here, new_backoff=new_backoff, now=clock)
         self._finder = Finder(
             job_store,

@@ -137,6 +137,8 @@ class Queue(SingleJobs):
         while rows := await reads.page(self.key, begun.seen, after, arguments=not self.desk.jobs.is_laden):
             self.desk.load(rows, self.now_ms)
             after = rows[-1].id
+        if self.desk.jobs:
+            self._counts.has_jobs()
         self._looking = Looking(begun.seen, self.now_ms)
         self.desk.hands.forgive(self.now_ms)  # reading may have taken longer than a lease
 

@@ -15,7 +15,7 @@ class Awake(Protocol):
 
 
 def fill_in(instruments: JobInstruments, awake: Awake) -> None:
-    """Of the queues that are told apart. One that sleeps, or lives elsewhere, has none."""
+    """Of queues that are told apart, and of the others together. One that sleeps, or lives elsewhere, has none."""
     gauges = (
         instruments.jobs_waiting,
         instruments.jobs_later,
@@ -25,17 +25,21 @@ def fill_in(instruments: JobInstruments, awake: Awake) -> None:
     )
     for gauge in gauges:
         gauge.clear()
-    for (name,) in list(instruments.job_wait_s):
+    apart = (one for (one,) in instruments.job_wait_s)
+    for name in dict.fromkeys((*apart, *instruments.reserved, *instruments.others)):
         cell = awake.cell(f"queue:{name}")
         queue = cell.actor if cell is not None else None
         if not isinstance(queue, Queue):
             continue
-        told, label = queue_told(queue), (name,)
-        instruments.jobs_waiting[label] = told.waiting
-        instruments.jobs_later[label] = told.later
-        instruments.jobs_active[label] = told.active
-        instruments.job_oldest_s[label] = told.oldest_s
-        instruments.job_workers[label] = told.workers
+        told, label = queue_told(queue), (instruments.label(name),)
+        for gauge, count in (
+            (instruments.jobs_waiting, told.waiting),
+            (instruments.jobs_later, told.later),
+            (instruments.jobs_active, told.active),
+            (instruments.job_workers, told.workers),
+        ):
+            gauge[label] = gauge.get(label, 0) + count
+        instruments.job_oldest_s[label] = max(instruments.job_oldest_s.get(label, 0.0), told.oldest_s)
 
 
 def queue_told(queue: Queue) -> QueueTold:

@@ -3,7 +3,7 @@
 import pytest
 
 from greenroom.config.telemetry.exporters import Telemetry
-from greenroom.config.telemetry.job_instruments import QUEUES_MAX, JobInstruments
+from greenroom.config.telemetry.job_instruments import OTHERS_MAX, QUEUES_MAX, JobInstruments
 from tests.config.telemetry.test_exporters import value
 
 
@@ -46,6 +46,33 @@ def test_queues_beyond_the_bound_are_counted_together() -> None:
     assert instruments.jobs_added[("q0",)] == 2
     assert instruments.jobs_added[("other",)] == 50
     assert len(instruments.job_wait_s) == QUEUES_MAX + 1
+
+
+def test_a_queue_that_is_only_woken_takes_no_place() -> None:
+    instruments = JobInstruments(queues_max=1)
+    for number in range(50):
+        instruments.of(f"nobody's-{number}").refused()
+    instruments.of("media").begun(1, 1)
+    assert [*instruments.job_wait_s] == [("media",)]
+    assert instruments.job_adds_refused == {("other",): 50}
+    instruments.of("media").refused()
+    assert instruments.job_adds_refused[("media",)] == 1
+
+
+def test_places_of_the_code_s_queues_are_kept_for_them() -> None:
+    instruments = JobInstruments(queues_max=3, reserved=frozenset(("mail", "media")))
+    for name in ("a", "b", "mail", "c", "media"):
+        instruments.of(name).added(1)
+    assert instruments.jobs_added == {("a",): 1, ("other",): 2, ("mail",): 1, ("media",): 1}
+    assert [*instruments.others] == ["b", "c"]
+
+
+@pytest.mark.bound("queues counted together that are looked at for gauges")
+def test_so_many_others_are_looked_at() -> None:
+    instruments = JobInstruments(queues_max=0)
+    for number in range(OTHERS_MAX + 5):
+        instruments.of(f"q{number}").added(1)
+    assert (len(instruments.others), instruments.jobs_added[("other",)]) == (OTHERS_MAX, OTHERS_MAX + 5)
 
 
 def test_what_is_now_is_looked_up_when_somebody_asks() -> None:

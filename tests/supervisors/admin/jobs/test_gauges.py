@@ -34,8 +34,8 @@ def filled_in(instruments: JobInstruments, run: Any) -> dict[str, Any]:
 async def test_a_queue_that_is_awake_is_shown_as_it_is_now(autojump_clock: MockClock) -> None:
     async with stage(Idles) as run:
         instruments = JobInstruments()
-        instruments.of("q")
-        instruments.of("elsewhere")
+        instruments.of("q").has_jobs()
+        instruments.of("elsewhere").has_jobs()
         assert filled_in(instruments, run)["waiting"] == {}, "it sleeps"
         for delay_s in (0.0, 0.0, 100.0):
             await run.ask(Add(job="job.idles", delay_s=delay_s))
@@ -52,3 +52,16 @@ async def test_a_queue_that_is_awake_is_shown_as_it_is_now(autojump_clock: MockC
         autojump_clock.jump(100.0)
         assert filled_in(instruments, run)["waiting"] == {Q: 2}, "its time has come, and nobody has told the queue so"
         assert taken.jobs
+
+
+async def test_the_others_are_shown_together(autojump_clock: MockClock) -> None:
+    async with stage(Idles) as run:
+        instruments = JobInstruments(queues_max=2, reserved=frozenset("t"))
+        await run.kernel.ask("queue:t", Add(job="job.idles"))
+        for queue in ("q", "r", "s"):
+            instruments.of(queue).has_jobs()
+            await run.kernel.ask(f"queue:{queue}", Add(job="job.idles"))
+            autojump_clock.jump(7.0)
+        shown = filled_in(instruments, run)
+        assert shown["waiting"] == {Q: 1, ("t",): 1, ("other",): 2}
+        assert 13.0 <= shown["oldest"][("other",)] <= 15.0, "the oldest of them"
