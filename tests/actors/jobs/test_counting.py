@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 import pytest
+import trio
 from msgspec import Raw
 
 from greenroom import Refused
@@ -13,7 +14,9 @@ from greenroom.actors.jobs.queue import Queue
 from greenroom.actors.jobs.queue.control import Limit
 from greenroom.actors.jobs.queue.desk import LEASE_MS
 from greenroom.actors.jobs.queue.messages import Add, AddMany, Fail, Finished, NewJob, Take
+from greenroom.actors.testing.world import KitJobs
 from greenroom.config.telemetry.job_instruments import JobInstruments
+from greenroom.store.jobs.jobs import Seen
 from greenroom.store.journal.consequences.jobs import BackRow, EndRow, JobRow, Jobs
 from greenroom.testing import Kit
 from tests.actors.jobs.queue.some_jobs import a_job
@@ -128,3 +131,26 @@ def test_what_is_not_added_is_counted_too() -> None:
     assert one.instruments.jobs_added == {Q: 1}
     assert one.instruments.job_duplicates == {Q: 2}
     assert one.instruments.job_adds_refused == {Q: 1}
+
+
+class Left(KitJobs):
+    """A life before has left one job."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.instruments = JobInstruments()
+        self.counts = self.instruments.of
+
+    async def page(self, queue: str, seen: Seen, after: str, *, arguments: bool) -> list[JobRow]:
+        await trio.lowlevel.checkpoint()
+        return [] if after else [JobRow("0" * 32, queue, "job.x", b"{}", 0, 0)]
+
+
+def test_a_queue_that_wakes_with_jobs_is_told_apart_at_once() -> None:
+    kit = Kit(Queue, key="q")
+    kit._world.jobs = left = Left()
+    kit.restart()
+    assert Q in left.instruments.job_wait_s
+    with pytest.raises(Refused):
+        kit.ask(Add(job="job.x", arguments=Raw(b"[]")))
+    assert [*left.instruments.job_wait_s] == [Q]
