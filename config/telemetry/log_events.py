@@ -90,7 +90,12 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "jobs_not_taken": "A worker could not ask its queue for jobs just now; it tries again.",
         "schedule_job_refused": (
             "A schedule has started no job for a tick: its class has changed, and does not take the schedule's "
-            "arguments any more. Set the schedule anew, or declare it with others."
+            "arguments any more, or its code has raised, as the traceback says. Set the schedule anew, or declare it "
+            "with others."
+        ),
+        "schedule_time_unknown": (
+            "When a schedule fires next could not be worked out, as where its time zone is gone; it is tried again "
+            "each minute. The traceback says what is wrong: set it anew."
         ),
         "schedules_declared": "So many schedules were made, or changed, as the code of this node declares them.",
         "schedules_not_declared": (

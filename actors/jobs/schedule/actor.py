@@ -69,6 +69,8 @@ class Schedule(Firing):
     limits = KindLimits(history_events=1_000)
 
     def handle(self, message: Any) -> Any:
+        if type(message) is not Tick:
+            self._heal()
         match message:
             case Tick():
                 doubted = self._doubted()

@@ -30,7 +30,7 @@ from greenroom.actors.jobs.schedule.shown import entry_of
 from greenroom.actors.jobs.schedule.spec import Scheduled, Spec
 from greenroom.actors.jobs.schedule.state import ScheduleState
 from greenroom.actors.model.actor import Actor, Runtime
-from greenroom.actors.model.errors import ActorError, Refused
+from greenroom.actors.model.errors import ActorError, HandlerStuck, Refused
 from greenroom.store.errors import StoreUnavailable
 
 log = structlog.get_logger("greenroom.jobs")
@@ -38,6 +38,7 @@ log = structlog.get_logger("greenroom.jobs")
 TICK, STEP = "tick", "step"  # its durable timers
 STEP_S = 1.0  # between two steps of what is made up for side by side
 AT_ONCE = 10  # ticks in one step
+LATER_S = 60.0  # until a time that could not be worked out is looked for again
 RUN, CANCEL = "run", "cancel"  # about what it is told
 DOUBT_MS = 600_000  # after so long one looks whether a job still runs
 DETAIL_MAX = 500  # characters
@@ -85,7 +86,14 @@ class Firing(Actor[ScheduleState]):
         now_ms = self._now_ms
         if self.fired is not None:  # the clock may have been set back since it was found due
             now_ms = max(now_ms, int(self.fired.due_s * 1000))
-        found = due(spec.when, self.key, state.next_ms, now_ms, spec.missed, int(spec.catch_up_s * 1000))
+        try:
+            found = due(spec.when, self.key, state.next_ms, now_ms, spec.missed, int(spec.catch_up_s * 1000))
+        except HandlerStuck:
+            raise
+        except Exception:  # as where its time zone has gone: given up, it would have no timer any more
+            log.exception("schedule_time_unknown", schedule=self.key)
+            self.set_timer(TICK, Tick(), after=LATER_S)
+            return
         if found.last_ms:
             self.record(Advanced(next_ms=found.next_ms, last_ms=found.last_ms, missed=found.missed))
         for tick_ms in found.ticks:
@@ -96,7 +104,8 @@ class Firing(Actor[ScheduleState]):
 
     def _begin(self, tick_ms: int, why: Why, overlap: Overlap) -> Triggered:
         state = self.state
-        match decide(overlap, running=len(state.running), waiting=len(state.waiting)):
+        running = self._in_the_way if why == "backfill" and overlap != "allow" else len(state.running)
+        match decide(overlap, running=running, waiting=len(state.waiting)):
             case "start":
                 return self._start(tick_ms, why)
             case "skip":
@@ -114,18 +123,23 @@ class Firing(Actor[ScheduleState]):
         job = Scheduled(spec, tick_ms, self.installed.get(spec.job))
         try:
             job_id = self.start_job(job, about=RUN)
-        except ActorError as error:
-            reason = f"{error.name}: {getattr(error, 'detail', '') or error}"[:DETAIL_MAX]
+        except HandlerStuck:
+            raise
+        except Exception as error:  # the class's own code makes the row: a tick that is given up would be the last one
+            name = error.name if isinstance(error, ActorError) else type(error).__name__
+            reason = f"{name}: {getattr(error, 'detail', '') or error}"[:DETAIL_MAX]
             self.record(Skipped(tick_ms=tick_ms, why=why, reason=reason))
-            log.warning("schedule_job_refused", schedule=self.key, job=spec.job, reason=error.name)
+            is_bug = not isinstance(error, ActorError)
+            log.warning("schedule_job_refused", schedule=self.key, job=spec.job, reason=name, exc_info=is_bug)
             return Triggered("skipped")
-        self.record(Fired(tick_ms=tick_ms, why=why, job=job_id))
+        self.record(Fired(tick_ms=tick_ms, why=why, job=job_id, queue=spec.queue))
         return Triggered("started", job_id)
 
     def _cancel_running(self) -> None:
-        for job_id in self.state.running:
+        for job_id, run in self.state.running.items():
             cancel = CancelJob(id=job_id, reason=f"the next tick of schedule:{self.key} has come")
-            self.tell(f"queue:{self._spec.queue}", cancel, about=f"{CANCEL} {job_id}")
+            queue = run.queue or self._spec.queue  # it may have been set anew since, for another one
+            self.tell(f"queue:{queue}", cancel, about=f"{CANCEL} {job_id}")
 
     def _end(self, entity: str, outcome: str, detail: str) -> None:
         job_id = entity.partition(":")[2]
@@ -147,16 +161,31 @@ class Firing(Actor[ScheduleState]):
             first = state.backfills[0]
             side_by_side = first.overlap == "allow"
             if side_by_side and not steps:
+                if STEP not in self.timers:  # it has become the first just now
+                    self.set_timer(STEP, Step(), after=STEP_S)
                 return
-            if started >= AT_ONCE or (state.running and not side_by_side):
+            if started >= AT_ONCE or (self._in_the_way and not side_by_side):
                 break
             self._begin(first.next_ms, "backfill", first.overlap)
             following = self._spec.when.after(first.next_ms)
             is_last = following is None or following > first.until_ms
             self.record(BackfillMoved(next_ms=None if is_last else following))
             started += 1
-        if state.backfills and (state.backfills[0].overlap == "allow" or not state.running):
+        if state.backfills and (state.backfills[0].overlap == "allow" or not self._in_the_way):
             self.set_timer(STEP, Step(), after=STEP_S)
+
+    @property
+    def _in_the_way(self) -> int:
+        """Jobs that what is made up for one after the other waits for. Where ticks may overlap, theirs are not among
+        them: some of these may always run."""
+        if self._spec.overlap != "allow":
+            return len(self.state.running)
+        return sum(run.why == "backfill" for run in self.state.running.values())
+
+    def _heal(self) -> None:
+        """A timer is gone with a message that was given up."""
+        if not self.state.is_held and self.state.next_ms is not None and TICK not in self.timers:
+            self._time()
 
     def _time(self) -> None:
         """Its timer as its state is."""

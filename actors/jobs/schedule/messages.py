@@ -188,6 +188,7 @@ class Fired(Event, tag="schedule.fired"):
     tick_ms: int
     why: Why
     job: str
+    queue: str = ""  # "": one of before queues were noted
 
 
 class Waited(Event, tag="schedule.waited"):

@@ -21,6 +21,7 @@ class Run(Struct):
     ended_ms: int | None = None
     outcome: str = ""  # once it has ended
     detail: str = ""
+    queue: str = ""
 
 
 class Waiting(Struct):
@@ -91,7 +92,7 @@ class ScheduleState(Struct):
                 for name, value in zip(self.__struct_fields__, _fields_of(ScheduleState()), strict=True):
                     setattr(self, name, value)
             case told.Fired():
-                run = Run(event.tick_ms, event.why, event.job, at_ms)
+                run = Run(event.tick_ms, event.why, event.job, at_ms, queue=event.queue)
                 self.running[event.job] = run
                 self.recent = [*self.recent, run][-RECENT_MAX:]
                 self.counts.fired += 1

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from greenroom.actors.jobs.queue.single.steering import CancelJob
+from greenroom.actors.jobs.schedule import firing
 from greenroom.actors.jobs.schedule.book.messages import Note, Strike
 from greenroom.actors.jobs.schedule.messages import (
     Backfill,
@@ -17,6 +18,7 @@ from greenroom.actors.jobs.schedule.messages import (
     Pause,
     Resume,
     Skipped,
+    Step,
     WasSet,
 )
 from greenroom.actors.jobs.schedule.spec import Spec
@@ -414,6 +416,83 @@ def test_a_job_that_takes_other_arguments_by_now_is_no_crash() -> None:
     (skipped,) = [event for event in stage.kit.events if isinstance(event, Skipped)]
     assert skipped.reason.startswith("invalid: job.report: ")
     assert stage.seen("next")[0]["tick_ms"] == FIRST_MS + 60_000
+
+
+def test_nor_is_a_class_whose_own_code_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(**MINUTELY)
+
+    def raises(*_: Any, **given: Any) -> None:
+        raise KeyError("sales")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Report, "to_row", raises)
+        stage.kit.advance(MINUTE)
+    (skipped,) = [event for event in stage.kit.events if isinstance(event, Skipped)]
+    assert (skipped.reason, stage.started) == ("KeyError: 'sales'", [])
+    stage.kit.advance(MINUTE)
+    assert stage.ticks == [1]
+
+
+def test_a_time_that_can_not_be_worked_out_is_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(**MINUTELY)
+
+    def raises(*_: Any) -> None:
+        raise LookupError("no such time zone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(firing, "due", raises)
+        stage.kit.advance(MINUTE)
+    assert not stage.started
+    stage.kit.advance(MINUTE)
+    assert stage.ticks == [0]
+
+
+def test_a_timer_that_is_gone_is_set_again_by_whatever_comes() -> None:
+    stage = Stage(**MINUTELY)
+    stage.kit._timers.clear()  # its message was given up
+    stage.kit.restart()
+    stage.kit.advance(MINUTE)
+    assert not stage.started
+    stage.kit.tell(Step())
+    stage.kit.advance(MINUTE)
+    assert stage.started
+
+
+def test_a_job_is_cancelled_in_the_queue_that_it_was_started_in() -> None:
+    stage = Stage(job="job.elsewhere", queue="mail", **MINUTELY, overlap="cancel_other")
+    stage.kit.advance(MINUTE)
+    stage.set(job="job.elsewhere", queue="post", **MINUTELY, overlap="cancel_other")
+    stage.kit.advance(MINUTE)
+    assert cancels(stage) == [("queue:mail", stage.started[0])]
+    stage.kit.restart(from_snapshot=True)
+    assert stage.seen("running")[0]["queue"] == "mail"
+
+
+def test_what_goes_side_by_side_goes_also_behind_what_does_not() -> None:
+    stage = Stage(**MINUTELY)
+    now_ms = int(BEGUN_S * 1000)
+    stage.kit.ask(Backfill(from_ms=now_ms - 2 * 60_000, until_ms=now_ms))
+    stage.kit.ask(Backfill(from_ms=now_ms - 25 * 60_000, until_ms=now_ms, overlap="allow"))
+    stage.end()
+    assert len(stage.started) == 2, "the last of the first range runs"
+    for _ in range(4):
+        stage.kit.advance(0.5)
+        stage.end()  # what ends meanwhile does not put it off
+    assert len(stage.started) > 10
+    stage.kit.advance(3)
+    assert (len(stage.started), stage.seen("backfills")) == (2 + 25, [])
+
+
+def test_ticks_that_may_overlap_do_not_hold_up_what_is_made_up_for() -> None:
+    stage = Stage(**MINUTELY, overlap="allow")
+    stage.kit.advance(MINUTE)
+    now_ms = int((BEGUN_S + MINUTE) * 1000)
+    stage.kit.ask(Backfill(from_ms=now_ms - 3 * 60_000, until_ms=now_ms))
+    for number in range(3):
+        assert len(stage.started) == number + 2, "one after the other"
+        stage.end()
+    assert (len(stage.started), stage.seen("backfills")) == (4, [])
+    assert [run["why"] for run in stage.seen("running")] == ["tick"]
 
 
 # What the code declares.
