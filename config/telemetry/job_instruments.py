@@ -174,6 +174,14 @@ class JobInstruments:
             "counter", "times that workers got less than they wanted of what was ready, by a limit", labels=("queue",)
         ),
     ] = field(default_factory=_by_queue)
+    schedules_orphaned: Annotated[
+        int,
+        Metric(
+            "gauge",
+            "schedules that were declared by the code and are no more, as the node that was started last says",
+            look="ever: they fire no more; drop them, or declare them again",
+        ),
+    ] = 0
     queues_max: int = QUEUES_MAX
     reserved: frozenset[str] = frozenset()  # the code's queues: they are told apart, whatever others there are
     others: dict[str, None] = field(default_factory=dict)  # some of those that are counted together

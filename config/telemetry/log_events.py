@@ -97,7 +97,15 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "When a schedule fires next could not be worked out, as where its time zone is gone; it is tried again "
             "each minute. The traceback says what is wrong: set it anew."
         ),
-        "schedules_declared": "So many schedules were made, or changed, as the code of this node declares them.",
+        "schedules_declared": (
+            "So many schedules were made, or changed, as the code of this node declares them: `names`, of which some "
+            "are shown."
+        ),
+        "schedules_orphaned": (
+            "So many schedules, `names`, of which some are shown, are declared no more by the code of the node that "
+            "was started last: they fire no more. Where that is meant, `greenroom schedules drop` forgets them; if "
+            "not, that node has other GREENROOM_ENTITIES, or another release, than it should."
+        ),
         "schedules_not_declared": (
             "A schedule that the code declares was refused, as `error` says; the node goes on trying. Too many, most "
             "of all: drop some that were made by hand."

@@ -71,7 +71,7 @@ from greenroom.supervisors.jobs.days import Days
 from greenroom.supervisors.jobs.finder import Finder
 from greenroom.supervisors.jobs.matcher import Matcher
 from greenroom.supervisors.jobs.rescue import this_worker, worker_has_ended
-from greenroom.supervisors.jobs.schedules.declaring import Declaring
+from greenroom.supervisors.jobs.schedules.declaring import Declaring, is_newest
 from greenroom.supervisors.jobs.workers import Workers
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.node.draining import Draining
@@ -316,7 +316,12 @@ class Node:
         if tokens is not None and tokens.jwks is not None and settings.auth_jwks_file is not None:
             self._key_set = KeySetWatch(settings.auth_jwks_file, tokens.jwks, tokens.replace_jwks)
         declaring = Declaring(
-            schedules, ask=kernel.router.ask, is_there=partial(is_stored, self._pool.fetch), new_backoff=new_backoff
+            schedules,
+            ask=kernel.router.ask,
+            is_there=partial(is_stored, self._pool.fetch),
+            new_backoff=new_backoff,
+            is_newest=lambda: is_newest(self._membership.members(), incarnation),
+            instruments=telemetry.jobs,
         )
         kept = kept_up(self._views, shown)
         forgetting = Forgetting(

@@ -8,12 +8,14 @@ orphaned by it.
 
 from typing import Any, ClassVar
 
+import structlog
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from greenroom.actors.jobs.schedule.book.messages import (
     BOOK,
     BOOK_KIND,
+    NAMED_MAX,
     SCHEDULES_MAX,
     Compare,
     Enter,
@@ -33,6 +35,8 @@ from greenroom.actors.model.actor import Actor, KindLimits
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Done, Event, Message
 from greenroom.actors.model.principal import STAFF_ROLES
+
+log = structlog.get_logger("greenroom.jobs")
 
 
 class BookState(Struct):
@@ -83,10 +87,13 @@ class Book(Actor[BookState]):
         ]
         if gone:
             self.record(Vanished(names=gone, turn=self.state.turn + 1))
+            log.warning("schedules_orphaned", schedules=len(gone), names=sorted(gone)[:NAMED_MAX])
             for name in gone:
                 self.tell(f"schedule:{name}", Orphan(turn=self.state.turn))
         names = [name for name, digest in declared.items() if not _is_declared(entries.get(name), digest)]
-        return Wanted(names, self.state.turn)
+        wanted = {*names}
+        orphaned = sum(one.state == "orphaned" and name not in wanted for name, one in self.state.entries.items())
+        return Wanted(names, self.state.turn, orphaned)
 
     def _require_room(self, names: Any) -> None:
         """Raises: Refused."""

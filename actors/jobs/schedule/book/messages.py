@@ -11,6 +11,7 @@ BOOK_KIND = "schedules"
 BOOK = f"{BOOK_KIND}:all"
 SCHEDULES_MAX = 1_000
 LISTED_MAX = 200
+NAMED_MAX = 20  # in one line of a log
 
 
 class Entry(Struct, kw_only=True):
@@ -76,6 +77,7 @@ class Wanted(Struct):
 
     names: list[str]
     turn: int
+    orphaned: int = 0  # so many are, by now
 
 
 class Compare(Ask[Wanted], tag="schedules.compare"):

@@ -82,9 +82,9 @@ def test_a_node_is_told_what_differs_from_what_its_code_declares() -> None:
 
 def test_what_is_declared_no_more_is_orphaned_once() -> None:
     kit = book(entry("a", digest="1"), entry("b", digest="1"), entry("by_hand"))
-    assert kit.ask(Compare(declared={"b": "1"})) == Wanted([], 1)
+    assert kit.ask(Compare(declared={"b": "1"})) == Wanted([], 1, 1)
     assert orphaned(kit) == [("schedule:a", 1)]
-    assert kit.ask(Compare(declared={"b": "1"})) == Wanted([], 1)
+    assert kit.ask(Compare(declared={"b": "1"})) == Wanted([], 1, 1)
     assert orphaned(kit) == [("schedule:a", 1)]
     kit.restart()
 
