@@ -19,6 +19,7 @@ from greenroom.store.jobs.listing import LONG_SHOWN, ListedJob, Looked
 from greenroom.store.journal.consequences.jobs import FREED, JobRow
 from greenroom.store.postgres.pool import Pool
 
+DAY_MS = 86_400_000
 # The last take that has a job is the one that may still do: a row names also what was put back since.
 TAKES = """takes AS MATERIALIZED (
     SELECT DISTINCT ON (one.id) one.id, t.token, t.worker, t.at_ms
@@ -126,10 +127,13 @@ def looking(
         sources.append(f"""SELECT u.id, u.fits, {state} AS state, NULL::bigint AS ended_ms
         FROM u LEFT JOIN takes t ON t.id = u.id""")
     if asked.ended:
-        spared = "" if "completed" in asked.ended else "AND d.state <> 'completed'"
-        for sign, ms in ((">=", asked.ended_since_ms), ("<", asked.ended_until_ms)):
-            if ms is not None:
-                spared += f" AND d.ended_ms {sign} {put(ms, 'bigint')}"
+        spared = (
+            "AND d.state <> 'completed'" if _by_queue(asked, "d") else ""
+        )  # of the index: others count as looked at
+        if asked.ended_since_ms is not None:  # whole days, which are partitions: within one, what fits is looked for
+            spared += f" AND d.ended_ms >= {put(asked.ended_since_ms // DAY_MS * DAY_MS, 'bigint')}"
+        if asked.ended_until_ms is not None:
+            spared += f" AND d.ended_ms < {put(-(-asked.ended_until_ms // DAY_MS) * DAY_MS, 'bigint')}"
         parts.append(f"""d AS MATERIALIZED (
     SELECT d.id, d.state, d.ended_ms, {_fits(asked, "d", put)} AS fits
     FROM jobs_done d WHERE {_range(asked, "d", above, below, put)} {spared}
@@ -196,6 +200,9 @@ def _fits(asked: JobFilter, row: str, put: _Statement) -> str:
         wanted.append(f"{row}.job = {put(asked.job, 'text')}")
     if asked.key is not None:
         wanted.append(f"{row}.partition = {put(asked.key, 'text')}")
+    for sign, ms in ((">=", asked.ended_since_ms), ("<", asked.ended_until_ms)):
+        if ms is not None:  # none is asked for of what has not ended
+            wanted.append(f"{row}.ended_ms {sign} {put(ms, 'bigint')}")
     short = f"octet_length({row}.arguments) <= {SEARCHED_MAX}"
     arguments = f"CASE WHEN {short} THEN lower(convert_from({row}.arguments, 'UTF8')) END"
     errors = f"lower({ERRORS.format(row=row)})"

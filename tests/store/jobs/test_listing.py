@@ -202,6 +202,32 @@ async def test_looks_grow_up_to_so_many_rows() -> None:
     assert listing.rows == [10, LOOKED_FIRST, 4 * LOOKED_FIRST, 16 * LOOKED_FIRST, LOOKED_MAX, LOOKED_MAX]
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        JobFilter(ended_until_ms=105),
+        JobFilter("q", ended_until_ms=105),
+        JobFilter(states=("failed",)),
+        JobFilter(ended_since_ms=95, ended_until_ms=105),
+    ],
+)
+async def test_what_ended_at_another_time_is_looked_at_too(postgres: PostgresCluster, asked: JobFilter) -> None:
+    """Or a look for what ended long ago would go through all that has since."""
+    await fill(postgres)
+    listing = listing_of(postgres)
+    looked = await listing.looked_at(asked, "f" * 32, most=9, rows=2, now_ms=NOW_MS)
+    assert (looked.jobs, looked.after) == ([], id_of(7))
+    looked = await listing.looked_at(asked, id_of(7), most=9, rows=2, now_ms=NOW_MS)
+    assert [one.id for one in looked.jobs] == [id_of(6)]
+
+
+async def test_days_that_can_have_none_are_not_looked_into(postgres: PostgresCluster) -> None:
+    await fill(postgres)
+    asked = JobFilter(states=("completed",), ended_since_ms=3 * 86_400_000 + 5, ended_until_ms=4 * 86_400_000 + 5)
+    looked = await listing_of(postgres).looked_at(asked, "f" * 32, most=9, rows=1, now_ms=NOW_MS)
+    assert (looked.jobs, looked.after) == ([], None)
+
+
 async def test_what_has_ended_is_read_whole(cluster: Cluster) -> None:
     await fill(cluster)
     (found,) = await listing_of(cluster).ended([id_of(6), id_of(4)])
