@@ -135,5 +135,11 @@ class JobStore(Protocol):
     async def steps(self, job_id: str) -> dict[str, bytes]:
         """See QueueReads."""
 
+    async def step_names(self, job_id: str, most: int) -> list[str]:
+        """Of steps that are through, at most so many, by rising names."""
+
+    async def version(self, job_id: str) -> str:
+        """Another one whenever what `find` brings of it has changed, but for who has it; "": there is none."""
+
     async def keep_days(self, days: int) -> int:
         """Drop finished jobs of days longer ago than that, and make the days to come; how many days went."""

@@ -1,6 +1,7 @@
 """Jobs in memory: what appends have landed there. A snapshot is the number of commits so far: they come one by one."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import sha256
 
 import msgspec
 import trio
@@ -84,6 +85,15 @@ class MemoryJobs:
     async def steps(self, job_id: str) -> dict[str, bytes]:
         await trio.lowlevel.checkpoint()
         return dict(self._tables.steps.get(job_id, {}))
+
+    async def step_names(self, job_id: str, most: int) -> list[str]:
+        return sorted(await self.steps(job_id))[:most]
+
+    async def version(self, job_id: str) -> str:
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        found = tables.jobs.get(job_id) or tables.done.get(job_id)
+        return "" if found is None else sha256(repr(found).encode()).hexdigest()
 
     async def keep_days(self, days: int) -> int:
         await trio.lowlevel.checkpoint()

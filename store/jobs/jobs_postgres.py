@@ -100,6 +100,11 @@ FROM jobs_done d WHERE d.id = ANY ($1::text[]::uuid[])
 """
 WITH_STEPS = "SELECT DISTINCT s.id FROM job_steps s JOIN jobs j ON j.id = s.id WHERE j.queue = $1"
 STEPS = "SELECT name, result FROM job_steps WHERE id = $1::text::uuid"
+STEP_NAMES = 'SELECT name FROM job_steps WHERE id = $1::text::uuid ORDER BY name COLLATE "C" LIMIT $2'
+VERSION = """
+SELECT 'u' || xmin::text FROM jobs WHERE id = $1::text::uuid
+UNION ALL SELECT 'd' || xmin::text FROM jobs_done WHERE id = $1::text::uuid
+"""
 KEEP_DAYS = "SELECT keep_job_days($1)"
 REST_AT_ONCE = 10_000
 # What no day had; in many transactions, of which none is long.
@@ -172,6 +177,13 @@ class PostgresJobs:
 
     async def steps(self, job_id: str) -> dict[str, bytes]:
         return dict(await self._pool.fetch(STEPS, job_id))
+
+    async def step_names(self, job_id: str, most: int) -> list[str]:
+        return [row[0] for row in await self._pool.fetch(STEP_NAMES, job_id, most)]
+
+    async def version(self, job_id: str) -> str:
+        rows = await self._pool.fetch(VERSION, job_id)
+        return rows[0][0] if rows else ""
 
     async def keep_days(self, days: int) -> int:
         ((dropped,),) = await self._pool.fetch(KEEP_DAYS, days)

@@ -32,7 +32,7 @@ from greenroom.store.jobs.filter import JobFilter
 from greenroom.store.jobs.jobs import JobFound, JobStore
 from greenroom.supervisors.admin.asked import Asked
 from greenroom.supervisors.admin.desk import REMEMBERED_S, Members, in_time
-from greenroom.supervisors.admin.jobs.job_shown import arguments_shown, job_shown, list_shown
+from greenroom.supervisors.admin.jobs.job_shown import STEPS_SHOWN, arguments_shown, job_shown, list_shown
 from greenroom.supervisors.admin.jobs.queues_shown import of_queue, queue_shown, queues_shown, rates_between
 from greenroom.supervisors.admin.jobs.sagas_shown import check_saga, command_of, saga_shown
 from greenroom.supervisors.admin.jobs.secrets import NotRestored, restored
@@ -43,6 +43,7 @@ from greenroom.transports.errors import BadRequest
 ASK_S = 2.0  # what a queue or a saga has to answer
 NAMES_MAX = 500  # queues that are listed
 NAMES_S = 10.0  # names of queues are read anew after that
+KEPT_MAX = 8  # jobs that are kept while somebody looks at them
 ADMIN_ROLES = frozenset(("admin",))
 
 encode = msgspec.json.encode
@@ -83,6 +84,7 @@ class JobDesk:
         self._names_at = float("-inf")  # on trio's clock
         self._told: dict[int, QueuesTold] = {}  # what nodes said last
         self._told_at = float("-inf")
+        self._kept: dict[str, tuple[str, JobFound]] = {}  # by id, the last looked at last: with its version
         self._rates: dict[str, dict[str, float]] = {}
 
     async def looked(self, what: str, full: bool, viewer: bool) -> tuple[bytes, bytes]:
@@ -181,7 +183,7 @@ class JobDesk:
         return encode(list_shown(page, self._shapes, full=full))
 
     async def job(self, job_id: str, *, full: bool) -> bytes:
-        found = await self._found(job_id)
+        found = await self._kept_of(job_id)
         entity = f"queue:{found.row.queue}"
         standing: Standing | None = None
         trouble = why = ""
@@ -193,12 +195,12 @@ class JobDesk:
                         why = (await self._within(self._ask(entity, Why(id=job_id)))).why
             except ActorError as error:
                 trouble = f"its queue does not say: {said(error)}"
-            if standing is None and not trouble:  # or it has ended meanwhile
+            if standing is None:  # or it has ended meanwhile
                 found = await self._found(job_id)
         steps: list[str] = []
         if full and found.ended_ms is None:
             with in_time():
-                steps = list(await self._store.steps(job_id))
+                steps = await self._store.step_names(job_id, STEPS_SHOWN)
         return encode(
             job_shown(
                 found,
@@ -211,6 +213,21 @@ class JobDesk:
                 at_ms=self._now_ms,
             )
         )
+
+    async def _kept_of(self, job_id: str) -> JobFound:
+        """It is read whole where it has changed: an open page asks twice a second, and arguments, results and errors
+        may be long. Raises: Refused, StoreUnavailable."""
+        version = ""
+        if ID.fullmatch(job_id):
+            with in_time():
+                version = await self._store.version(job_id)
+        kept = self._kept.pop(job_id, None)
+        if not version or kept is None or kept[0] != version:
+            kept = version, await self._found(job_id)
+        self._kept[job_id] = kept
+        while len(self._kept) > KEPT_MAX:
+            del self._kept[next(iter(self._kept))]
+        return kept[1]
 
     async def _found(self, job_id: str) -> JobFound:
         """Raises: Refused, StoreUnavailable."""

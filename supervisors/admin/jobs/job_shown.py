@@ -90,7 +90,7 @@ def job_shown(
         "note": redact_text(now.note) if now is not None else "",
         "log": [redact_text(line) for line in now.lines] if now is not None else [],
         "first_line": now.first_line if now is not None else 0,
-        "steps": (steps or [])[:STEPS_SHOWN],
+        "steps": steps or [],
         "arguments": arguments,
         "arguments_are_cut": is_cut,
         "result": result,

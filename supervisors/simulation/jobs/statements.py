@@ -47,6 +47,12 @@ class SimulatedJobs:
     async def with_steps(self, queue: str) -> list[str]:
         return await self._call("jobs steps", lambda: self._rows.with_steps(queue))
 
+    async def step_names(self, job_id: str, most: int) -> list[str]:
+        return await self._call("jobs steps", lambda: self._rows.step_names(job_id, most))
+
+    async def version(self, job_id: str) -> str:
+        return await self._call("jobs version", lambda: self._rows.version(job_id))
+
     async def steps(self, job_id: str) -> dict[str, bytes]:
         return await self._call("jobs steps", lambda: self._rows.steps(job_id))
 

@@ -62,6 +62,24 @@ async def test_one_job_is_found_wherever_it_is(cluster: Cluster) -> None:
     assert await store_of(cluster).find(B) is None
 
 
+async def test_a_job_has_another_version_whenever_it_has_changed(cluster: Cluster) -> None:
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    jobs = store_of(cluster)
+    assert await jobs.version(A) == ""
+    versions = list[str]()
+    for writes in (
+        Jobs(added=[job(A)]),
+        Jobs(back={A: BackRow(A, 1, 1, 0, b'{"error":"no"}')}),
+        Jobs(ended={A: EndRow(A, "failed", 9, error=b'{"error":"no"}')}),
+        Jobs(revived=[job(A)]),
+    ):
+        await write(node, queue, writes)
+        versions.append(await jobs.version(A))
+        assert await jobs.version(A) == versions[-1]
+    assert len({*versions}) == 4 and "" not in versions
+
+
 async def test_steps_are_kept_once_until_their_job_ends(cluster: Cluster) -> None:
     node = cluster.node(1)
     queue = await claim(node, "queue:q")
@@ -71,6 +89,7 @@ async def test_steps_are_kept_once_until_their_job_ends(cluster: Cluster) -> Non
     await write(node, queue, Jobs(steps=[StepRow(A, "a", b"9")]))
     jobs = store_of(cluster)
     assert await jobs.steps(A) == {"a": b"1", "b": b"2"}, "the first result counts"
+    assert await jobs.step_names(A, 9) == ["a", "b"] and await jobs.step_names(A, 1) == ["a"]
     assert await jobs.with_steps("q") == [A] and await jobs.with_steps("other") == [B]
     await write(node, queue, Jobs(ended={A: EndRow(A, "completed", 9)}, unstepped=[A]))
     assert await jobs.steps(A) == {} and await jobs.with_steps("q") == [] and await jobs.steps(B) == {"a": b"3"}

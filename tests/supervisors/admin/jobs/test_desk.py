@@ -20,6 +20,7 @@ from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Ask
 from greenroom.actors.model.principal import SYSTEM, Principal
 from greenroom.store.jobs.filter import JobFilter
+from greenroom.store.jobs.jobs import JobFound
 from greenroom.store.jobs.jobs_memory import MemoryJobs
 from greenroom.store.jobs.listing_memory import MemoryListing
 from greenroom.store.ownership.referee import Member
@@ -53,11 +54,21 @@ class Me(Local):
         return QueuesTold(node="1", at_s=float(self.ended), started_at_ms=0, queues=queues, ended=counts)
 
 
+class Counting(MemoryJobs):
+    """How often a job was read whole."""
+
+    reads = 0
+
+    async def find(self, job_id: str) -> JobFound | None:
+        self.reads += 1
+        return await super().find(job_id)
+
+
 class Scene:
     def __init__(self, run: Stage) -> None:
         self.run = run
         self.is_silent = False
-        store = MemoryJobs(lambda: run.rows.consequences, trio.current_time)
+        store = self.store = Counting(lambda: run.rows.consequences, trio.current_time)
         lists = JobLists(MemoryListing(lambda: run.rows.consequences), trio.current_time)
         self.desk = JobDesk(
             store=store,
@@ -188,6 +199,22 @@ async def test_jobs_are_retried_and_cancelled(autojump_clock: MockClock) -> None
         assert (await one.job(job))["state"] == "waiting"
         assert json.loads(await one.desk.cancel(job, "no", by="root"))["state"] == "cancelled"
         assert (await one.job(job))["errors"][0]["error"] == "cancelled: no"
+
+
+async def test_a_page_that_stays_open_reads_a_job_whole_where_it_has_changed(autojump_clock: MockClock) -> None:
+    async with scene() as one:
+        job = await one.add(film="a")
+        for _ in range(3):
+            assert (await one.job(job))["arguments"]["film"] == "a"
+        assert one.store.reads == 1
+        await one.desk.edit(job, {"film": "b"}, (await one.job(job))["arguments"], None, None, by="root")
+        before = one.store.reads
+        for _ in range(3):
+            assert (await one.job(job))["arguments"] == {"film": "b"}
+        assert one.store.reads == before + 1
+        for film in "cdefghijk":
+            await one.job(await one.add(film=film))
+        assert len(one.desk._kept) == KEPT_MAX
 
 
 async def test_what_is_edited_keeps_what_was_not_shown(autojump_clock: MockClock) -> None:
