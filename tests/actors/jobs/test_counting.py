@@ -15,7 +15,7 @@ from greenroom.actors.jobs.queue.control import Limit
 from greenroom.actors.jobs.queue.desk import LEASE_MS
 from greenroom.actors.jobs.queue.messages import Add, AddMany, Fail, Finished, NewJob, Take
 from greenroom.actors.testing.world import KitJobs
-from greenroom.config.telemetry.job_instruments import JobInstruments
+from greenroom.config.telemetry.job_instruments import JobInstruments, QueueCounts
 from greenroom.store.jobs.jobs import Seen
 from greenroom.store.journal.consequences.jobs import BackRow, EndRow, JobRow, Jobs
 from greenroom.testing import Kit
@@ -139,7 +139,9 @@ class Left(KitJobs):
     def __init__(self) -> None:
         super().__init__()
         self.instruments = JobInstruments()
-        self.counts = self.instruments.of
+
+    def counts(self, queue: str) -> QueueCounts:
+        return self.instruments.of(queue)
 
     async def page(self, queue: str, seen: Seen, after: str, *, arguments: bool) -> list[JobRow]:
         await trio.lowlevel.checkpoint()

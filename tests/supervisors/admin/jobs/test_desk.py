@@ -25,7 +25,7 @@ from greenroom.store.jobs.jobs_memory import MemoryJobs
 from greenroom.store.jobs.listing_memory import MemoryListing
 from greenroom.store.ownership.referee import Member
 from greenroom.supervisors.admin.asked import Asked
-from greenroom.supervisors.admin.jobs.desk import NAMES_S, JobDesk
+from greenroom.supervisors.admin.jobs.desk import KEPT_MAX, NAMES_S, JobDesk
 from greenroom.supervisors.admin.jobs.gauges import queue_told
 from greenroom.supervisors.admin.local import Local
 from greenroom.supervisors.admin.told import QueuesTold
