@@ -31,10 +31,12 @@ def count_taken(counts: QueueCounts, jobs: Sequence[Due], now_ms: int) -> None:
 
 def count_written(counts: QueueCounts, writes: Jobs) -> None:
     """That is written of them."""
-    if writes.added:
-        counts.added(len(writes.added))
+    if added := len(writes.added) + len(writes.over):  # those that are tried again were added before
+        counts.added(added)
     if writes.ended:
         _count_ended(counts, writes.ended.values())
+    if writes.over:
+        _count_ended(counts, [end for _, end in writes.over])
     if writes.back:
         failed = sum([row.error is not None for row in writes.back.values()])
         if failed:

@@ -45,6 +45,8 @@ class Awaited(Struct, frozen=True, array_like=True):
     on_failure: OnFailure = "fail"
     is_child: bool = False
     queue: str = ""  # where it is known
+    is_settled: bool = False  # it has ended, and need not be known any more for this one to go on
+    past_ms: int = 0  # when it had ended badly, before both were tried again: that end does not count
 
 
 class Waits(Struct, frozen=True, omit_defaults=True):
@@ -52,7 +54,6 @@ class Waits(Struct, frozen=True, omit_defaults=True):
 
     jobs: list[Awaited]
     when: When = ""
-    is_over: bool = False  # they had ended as it was added
 
 
 class _Checked(Struct):

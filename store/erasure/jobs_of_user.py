@@ -1,7 +1,7 @@
 """Jobs with something of a user's: found by pages of their ids, and written anew in place.
 
-A queue that has some of those that are not finished is taken from whoever has it awake, in the same transaction, as
-rewriting.py does with entities: what it had of them in memory does not land.
+A queue that has some of them is taken from whoever has it awake, in the same transaction, as rewriting.py does with
+entities: what it had of them in memory does not land, nor does one that it had read to be tried again.
 """
 
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from greenroom.store.postgres.pool import Pool
 
 AT_ONCE = 20_000  # that one statement looks through
 NO_ID = "0" * 32
-TABLES = ("jobs", "jobs_done")
+TABLES = ("jobs", "jobs_done", "jobs")  # and those that were tried again meanwhile, which have moved back
 FIND = """
 WITH page AS MATERIALIZED (SELECT id FROM {table} WHERE id > $1::text::uuid ORDER BY id LIMIT $2)
 SELECT j.id, j.queue, j.job, j.arguments, j.options, j.partition FROM page p JOIN {table} j ON j.id = p.id
@@ -75,7 +75,6 @@ class JobsOfUser:
             [was.options for was, _ in pairs],
         ]
         async with self._pool.connection() as connection, connection.transaction() as transaction:
-            if table == "jobs":
-                for queue in sorted({was.queue for was, _ in pairs}):
-                    await transaction.fetch(TAKE, queue, random_epoch(), FENCE_MAX)
+            for queue in sorted({was.queue for was, _ in pairs}):
+                await transaction.fetch(TAKE, queue, random_epoch(), FENCE_MAX)
             await transaction.fetch(WRITE.format(table=table), *columns, self._erasure_id)

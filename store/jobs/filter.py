@@ -62,6 +62,7 @@ class Match(Struct, frozen=True):
     most: int
     counts: bool = False  # only how many there are
     is_whole: bool = False  # what has ended is to be begun anew
+    names: bool = False  # which of them are named by jobs that are not finished
 
 
 def _first_id(ms: int) -> str:

@@ -66,10 +66,21 @@ class JobOutcome(Struct):
     state: str  # unfinished; or how it has ended
     result: bytes | None = None  # JSON
     error: str = ""  # of its last attempt, where it has not succeeded
+    ended_ms: int | None = None
+    instead: str = ""  # the id of the one that is done in its place
 
     @property
     def has_ended(self) -> bool:
         return self.state != UNFINISHED
+
+
+class Question(Struct, frozen=True):
+    """What a queue wants to know of jobs, that its own wait for or are to wait for."""
+
+    number: int  # by which it tells it from others
+    ids: tuple[str, ...]
+    results: bool = False  # and errors
+    queues: tuple[str, ...] = ()  # which of these were forgotten
 
 
 class QueueReads(Protocol):
@@ -94,12 +105,15 @@ class QueueReads(Protocol):
     def match(self, queue: str, match: Match) -> bool:
         """Look for these jobs. They come to the queue as a message, later or never. False: too many are looked for."""
 
+    def ask(self, queue: str, question: Question) -> bool:
+        """Read that. It comes to the queue as a message, later or never. False: too much is asked."""
+
     async def find(self, job_id: str) -> JobFound | None:
         """One job, finished or not; None where there is none, or none any more. Raises: StoreUnavailable."""
 
     async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, JobOutcome]:
-        """By id, of one moment; a job that is not among them there is not, or not any more. `results`: and errors.
-        Raises: StoreUnavailable."""
+        """By id, of one moment; a job that is not among them there is not, or not any more. `results`: and errors, and
+        of one in whose place another is done what has come of that. Raises: StoreUnavailable."""
 
     async def with_steps(self, queue: str) -> list[str]:
         """Ids of the queue's jobs of which steps are through. Raises: StoreUnavailable."""
@@ -128,6 +142,9 @@ class JobStore(Protocol):
 
     async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, JobOutcome]:
         """See QueueReads."""
+
+    async def forgotten(self, queues: Sequence[str]) -> list[str]:
+        """Those of these queues that were forgotten, and take no more jobs."""
 
     async def with_steps(self, queue: str) -> list[str]:
         """See QueueReads."""

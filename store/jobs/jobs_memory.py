@@ -7,6 +7,7 @@ import msgspec
 import trio
 from msgspec.structs import replace
 
+from greenroom.store.jobs.instead import follow, wanted
 from greenroom.store.jobs.jobs import LONG, LOOK_ROWS, PAGE, Begun, JobFound, JobOutcome, Look, Seen
 from greenroom.store.journal.consequences.consequence import Tables
 from greenroom.store.journal.consequences.jobs import JobRow, JobTables
@@ -74,8 +75,11 @@ class MemoryJobs:
 
     async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, JobOutcome]:
         await trio.lowlevel.checkpoint()
-        tables = self._tables
-        return {one: outcome_of(tables, one, results) for one in ids if one in tables.jobs or one in tables.done}
+        return outcomes_of(self._tables, ids, results=results)
+
+    async def forgotten(self, queues: Sequence[str]) -> list[str]:
+        await trio.lowlevel.checkpoint()
+        return []
 
     async def with_steps(self, queue: str) -> list[str]:
         await trio.lowlevel.checkpoint()
@@ -113,15 +117,28 @@ class MemoryJobs:
         return self._database().of(JobTables)
 
 
+def outcomes_of(tables: JobTables, ids: Sequence[str], *, results: bool) -> dict[str, JobOutcome]:
+    """As Postgres: with results, of one in whose place another is done, what has come of that."""
+
+    def read(some: Iterable[str]) -> dict[str, JobOutcome]:
+        return {one: outcome_of(tables, one, results) for one in some if one in tables.jobs or one in tables.done}
+
+    found = read(ids)
+    while results and (more := wanted(found)):
+        follow(found, read(more))
+    return found
+
+
 def outcome_of(tables: JobTables, job_id: str, results: bool) -> JobOutcome:
     """Of one that there is."""
     if job_id in tables.jobs:
         return JobOutcome(tables.jobs[job_id].queue, "unfinished")
     row, end = tables.done[job_id]
+    said = msgspec.json.decode(end.error) if end.error and end.state != "completed" else {}
+    instead = said.get("instead", "") if end.state == "cancelled" else ""
     if not results:
-        return JobOutcome(row.queue, end.state)
-    error = msgspec.json.decode(end.error)["error"] if end.error and end.state != "completed" else ""
-    return JobOutcome(row.queue, end.state, end.result, error)
+        return JobOutcome(row.queue, end.state, ended_ms=end.ended_ms, instead=instead)
+    return JobOutcome(row.queue, end.state, end.result, said.get("error", ""), end.ended_ms, instead)
 
 
 def look_at(tables: JobTables, queue: str, seen: Seen) -> Look:

@@ -9,6 +9,7 @@ cluster, of which the rows were copied: such a row is read when the queue wakes,
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from greenroom.store.jobs.instead import follow, wanted
 from greenroom.store.jobs.jobs import LONG, LOOK_ROWS, PAGE, Begun, JobFound, JobOutcome, Look, Seen
 from greenroom.store.journal.consequences.jobs import JobRow, TakeRow, WindowRow
 from greenroom.store.postgres.pool import Pool
@@ -18,7 +19,9 @@ ROW = """j.id, j.queue, j.job, {arguments} AS arguments, j.added_ms, j.due_ms, j
 UNFINISHED = (
     ROW.replace("{others}", "j.xid IS NOT NULL").replace("{let_go}", "j.let_go").replace("{cancel}", "j.cancel")
 )
-DONE = ROW.format(arguments="j.arguments", others="false", let_go="0", cancel="NULL").replace("j.unique_key", "NULL")
+DONE = ROW.replace("j.unique_key", "NULL").format(
+    arguments="j.arguments", others="false", let_go="j.let_go", cancel="NULL"
+)
 ARGUMENTS = f"CASE WHEN octet_length(j.arguments) <= {LONG} THEN j.arguments END"
 NO_ID = "00000000000000000000000000000000"
 LAST_ID = "ffffffffffffffffffffffffffffffff"
@@ -91,12 +94,19 @@ FROM jobs_done j WHERE j.id = $1::text::uuid
 """
 # One statement, and so one moment: a job that ends meanwhile is in one of the two tables.
 OUTCOMES = """
-SELECT j.id, j.queue, 'unfinished' AS state, NULL::bytea AS result, '' AS error FROM jobs j
+SELECT j.id, j.queue, 'unfinished' AS state, NULL::bytea AS result, '' AS error, NULL::bigint AS ended_ms, '' AS instead
+FROM jobs j
 WHERE j.id = ANY ($1::text[]::uuid[])
 UNION ALL
 SELECT d.id, d.queue, d.state, CASE WHEN $2 THEN d.result END,
-    CASE WHEN $2 AND d.state <> 'completed' THEN coalesce(d.errors -> -1 ->> 'error', '') ELSE '' END
+    CASE WHEN $2 AND d.state <> 'completed' THEN coalesce(d.errors -> -1 ->> 'error', '') ELSE '' END, d.ended_ms,
+    CASE WHEN d.state = 'cancelled' AND (d.errors -> -1 ->> 'at_ms')::bigint = d.ended_ms
+        THEN coalesce(d.errors -> -1 ->> 'instead', '') ELSE '' END
 FROM jobs_done d WHERE d.id = ANY ($1::text[]::uuid[])
+"""
+FORGOTTEN = """
+SELECT q FROM unnest($1::text[]) AS q
+WHERE EXISTS (SELECT FROM erasures e WHERE e.digest = sha256(convert_to('queue:' || q, 'UTF8')))
 """
 WITH_STEPS = "SELECT DISTINCT s.id FROM job_steps s JOIN jobs j ON j.id = s.id WHERE j.queue = $1"
 STEPS = "SELECT name, result FROM job_steps WHERE id = $1::text::uuid"
@@ -170,7 +180,16 @@ class PostgresJobs:
         return JobFound(_row(row), *row[16:])
 
     async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, JobOutcome]:
+        found = await self._outcomes(ids, results)
+        while results and (more := wanted(found)):
+            follow(found, await self._outcomes(more, results))
+        return found
+
+    async def _outcomes(self, ids: Sequence[str], results: bool) -> dict[str, JobOutcome]:
         return {row[0].hex: JobOutcome(*row[1:]) for row in await self._pool.fetch(OUTCOMES, list(ids), results)}
+
+    async def forgotten(self, queues: Sequence[str]) -> list[str]:
+        return [row[0] for row in await self._pool.fetch(FORGOTTEN, list(queues))] if queues else []
 
     async def with_steps(self, queue: str) -> list[str]:
         return [row[0].hex for row in await self._pool.fetch(WITH_STEPS, queue)]

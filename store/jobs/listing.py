@@ -62,6 +62,9 @@ class JobListing(Protocol):
     async def ended(self, ids: list[str]) -> list[JobFound]:
         """Those of these jobs that have ended, whole but for results and errors."""
 
+    async def named(self, ids: list[str]) -> list[str]:
+        """Those of these jobs that one which is not finished waits for, or has waited for."""
+
     async def queues(self, after: str, limit: int) -> list[str]:
         """Names of queues that there are, behind that one: by rising bytes, at most so many."""
 

@@ -36,6 +36,13 @@ class MemoryListing:
             JobFound(replace(done[one][0]), done[one][1].state, done[one][1].ended_ms) for one in ids if one in done
         ]
 
+    async def named(self, ids: list[str]) -> list[str]:
+        await trio.lowlevel.checkpoint()
+        rows = self._database().of(JobTables).jobs.values()
+        options = [msgspec.json.decode(row.options) for row in rows if row.options is not None]
+        found = {one[0] for some in options if "waits" in some for one in some["waits"]["jobs"]}
+        return [one for one in ids if one in found]
+
     async def queues(self, after: str, limit: int) -> list[str]:
         await trio.lowlevel.checkpoint()
         tables = self._database().of(JobTables)

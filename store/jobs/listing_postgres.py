@@ -39,6 +39,12 @@ SHOWN = f"""{{row}}.id, {{row}}.queue, {{row}}.job, {{row}}.partition, {{row}}.p
     CASE WHEN octet_length({{row}}.arguments) <= {LONG_SHOWN} THEN {{row}}.arguments END AS arguments,
     octet_length({{row}}.arguments) AS arguments_bytes"""
 ENDED = f"SELECT {DONE}, j.state, j.ended_ms FROM jobs_done j WHERE j.id = ANY ($1::text[]::uuid[])"
+# Those of flows have an index (`jobs_of_flows`), by just this.
+NAMED = f"""
+SELECT DISTINCT one ->> 0
+FROM jobs j CROSS JOIN LATERAL jsonb_array_elements(convert_from(j.options, 'UTF8')::jsonb #> '{{waits,jobs}}') AS one
+WHERE position('{WAITS.decode()}'::bytea IN j.options) > 0 AND one ->> 0 = ANY ($1::text[])
+"""
 # A queue that has been awake has a head; of one that has only been given jobs by others there are only these, which are
 # gone through name by name, not job by job.
 QUEUES = """
@@ -85,6 +91,9 @@ class PostgresListing:
     async def ended(self, ids: list[str]) -> list[JobFound]:
         rows = await self._pool.fetch(ENDED, ids)
         return [JobFound(JobRow(row[0].hex, *row[1:16]), row[16], row[17]) for row in rows]
+
+    async def named(self, ids: list[str]) -> list[str]:
+        return [row[0] for row in await self._pool.fetch(NAMED, ids)]
 
     async def queues(self, after: str, limit: int) -> list[str]:
         return [row[0] for row in await self._pool.fetch(QUEUES, after, limit)]

@@ -6,7 +6,7 @@ import trio
 
 from greenroom.config.telemetry.job_instruments import JobInstruments, QueueCounts
 from greenroom.store.jobs.filter import Match
-from greenroom.store.jobs.jobs import Begun, JobFound, JobOutcome, Seen
+from greenroom.store.jobs.jobs import Begun, JobFound, JobOutcome, Question, Seen
 from greenroom.store.journal.consequences.jobs import JobRow
 
 
@@ -48,4 +48,8 @@ class NoJobs:
 
     def match(self, queue: str, match: Match) -> bool:
         """Nobody looks."""
+        return False
+
+    def ask(self, queue: str, question: Question) -> bool:
+        """Nobody reads."""
         return False

@@ -1,28 +1,31 @@
-"""The finder: reads for the queues that are awake here what others have added, and arguments that are not in memory.
+"""The finder: reads for the queues that are awake here what others have added, arguments that are not in memory, and
+how jobs are that theirs wait for.
 
 Queues ask it and go on; what it has read comes to them as a message. It asks the store for many queues at once, one
 statement after the other: under load each brings what piled up meanwhile.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 
 import structlog
 import trio
 
-from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments
+from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments, ReadOutcomes
 from greenroom.actors.model.message import Message
 from greenroom.config.telemetry.job_instruments import JobInstruments
 from greenroom.config.telemetry.shown import shown
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.jobs.filter import Match
-from greenroom.store.jobs.jobs import LOOKS_MAX, Begun, JobFound, JobOutcome, JobStore, Seen
+from greenroom.store.jobs.jobs import LOOKS_MAX, Begun, JobFound, JobOutcome, JobStore, Question, Seen
 from greenroom.store.journal.consequences.jobs import JobRow
 from greenroom.supervisors.supervision.backoff import Backoff, NewBackoff
 
 log = structlog.get_logger("greenroom.jobs")
 
 READS_MAX = 256  # jobs whose arguments are read by one statement
+ASKS_MAX = 1_024  # questions of queues here how jobs are
 REST_S = 0.003  # after a look: what comes meanwhile comes together
 
 
@@ -47,6 +50,8 @@ class Finder:
         self._looks: dict[str, Seen] = {}  # at most one of each queue that is awake
         self._reads: dict[str, dict[str, None]] = {}  # queue -> ids; as many as its workers have taken
         self._stir = trio.Event()
+        self._asks: deque[tuple[str, Question]] = deque()
+        self._asked = trio.Event()
 
     async def begin(self, queue: str, now_ms: int) -> Begun:
         return await self._store.begin(queue, now_ms)
@@ -74,12 +79,24 @@ class Finder:
         self._reads.setdefault(queue, {}).update(dict.fromkeys(ids))
         self._stir.set()
 
+    def ask(self, queue: str, question: Question) -> bool:
+        if len(self._asks) >= ASKS_MAX:
+            return False
+        self._asks.append((queue, question))
+        self._asked.set()
+        return True
+
     def match(self, queue: str, match: Match) -> bool:
         return self._match(queue, match)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled."""
-        task_status.started()
+        async with trio.open_nursery() as nursery:  # owner: this call; a crash of one ends both, and all begins anew
+            nursery.start_soon(self._answer)
+            nursery.start_soon(self._find)
+            task_status.started()
+
+    async def _find(self) -> None:
         backoff: Backoff | None = None
         while True:
             try:
@@ -93,6 +110,27 @@ class Finder:
             if not self._looks and not self._reads:
                 self._stir = trio.Event()
                 await self._stir.wait()
+
+    async def _answer(self) -> None:
+        """Questions, beside what is looked for: results may be long."""
+        backoff: Backoff | None = None
+        while True:
+            while self._asks:
+                queue, question = self._asks[0]
+                try:
+                    outcomes = await self._store.outcomes(question.ids, results=question.results)
+                    forgotten = await self._store.forgotten(question.queues)
+                except StoreUnavailable as error:
+                    log.info("jobs_not_looked_for", error=shown(error))
+                    backoff = backoff or self._new_backoff()
+                    await trio.sleep(backoff.next())
+                    continue
+                backoff = None
+                self._asks.popleft()
+                answer = ReadOutcomes(number=question.number, outcomes=outcomes, forgotten=forgotten)
+                self._tell(f"queue:{queue}", answer)
+            self._asked = trio.Event()
+            await self._asked.wait()
 
     async def _look(self) -> None:
         """Raises: StoreUnavailable."""

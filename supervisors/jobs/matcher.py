@@ -91,7 +91,8 @@ class Matcher:
             jobs = within(jobs)
             after = after if len(jobs) == len(page.jobs) else jobs[-1].id
             whole = await self._listing.ended([job.id for job in jobs if job.ended_ms is not None])
-        return Matched(number=match.number, found=len(jobs), jobs=jobs, whole=whole, after=after)
+        named = await self._listing.named([job.id for job in jobs]) if match.names and jobs else []
+        return Matched(number=match.number, found=len(jobs), jobs=jobs, whole=whole, after=after, named=named)
 
 
 def within(jobs: Sequence[ListedJob]) -> list[ListedJob]:

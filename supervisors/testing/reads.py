@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments
+from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments, ReadOutcomes
 from greenroom.actors.model.message import Message
 from greenroom.actors.testing.world import KitJobs
-from greenroom.store.jobs.jobs import Begun, JobFound, JobOutcome, Seen
-from greenroom.store.jobs.jobs_memory import MemoryJobs, look_at
+from greenroom.store.jobs.jobs import Begun, JobFound, JobOutcome, Question, Seen
+from greenroom.store.jobs.jobs_memory import MemoryJobs, look_at, outcomes_of
 from greenroom.store.journal.consequences.consequence import Tables
 from greenroom.store.journal.consequences.jobs import JobRow, JobTables
 
@@ -20,6 +20,7 @@ class KitReads(KitJobs):
         self._store = MemoryJobs(lambda: database, lambda: 0.0)
         self._looks: dict[str, Seen] = {}
         self._arguments: list[str] = []
+        self._questions: list[Question] = []
 
     async def begin(self, queue: str, now_ms: int) -> Begun:
         return await self._store.begin(queue, now_ms)
@@ -45,6 +46,10 @@ class KitReads(KitJobs):
     def read(self, queue: str, ids: Sequence[str]) -> None:
         self._arguments += ids
 
+    def ask(self, queue: str, question: Question) -> bool:
+        self._questions.append(question)
+        return True
+
     def brought(self) -> Iterator[Message]:
         """What was asked for, as messages to the queue."""
         looks, self._looks = self._looks, {}
@@ -54,3 +59,7 @@ class KitReads(KitJobs):
         if ids:
             found = {one: self._tables.jobs[one].arguments or b"" for one in ids if one in self._tables.jobs}
             yield ReadArguments(ids=ids, arguments=found)
+        questions, self._questions = self._questions, []
+        for one in questions:
+            outcomes = outcomes_of(self._tables, one.ids, results=one.results)
+            yield ReadOutcomes(number=one.number, outcomes=outcomes, forgotten=[])

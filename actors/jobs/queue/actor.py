@@ -30,9 +30,10 @@ from greenroom.actors.jobs.queue.flows.messages import (
     CancelChildren,
     Children,
     OthersEnded,
+    RetryChildren,
     WaitedFor,
 )
-from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments
+from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments, ReadOutcomes
 from greenroom.actors.jobs.queue.looking import Looking
 from greenroom.actors.jobs.queue.messages import (
     Add,
@@ -108,7 +109,7 @@ class Queue(SingleJobs):
         Pause, Resume, Limit, Why, AddFlow, Children, Bulk,
     )  # fmt: skip
     internal: ClassVar[tuple[type[Message], ...]] = (
-        Tick, Found, Look, AskOthers, WaitedFor, OthersEnded, CancelChildren, Matched,
+        Tick, Found, Look, AskOthers, WaitedFor, OthersEnded, CancelChildren, RetryChildren, Matched,
     )  # fmt: skip
     events: ClassVar[tuple[type[Event], ...]] = (Paused, Resumed, Limited, Metered)
     limits = KindLimits(history_events=1_000, mailbox_messages=10_000, mailbox_bytes=64 << 20)
@@ -234,7 +235,9 @@ class Queue(SingleJobs):
                 for later, answer, others in whole:
                     self.desk.give_back(answer.token, others, self.now_ms, writes)
                     self.answer(later, answer)
-            case AddFlow() | Children() | AskOthers() | WaitedFor() | OthersEnded() | CancelChildren():
+            case AddFlow() | Children() | AskOthers() | ReadOutcomes() | WaitedFor() | OthersEnded():
+                return self._flowing.handle(message, writes)
+            case CancelChildren() | RetryChildren():
                 return self._flowing.handle(message, writes)
             case _:
                 return self.about_one(message, writes)
@@ -442,7 +445,7 @@ class Queue(SingleJobs):
         for worker in self.beats.due(now_ms):
             self.end_beat(worker)
         self.desk.shown.lapse(now_ms)
-        self._flowing.tick()
+        self._flowing.tick(writes)
 
     def _processes(self) -> set[str]:
         """Of workers that have something or wait for it, as far as they say."""

@@ -1,7 +1,7 @@
 """What comes to a queue from the store, by whoever reads for it. None of it leaves the process."""
 
 from greenroom.actors.model.message import Tell
-from greenroom.store.jobs.jobs import Look, Seen
+from greenroom.store.jobs.jobs import JobOutcome, Look, Seen
 
 
 class FoundRows(Tell, tag="queue.found_rows"):
@@ -16,3 +16,11 @@ class ReadArguments(Tell, tag="queue.read_arguments"):
 
     ids: list[str]
     arguments: dict[str, bytes]
+
+
+class ReadOutcomes(Tell, tag="queue.read_outcomes"):
+    """To itself: how the jobs are that it has asked about."""
+
+    number: int  # of the question
+    outcomes: dict[str, JobOutcome]
+    forgotten: list[str]  # of the queues that were named

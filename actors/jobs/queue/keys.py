@@ -83,7 +83,7 @@ class Keys:
         """What becomes of a job that is new here. Changes nothing."""
         if unique.mode == "throttle":
             window = self._windows.get(unique.key)
-            if window is None or window.until_ms <= now_ms or window.id == id:
+            if window is None or not _is_open(window, unique, now_ms) or window.id == id:
                 return ADD
             # One that was added before that window was open has been let in by an earlier one.
             is_within = added_ms >= window.until_ms - int(unique.ttl_s * 1000)
@@ -103,7 +103,7 @@ class Keys:
         """It was, by that verdict. The window to be written, where one is open from now on."""
         if unique.mode == "throttle":
             window = self._windows.get(unique.key)
-            if window is not None and window.until_ms > now_ms:
+            if window is not None and _is_open(window, unique, now_ms):
                 return None
             if self.is_full(now_ms):
                 return None  # of one found: whoever has added it can't be refused any more
@@ -137,3 +137,8 @@ class Keys:
                 return holder.behind
             del self._holders[unique.key]
         return ""
+
+
+def _is_open(window: WindowRow, unique: UniqueKey, now_ms: int) -> bool:
+    """One that would be open for longer than any that begins now is by a clock that has been set back since."""
+    return now_ms < window.until_ms <= now_ms + int(unique.ttl_s * 1000)

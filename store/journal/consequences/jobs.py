@@ -32,7 +32,7 @@ class JobRow(Struct, gc=False):
     options: bytes | None = None  # JSON object: see actors/jobs/options.py
     unique_key: str | None = None
     is_of_others: bool = False  # not its queue has added it; only said where it is read
-    let_go: int = 0  # the token under which it was put back last, who has it no more; or FREED
+    let_go: int = 0  # the token up to which whoever has taken it has it no more; or FREED
     cancel: str | None = None  # it is not wanted any more, for that reason, and a worker has it
 
     @property
@@ -61,6 +61,7 @@ class EndRow(Struct, gc=False):
     started_ms: int | None = None
     result: bytes | None = None  # JSON
     error: bytes | None = None  # JSON object of the last attempt
+    instead: str = ""  # the id of the one that is done in its place, which `error` says too
 
 
 class BackRow(Struct, gc=False):
@@ -75,6 +76,7 @@ class BackRow(Struct, gc=False):
     priority: int | None = None
     cancel: str | None = None
     let_go: int = 0  # see JobRow
+    options: bytes | None = None
 
 
 class StepRow(Struct, gc=False):
@@ -117,13 +119,13 @@ class JobTables:
 ADDED = {
     "id": "bigint", "job_id": "uuid", "queue": "text", "job": "text", "arguments": "bytea", "added_ms": "bigint",
     "due_ms": "bigint", "partition": "text", "priority": "int", "attempts_max": "int", "options": "bytea",
-    "unique_key": "text",
+    "unique_key": "text", "let_go": "bigint",
 }  # fmt: skip
 INSERT = """
     INSERT INTO jobs (id, queue, job, arguments, added_ms, due_ms, partition, priority, attempts_max, options,
-        unique_key{column})
+        unique_key, let_go{column})
     SELECT m.job_id, m.queue, m.job, m.arguments, m.added_ms, m.due_ms, m.partition, m.priority, m.attempts_max,
-        m.options, m.unique_key{value}
+        m.options, m.unique_key, m.let_go{value}
     FROM {{rows}} WHERE {{owned}}{but}"""
 # A queue that was forgotten gets no more jobs: nobody would take them, or remove them.
 NOT_FORGOTTEN = """
@@ -138,7 +140,7 @@ ERRORS = f"""CASE WHEN m.error IS NULL THEN j.errors ELSE
 def _added(head_id: int, row: JobRow) -> tuple[object, ...]:
     return (
         head_id, row.id, row.queue, row.job, row.arguments, row.added_ms, row.due_ms, row.partition, row.priority,
-        row.attempts_max, row.options, row.unique_key,
+        row.attempts_max, row.options, row.unique_key, row.let_go,
     )  # fmt: skip
 
 
@@ -197,10 +199,10 @@ class Jobs(Struct):
     DELETE FROM jobs j USING {rows} WHERE j.id = m.job_id AND {owned}
     RETURNING j.id, j.queue, j.job, j.arguments, j.added_ms, j.due_ms, j.partition, j.priority, j.attempts,
         j.attempts_max, j.lost, j.options, m.state, m.ended_ms, m.worker, m.started_ms, m.result,
-        {errors} AS errors
+        {errors} AS errors, j.let_go
 ), jobs_ended AS (
     INSERT INTO jobs_done (id, queue, job, arguments, added_ms, due_ms, partition, priority, attempts, attempts_max,
-        lost, options, state, ended_ms, worker, started_ms, result, errors)
+        lost, options, state, ended_ms, worker, started_ms, result, errors, let_go)
     SELECT * FROM jobs_gone""".replace("{errors}", ERRORS),
             rows=lambda head_id, shard, jobs: [
                 (head_id, row.id, row.state, row.ended_ms, row.worker, row.started_ms, row.result, row.error)
@@ -212,17 +214,19 @@ class Jobs(Struct):
             columns={
                 "id": "bigint", "job_id": "uuid", "due_ms": "bigint", "attempts": "int", "lost": "int",
                 "error": "bytea", "arguments": "bytea", "priority": "int", "cancel": "text", "let_go": "bigint",
+                "options": "bytea",
             },
             sql="""
     UPDATE jobs j SET due_ms = m.due_ms, attempts = m.attempts, lost = m.lost,
         arguments = coalesce(m.arguments, j.arguments), priority = coalesce(m.priority, j.priority),
         cancel = coalesce(m.cancel, j.cancel), let_go = greatest(j.let_go, m.let_go),
+        options = coalesce(m.options, j.options),
         errors = {errors}
     FROM {rows} WHERE j.id = m.job_id AND {owned}""".replace("{errors}", ERRORS),
             rows=lambda head_id, shard, jobs: [
                 (
                     head_id, row.id, row.due_ms, row.attempts, row.lost, row.error, row.arguments, row.priority,
-                    row.cancel, row.let_go,
+                    row.cancel, row.let_go, row.options,
                 )
                 for row in jobs.back.values()
             ],
@@ -240,9 +244,10 @@ class Jobs(Struct):
             sql="""
     DELETE FROM jobs_done d USING {rows} WHERE d.id = m.job_id AND {owned} RETURNING d.id, d.errors
 ), jobs_again AS (
-    INSERT INTO jobs (id, queue, job, arguments, added_ms, due_ms, partition, priority, attempts_max, options, errors)
+    INSERT INTO jobs (id, queue, job, arguments, added_ms, due_ms, partition, priority, attempts_max, options, let_go,
+        errors)
     SELECT m.job_id, m.queue, m.job, m.arguments, m.added_ms, m.due_ms, m.partition, m.priority, m.attempts_max,
-        m.options, r.errors
+        m.options, m.let_go, r.errors
     FROM {rows} LEFT JOIN jobs_revived r ON r.id = m.job_id WHERE {owned}""",
             rows=lambda head_id, shard, jobs: [_added(head_id, row) for row in jobs.revived],
         ),
@@ -269,10 +274,10 @@ class Jobs(Struct):
             },
             sql="""
     INSERT INTO jobs_done (id, queue, job, arguments, added_ms, due_ms, partition, priority, attempts, attempts_max,
-        lost, options, state, ended_ms, worker, started_ms, result, errors)
+        lost, options, state, ended_ms, worker, started_ms, result, errors, let_go)
     SELECT m.job_id, m.queue, m.job, m.arguments, m.added_ms, m.due_ms, m.partition, m.priority, m.attempts,
         m.attempts_max, m.lost, m.options, m.state, m.ended_ms, m.worker, m.started_ms, m.result,
-        CASE WHEN m.error IS NOT NULL THEN jsonb_build_array(convert_from(m.error, 'UTF8')::jsonb) END
+        CASE WHEN m.error IS NOT NULL THEN jsonb_build_array(convert_from(m.error, 'UTF8')::jsonb) END, m.let_go
     FROM {rows} WHERE {owned}""",
             rows=lambda head_id, shard, jobs: [
                 (
@@ -318,6 +323,7 @@ class Jobs(Struct):
                 back.priority = before.priority if back.priority is None else back.priority
                 back.cancel = before.cancel if back.cancel is None else back.cancel
                 back.let_go = max(back.let_go, before.let_go)
+                back.options = back.options or before.options
             self.back[back.id] = back
         again = {row.id for row in self.revived}
         self.over += [(added[end.id], end) for end in later.ended.values() if end.id in added and end.id not in again]
@@ -355,7 +361,7 @@ class Jobs(Struct):
             size += (len(end.result) if end.result else 0) + (len(end.error) if end.error else 0)
         for back in self.back.values():
             rows += 1
-            size += len(back.error or b"") + len(back.arguments or b"")
+            size += len(back.error or b"") + len(back.arguments or b"") + len(back.options or b"")
         for taken in self.taken:
             rows += 1
             size += 16 * len(taken.ids)
@@ -419,6 +425,8 @@ def change(row: JobRow, back: BackRow) -> None:
     row.due_ms, row.attempts, row.lost = back.due_ms, back.attempts, back.lost
     if back.arguments is not None:
         row.arguments = back.arguments
+    if back.options is not None:
+        row.options = back.options
     if back.priority is not None:
         row.priority = back.priority
     row.let_go = max(row.let_go, back.let_go)

@@ -1,4 +1,6 @@
-"""A function: `add_job_after` adds a job in anybody's transaction, as `add_job` does, which waits for others.
+"""A function: `add_job_after` adds a job in anybody's transaction, as `add_job` does, which waits for others. A
+finished job keeps `let_go`, which says whether it was free to be worked on. And an index of those that wait for others,
+or did: whoever drops jobs looks there for who names them.
 
 Expand, then contract: the code of the release before must be able to run on this schema. Plain SQL; no `%` in it.
 """
@@ -9,6 +11,8 @@ revision = "0020"
 down_revision = "0018"
 
 STATEMENTS = (
+    "ALTER TABLE jobs_done ADD COLUMN let_go bigint NOT NULL DEFAULT 0",
+    """CREATE INDEX jobs_of_flows ON jobs (id) WHERE position('"waits":'::bytea IN options) > 0""",
     # As 0018's: it runs as whoever has migrated, and nobody may call it before that is said.
     """
     CREATE FUNCTION add_job_after(
@@ -34,8 +38,11 @@ STATEMENTS = (
         IF wrong IS NOT NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'add_job_after: ' || wrong;
         END IF;
-        SELECT jsonb_agg(jsonb_build_array(id, add_job_after.on_failure)) INTO waits
-        FROM (SELECT DISTINCT unnest(add_job_after.after)) AS of_those (id);
+        SELECT jsonb_agg(jsonb_build_array(id, add_job_after.on_failure) ORDER BY first) INTO waits
+        FROM (
+            SELECT id, min(number) AS first FROM unnest(add_job_after.after) WITH ORDINALITY AS one (id, number)
+            GROUP BY id
+        ) AS of_those;
         made := add_job(add_job_after.queue, add_job_after.job, add_job_after.arguments, add_job_after.delay_s,
             add_job_after.priority, add_job_after.partition, add_job_after.attempts);
         UPDATE jobs j SET options = convert_to(jsonb_build_object('waits',

@@ -8,9 +8,11 @@ from collections.abc import Callable
 
 from greenroom.actors.jobs.queue.bulk.messages import Bulk, Matched
 from greenroom.actors.jobs.queue.desk import Desk
+from greenroom.actors.jobs.queue.flows.again import asked_of
 from greenroom.actors.jobs.queue.single.anew import anew, settled_with
 from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.store.jobs.filter import ENDED
+from greenroom.store.jobs.jobs import JobFound
 from greenroom.store.journal.consequences.jobs import Jobs
 
 
@@ -26,12 +28,14 @@ class Acting:
         self.changed = 0
         self.told: set[str] = set()  # workers that have one which is to be cancelled
         self.revived: list[str] = []
+        self.behind: dict[str, int] = {}  # to be tried again with what they wait for: when they had ended
         self.left = 0  # alone: see settled_with
 
     def act(self, matched: Matched, is_old: Callable[[str], bool]) -> None:
         """`is_old`: may what was read of a job that has ended not be true any more?"""
         whole = {found.row.id: found for found in matched.whole}
-        for listed in matched.jobs:
+        named = set(matched.named)
+        for listed in sorted(matched.jobs, key=lambda one: one.id) if self._message.act == "retry" else matched.jobs:
             job = self._desk.jobs.get(listed.id)
             if job is not None:
                 if self._desk.stands(job, self._now_ms) in self._states:
@@ -39,14 +43,22 @@ class Acting:
             elif listed.state not in ENDED or listed.state not in self._states or is_old(listed.id):
                 pass  # it has ended since, or was begun anew and has ended again
             elif self._message.act == "drop":
-                self._writes.dropped.append(listed.id)
-                self.changed += 1
+                if listed.id not in named:
+                    self._writes.dropped.append(listed.id)
+                    self.changed += 1
             elif listed.id in whole and settled_with(whole[listed.id].row) and not self._message.detached:
                 self.left += 1
             elif listed.id in whole:
-                self._desk.revive(anew(whole[listed.id].row, self._now_ms), self._now_ms, self._writes)
-                self.revived.append(listed.id)
+                self._again(whole[listed.id])
                 self.changed += 1
+
+    def _again(self, found: JobFound) -> None:
+        row = anew(found.row, self._now_ms)
+        if asked_of(row):
+            self.behind[row.id] = found.ended_ms or 0
+        else:
+            self._desk.revive(row, self._now_ms, self._writes)
+            self.revived.append(row.id)
 
     def _unfinished(self, job: Waiting) -> None:
         desk, message, now_ms = self._desk, self._message, self._now_ms
@@ -56,7 +68,7 @@ class Acting:
                 self.told.add(held.worker)
         elif message.act == "edit":
             priority = job.priority if message.priority is None else message.priority
-            due_ms = job.due_ms if message.due_ms is None else message.due_ms
+            due_ms = job.due_ms if message.due_ms is None else max(message.due_ms, min(job.due_ms, now_ms))
             desk.change(job, now_ms, self._writes, due_ms=due_ms, priority=priority)
         else:
             desk.change(job, now_ms, self._writes, due_ms=now_ms, priority=job.priority)

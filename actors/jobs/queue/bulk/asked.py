@@ -27,10 +27,11 @@ class Asked(Struct):
 class Bulks:
     """Of one queue."""
 
-    def __init__(self, queue: str) -> None:
+    def __init__(self, queue: str, first: int) -> None:
+        """`first`: by chance, since what a former life has asked for may still be answered to this one."""
         self._queue = queue
         self._asked: dict[int, Asked] = {}
-        self._number = 0
+        self._number = first
         self._revived: set[str] = set()
 
     def ask(self, message: Bulk, now_ms: int) -> tuple[Later, Match]:
@@ -50,6 +51,7 @@ class Bulks:
             most=message.most,
             counts=message.dry_run,
             is_whole=message.act == "retry",
+            names=message.act == "drop",
         )
 
     def revived(self, job_id: str) -> None:

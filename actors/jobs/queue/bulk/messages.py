@@ -60,3 +60,4 @@ class Matched(Tell, tag="queue.matched"):
     jobs: list[ListedJob]  # none where they were only to be counted
     whole: list[JobFound]  # those of them that have ended, where they are wanted whole
     after: str | None
+    named: list[str] = field(default_factory=list)  # those that are to be dropped, and that others name which are left

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from copy import copy
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from greenroom.actors.jobs.options import Options, UniqueKey, decode_options
 from greenroom.actors.jobs.queue.desk.attempts import Again, after_attempt, after_silence, whole_ms
@@ -24,6 +25,7 @@ from greenroom.actors.jobs.queue.order import Order
 from greenroom.actors.jobs.queue.single.shown import Shown
 from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.store.journal.consequences.jobs import (
+    FREED,
     BackRow,
     EndRow,
     JobRow,
@@ -120,17 +122,21 @@ class Desk:
     def _place(self, job: Waiting, now_ms: int) -> None:
         """It may wait for others, and for nothing else."""
         waits = job.options.waits if job.options is not None else None
-        if waits is None or waits.is_over:
+        if waits is None:
             self.order.put(job, now_ms)
             return
         self.blocked.block(job.id, waits)
         for one in waits.jobs:
-            if one.id not in self.jobs:
+            if one.id not in self.jobs and not one.is_settled:
                 self.others.wait(one.id, one.queue)
 
     def add_to_flow(self, row: JobRow, now_ms: int) -> None:
         """One that is new here, behind what it waits for."""
-        self._place(self.jobs.know(row), now_ms)
+        job = self.jobs.know(row)
+        if row.let_go:
+            self.order.put(job, now_ms)
+        else:
+            self._place(job, now_ms)
 
     def add(self, rows: Sequence[JobRow], now_ms: int) -> int:
         """Those that are new here; how many they are."""
@@ -202,7 +208,7 @@ class Desk:
                 end = one_of(row.id, verdict.id, now_ms)
                 writes.ended[row.id] = end
                 self._report(options, end, "job.duplicate")
-                self._say_ended(end)
+                self._say_ended(end)  # whoever waits for it waits for the other one
                 continue
             # Both are there: the one that waits makes room, as whoever has added this one knows it by its own id.
             is_in_order = verdict.what is What.REPLACE and not self.keys.is_behind(unique, verdict.id)
@@ -289,9 +295,18 @@ class Desk:
     def _say_ended(self, row: EndRow) -> None:
         """To those that wait for it."""
         if self.blocked.awaited:
-            self.blocked.ended(row.id, row.state)
+            if row.instead:
+                self.replaced(row.id, row.instead, self.queue)
+            else:
+                self.blocked.ended(row.id, row.state)
         if self.bells.of:
             self.bells.ring(row.id, row.state)
+
+    def replaced(self, job_id: str, instead: str, queue: str) -> None:
+        """That one is not done, but another one of that queue: whoever waits for it waits for that."""
+        self.blocked.replaced(job_id, instead)
+        if instead in self.blocked.awaited and instead not in self.jobs:
+            self.others.wait(instead, queue)
 
     def _report(self, options: Options, row: EndRow, name: str = "") -> None:
         if options.origin and options.about:
@@ -416,9 +431,25 @@ class Desk:
         return unique is None or not self.keys.is_behind(unique, job.id)
 
     def revive(self, row: JobRow, now_ms: int, writes: Jobs) -> None:
-        """It had ended, and is to be worked on again, behind what it waits for."""
-        self._place(self.jobs.know(row), now_ms)
+        """It had ended, and is to be worked on again, behind what it waits for; one that was free by then is so."""
+        job = self.jobs.know(row)
+        if row.let_go or job.options is None or job.options.waits is None:
+            row.let_go = max(self._token, FREED)  # a take that still names it, for others it has, has it no more
+            self.order.put(job, now_ms)
+        else:
+            self._place(job, now_ms)
         writes.revived.append(row)
+
+    def settle(self, job_id: str, writes: Jobs) -> None:
+        """It still waits, and what has ended of all that it waits for is written down: those may be dropped."""
+        job = self.jobs[job_id]
+        if job.options is None or job.options.waits is None:
+            return
+        waits = self.blocked.settle(job_id, job.options.waits)
+        if waits is not None:
+            job.options = replace(job.options, waits=waits)
+            back = BackRow(job_id, job.due_ms, job.attempts, job.lost, options=job.options.encode())
+            writes.merge(Jobs(back={job_id: back}))
 
     def next_ms(self, now_ms: int) -> int | None:
         """When a job may be ready that is not, if nothing else happens; None: none waits for time."""

@@ -24,8 +24,9 @@ def why_cancelled(reason: str) -> str:
 
 def one_of(job_id: str, other: str, now_ms: int) -> EndRow:
     """How one ends that is not done, since another with its key is."""
-    error = msgspec.json.encode({"at_ms": now_ms, "error": f"another is done in its place: {other}"})
-    return EndRow(job_id, "cancelled", now_ms, error=error)
+    text = f"another is done in its place: {other}"
+    error = msgspec.json.encode({"at_ms": now_ms, "error": text, "instead": other})
+    return EndRow(job_id, "cancelled", now_ms, error=error, instead=other)
 
 
 def wrong_with(result: Raw) -> str:

@@ -4,7 +4,7 @@ itself after a while. Pure; time is an argument."""
 from collections.abc import Iterable
 
 BELLS_MAX = 10_000  # jobs that others want to hear of; who asks for more looks by itself
-LAPSE_MS = 10_000  # whoever still wants to hear of it asks again before
+LAPSE_MS = 25_000  # whoever still wants to hear of it asks again before
 
 
 class Bells:

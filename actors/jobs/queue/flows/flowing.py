@@ -1,7 +1,11 @@
 """What a queue does about flows: adds them whole, tells workers of children, and speaks with queues that have others of
 the same flow. Who waits for whom, and what follows, is decided by its desk."""
 
+import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import islice
 from typing import Any
 
 from msgspec import Raw
@@ -9,7 +13,9 @@ from msgspec.structs import replace
 
 from greenroom.actors.jobs.options import NO_OPTIONS, decode_options
 from greenroom.actors.jobs.queue.desk.settling import settle
-from greenroom.actors.jobs.queue.flows.blocked import UNKNOWN, Then, judge
+from greenroom.actors.jobs.queue.flows import blocked
+from greenroom.actors.jobs.queue.flows.asking import Asking, Outcomes, Then
+from greenroom.actors.jobs.queue.flows.blocked import UNKNOWN, judge
 from greenroom.actors.jobs.queue.flows.checked import in_order
 from greenroom.actors.jobs.queue.flows.messages import (
     AddFlow,
@@ -21,22 +27,27 @@ from greenroom.actors.jobs.queue.flows.messages import (
     FlowAdded,
     FlowJob,
     OthersEnded,
+    RetryChildren,
     WaitedFor,
 )
 from greenroom.actors.jobs.queue.flows.unwanted import Unwanted
+from greenroom.actors.jobs.queue.found import ReadOutcomes
 from greenroom.actors.jobs.queue.messages import NULL, Found, NewJob
 from greenroom.actors.jobs.queue.single.single_jobs import SingleJobs
 from greenroom.actors.jobs.queue.waiting import TAKE_BYTES
 from greenroom.actors.jobs.waits import WaitFor, Waits, waits_for
 from greenroom.actors.model.effects import Told
 from greenroom.actors.model.entity import BadEntity, split_entity
-from greenroom.actors.model.errors import Refused, Unavailable
-from greenroom.actors.model.message import Message
-from greenroom.store.errors import StoreUnavailable
-from greenroom.store.jobs.jobs import UNFINISHED, JobOutcome
-from greenroom.store.journal.consequences.jobs import JobRow, Jobs
+from greenroom.actors.model.errors import ActorError, Overloaded, Refused
+from greenroom.actors.model.message import Later, Message
+from greenroom.store.jobs.jobs import JobOutcome, Question
+from greenroom.store.journal.consequences.jobs import FREED, JobRow, Jobs
 
 READ_AT_ONCE = 64  # children whose results one statement reads
+STORED_MS = (
+    600_000  # between two times that it is written down what is settled: flows that are done sooner cost nothing
+)
+STORED_AT_ONCE = 100  # jobs of which it is, with one message
 AGAIN_S = 1.0  # until children that are not found yet are looked for again
 
 NewRows = Callable[[Sequence[NewJob]], list[JobRow]]
@@ -50,6 +61,8 @@ class Flowing:
         self._queue = queue
         self._desk = queue.desk
         self._new_rows = new_rows
+        self._asking = Asking(random.getrandbits(62))
+        self._stored_ms = queue.now_ms
 
     def handle(self, message: Message, writes: Jobs) -> Any:
         """The answer; a coroutine where something is to be read for it."""
@@ -61,13 +74,20 @@ class Flowing:
                 self._queue.require_worker()
                 return self._children(message)
             case AskOthers():
-                return self._ask_others()
+                self._ask_others()
             case WaitedFor():
                 self._desk.bells.hang(message.ids, message.queue, self._queue.now_ms)
             case OthersEnded():
                 for job_id, state in message.states.items():
-                    self._desk.others.ended(job_id)
-                    self._desk.blocked.ended(job_id, state)
+                    if state == "completed":
+                        self._desk.others.ended(job_id)
+                        self._desk.blocked.ended(job_id, state)
+                    else:  # that may have been before it was tried again, or another may be done in its place
+                        self._desk.others.look_again(job_id)
+            case ReadOutcomes():
+                self._read(message, writes)
+            case RetryChildren():
+                return self._queue.retry_children(message)
             case CancelChildren():
                 return self._cancel(message, writes)
         return None
@@ -94,9 +114,15 @@ class Flowing:
         """When there is something to do, if nothing else happens; None: nothing."""
         return now_ms if self._desk.blocked.due else self._desk.others.next_ms()
 
-    def tick(self) -> None:
+    def tick(self, writes: Jobs) -> None:
         """Time has passed."""
         now_ms = self._queue.now_ms
+        if now_ms - self._stored_ms >= STORED_MS or now_ms < self._stored_ms:
+            unstored = list(islice(self._desk.blocked.unstored(), STORED_AT_ONCE))
+            for job_id in unstored:
+                self._desk.settle(job_id, writes)
+            if len(unstored) < STORED_AT_ONCE:
+                self._stored_ms = now_ms
         self._desk.bells.lapse(now_ms)
         if self._desk.others.is_due(now_ms):
             self._queue.after(0.0, AskOthers())
@@ -122,9 +148,10 @@ class Flowing:
             _require_queue(f"{self._queue.kind}:{queue}")
         named = {job.name for job in jobs}
         rows = self._rows(jobs)
-        asked = {one.id for job in jobs for one in (*job.after, *job.children)} - named - self._desk.jobs.keys()
-        if asked:
-            return self._add_after(sorted(asked), jobs, rows)
+        asked = sorted({one.id for job in jobs for one in (*job.after, *job.children)} - named - self._desk.jobs.keys())
+        queues = {row.queue for row in rows} - {self._queue.key}
+        if asked or queues:
+            return self._ask(partial(self._add_after, asked, jobs, rows), asked, queues=queues)
         return self._write(jobs, rows, {}, writes)
 
     def _rows(self, jobs: list[FlowJob]) -> list[JobRow]:
@@ -139,21 +166,28 @@ class Flowing:
                 row.options = _with(row.options, waits)
         return rows
 
-    async def _add_after(self, asked: list[str], jobs: list[FlowJob], rows: list[JobRow]) -> FlowAdded:
-        """Some wait for jobs that are not here. Raises: Refused."""
-        outcomes = await self._outcomes(asked)
-        unknown = [one for one in asked if one not in outcomes]
+    def _add_after(
+        self,
+        asked: list[str],
+        jobs: list[FlowJob],
+        rows: list[JobRow],
+        outcomes: Outcomes,
+        forgotten: list[str],
+        writes: Jobs,
+    ) -> FlowAdded:
+        """Some wait for jobs that are not here, or are for other queues. Raises: Refused."""
+        if forgotten:
+            text = f"{forgotten[0]}: it was forgotten, and takes no more jobs"
+            raise Refused("queue.no_such_queue", text, status=422)
+        unknown = [one for one in asked if one not in outcomes and one not in self._desk.jobs]
         if unknown:
             raise Refused("queue.unknown_job", f"{unknown[0]}: there is none, or none any more", status=422)
-        writes = Jobs()
-        added = self._write(jobs, rows, {one: found.state for one, found in outcomes.items()}, writes)
-        self._queue.close(writes)
-        return added
+        return self._write(jobs, rows, {one: known for one, known in outcomes.items() if known.has_ended}, writes)
 
-    def _write(self, jobs: list[FlowJob], rows: list[JobRow], states: dict[str, str], writes: Jobs) -> FlowAdded:
-        """`states`: of jobs that are not here."""
+    def _write(self, jobs: list[FlowJob], rows: list[JobRow], outcomes: Outcomes, writes: Jobs) -> FlowAdded:
+        """`outcomes`: of jobs that have ended, and are not here."""
         now_ms, key, desk = self._queue.now_ms, self._queue.key, self._desk
-        ended = {job_id: state for job_id, state in states.items() if state != UNFINISHED}
+        ended = {one: known.state for one, known in outcomes.items() if not known.instead and one not in desk.jobs}
         for row in rows:
             if row.queue != key:
                 writes.started.append(row)
@@ -162,60 +196,87 @@ class Flowing:
             options = decode_options(row.options)
             waits = options.waits if options is not None else None
             if waits is not None and _goes(waits, ended):
-                row.options = _with(row.options, replace(waits, is_over=True))
+                row.let_go = FREED
             writes.added.append(row)
             desk.add_to_flow(row, now_ms)
-        for job_id, state in ended.items():
-            desk.others.ended(job_id)
-            desk.blocked.ended(job_id, state)
+        for job_id, known in outcomes.items():
+            if job_id not in desk.jobs:  # else it was tried again just now
+                desk.others.ended(job_id)
+                self._heard(job_id, known)
         for queue in sorted({row.queue for row in writes.started}):
             self._hint(queue, Found())
         return FlowAdded({job.name: row.id for job, row in zip(jobs, rows, strict=True)})
 
     # What is read.
 
-    async def _outcomes(self, ids: list[str], *, results: bool = False) -> dict[str, JobOutcome]:
-        """Raises: Unavailable."""
-        try:
-            return await self._queue.runtime.jobs.outcomes(ids, results=results)
-        except StoreUnavailable as error:
-            raise Unavailable("the store does not say how jobs are") from error
+    def _ask(
+        self, then: Then, ids: Sequence[str], *, results: bool = False, queues: Iterable[str] = (), waits: bool = True
+    ) -> Later:
+        """The queue goes on meanwhile. `waits`: does anybody wait for the answer? Raises: Overloaded."""
+        later = Later()
+        number = self._asking.ask(then, self._queue.now_ms, later if waits else None)
+        question = Question(number, tuple(ids), results, tuple(sorted(queues)))
+        if not self._queue.runtime.jobs.ask(self._queue.key, question):
+            self._asking.answered(number)
+            raise Overloaded("too much is asked of the store")
+        return later
 
-    async def _children(self, message: Children) -> ChildrenKnown:
-        """Raises: Refused, Unavailable."""
+    def _read(self, message: ReadOutcomes, writes: Jobs) -> None:
+        asked = self._asking.answered(message.number)
+        if asked is None:
+            return
+        try:
+            reply = asked.then(message.outcomes, message.forgotten, writes)
+        except ActorError as error:
+            if asked.later is None:
+                raise
+            asked.later.reject(error)
+            return
+        if asked.later is not None and not isinstance(reply, Later):
+            self._queue.answer(asked.later, reply)
+
+    def _children(self, message: Children) -> ChildrenKnown | Later:
+        """Raises: Refused, Overloaded."""
         if not self._desk.hands.holds(message.worker, message.id, message.token):
             raise Refused("queue.lease_over", "this worker does not have that job any more", status=409)
         options = self._desk.jobs[message.id].options
         waits = options.waits if options is not None else None
         ids = [one.id for one in waits.jobs] if waits is not None else []
         asked = ids[message.first : message.first + READ_AT_ONCE]
-        outcomes = await self._outcomes(asked, results=True) if asked else {}
-        children: list[Child] = []
-        size = 0
-        for one in asked:
-            if size >= TAKE_BYTES:
-                break
-            found = outcomes.get(one) or JobOutcome("", UNKNOWN)
-            children.append(Child(one, found.state, Raw(found.result) if found.result else NULL, found.error))
-            size += len(found.result or b"") + len(found.error)
-        next_ = message.first + len(children)
-        return ChildrenKnown(children, next_ if next_ < len(ids) else None)
+        if not asked:
+            return ChildrenKnown([])
+        return self._ask(partial(_known, asked, message.first, len(ids)), asked, results=True)
 
-    async def _ask_others(self) -> None:
-        desk, now_ms = self._desk, self._queue.now_ms
-        ids = desk.others.take(now_ms, desk.jobs, desk.blocked.awaited)
-        try:
-            outcomes = await self._outcomes(ids) if ids else {}
-        except Unavailable:
-            desk.others.answered((), {}, now_ms)  # asked again in time
-            return
+    def _ask_others(self) -> None:
+        desk = self._desk
+        ids = desk.others.take(self._queue.now_ms, desk.jobs, desk.blocked.awaited)
+        if ids:
+            with suppress(Overloaded):  # asked again in time
+                self._ask(partial(self._answered, ids), ids, waits=False)
+        else:
+            desk.others.answered((), {}, self._queue.now_ms)
+
+    def _answered(self, ids: list[str], outcomes: Outcomes, forgotten: list[str], writes: Jobs) -> None:
+        desk = self._desk
         ended, under_way = desk.others.answered(ids, outcomes, self._queue.now_ms)
-        for job_id, state in ended.items():
-            desk.blocked.ended(job_id, state)
+        for job_id, known in ended.items():
+            if job_id not in desk.jobs:
+                self._heard(job_id, known)
         for queue, some in under_way.items():
             if queue != self._queue.key:
                 self._hint(queue, WaitedFor(queue=self._queue.key, ids=some))
-        self._queue.close(Jobs())
+
+    def _heard(self, job_id: str, known: JobOutcome | None) -> None:
+        """Of one that is not here: it has ended. None: nobody knows."""
+        desk = self._desk
+        if known is None:
+            desk.blocked.ended(job_id, UNKNOWN)
+        elif known.instead:
+            desk.replaced(job_id, known.instead, known.queue)
+        else:
+            desk.blocked.ended(job_id, known.state, known.ended_ms)
+            if job_id in desk.blocked.awaited:
+                desk.others.rest(job_id, known.queue, self._queue.now_ms)
 
     # Children that nobody wants any more.
 
@@ -228,7 +289,7 @@ class Flowing:
     async def _cancel_some(self, message: CancelChildren) -> None:
         """Some have ended, are in another queue, or were added by others and are not found yet. Raises: Unavailable."""
         missing = [one for one in message.ids if one not in self._desk.jobs]
-        outcomes = await self._outcomes(missing)
+        outcomes = await self._queue.outcomes(missing)
         left = [(one, found.queue) for one, found in outcomes.items() if not found.has_ended]
         key, reason = self._queue.key, message.reason
         if again := [one for one, queue in left if queue == key]:  # first: there may be too many timers
@@ -241,6 +302,20 @@ class Flowing:
     def _disown(self, ids: Iterable[str], reason: str) -> None:
         for one in ids:
             self._desk.unwanted.add(Unwanted(one, self._queue.key, reason))
+
+
+def _known(asked: list[str], first: int, count: int, outcomes: Outcomes, *_: object) -> ChildrenKnown:
+    """Of `count` jobs that one has waited for these, from `first`: as many as an answer holds."""
+    children: list[Child] = []
+    size = 0
+    for one in asked:
+        if size >= TAKE_BYTES:
+            break
+        found = outcomes.get(one) or JobOutcome("", UNKNOWN)
+        children.append(Child(one, found.state, Raw(found.result) if found.result else NULL, found.error))
+        size += len(found.result or b"") + len(found.error)
+    next_ = first + len(children)
+    return ChildrenKnown(children, next_ if next_ < count else None)
 
 
 def _by_id(awaited: list[WaitFor], ids: dict[str, str]) -> list[WaitFor]:
@@ -267,5 +342,5 @@ def _goes(waits: Waits, ended: Mapping[str, str]) -> bool:
             left -= 1
             decided = judge(waits.when, one.on_failure, one.id, ended[one.id], left)
             if decided is not None:
-                return decided.then is Then.GO
+                return decided.then is blocked.Then.GO
     return False

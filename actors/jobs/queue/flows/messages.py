@@ -76,6 +76,12 @@ class OthersEnded(Tell, tag="queue.others_ended"):
     states: dict[str, str]
 
 
+class RetryChildren(Tell, tag="queue.retry_children"):
+    """The job that these are children of is tried again, or they are themselves. One that has not ended then is not."""
+
+    ends: dict[str, int]  # by id: when it had ended
+
+
 class CancelChildren(Tell, tag="queue.cancel_children"):
     """The job that these are children of has ended: they are not wanted any more. Those that have ended stay so."""
 

@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
 
-from greenroom.actors.jobs.queue.flows.blocked import UNKNOWN
 from greenroom.store.jobs.jobs import JobOutcome
 
 ASK_MS = 2_000  # until one that had not ended is asked about again
+LONG_MS = 10_000  # the same, from the second time on: its queue is to say when it ends
 ASK_AT_ONCE = 500
 ANSWER_MS = 40_000  # after which an answer is not waited for
 YOUNG_MS = 30_000  # from when one is added here that its row may take to be there
@@ -22,6 +22,7 @@ class Other(Struct):
 
     queue: str = ""  # that has it, as far as is known
     asked_ms: int = 0
+    asks: int = 0  # how often the answer was that it is under way
     added_ms: int | None = None  # by us, just now: its row need not be there yet
 
 
@@ -31,27 +32,32 @@ class Others:
     def __init__(self) -> None:
         self._fresh: dict[str, Other] = {}  # not asked about yet
         self._asked: dict[str, Other] = {}  # by rising `asked_ms`
+        self._long: dict[str, Other] = {}  # those whose queue is to say so, likewise
         self._asking_until_ms = 0
 
     def __len__(self) -> int:
-        return len(self._fresh) + len(self._asked)
+        return len(self._fresh) + len(self._asked) + len(self._long)
 
     def wait(self, job_id: str, queue: str = "", *, added_ms: int | None = None) -> None:
         """Somebody here waits for that one. `added_ms`: when it was added, if just now, to be committed with this."""
-        if job_id not in self._fresh and job_id not in self._asked:
+        if job_id not in self._fresh and job_id not in self._asked and job_id not in self._long:
             self._fresh[job_id] = Other(queue, added_ms=added_ms)
 
     def queue_of(self, job_id: str) -> str:
         """ "" where nobody has said."""
-        found = self._asked.get(job_id) or self._fresh.get(job_id)
+        found = self._asked.get(job_id) or self._long.get(job_id) or self._fresh.get(job_id)
         return found.queue if found is not None else ""
 
     def next_ms(self) -> int | None:
         """When the store is to be asked; None: not at all."""
         if self._fresh:
             return self._asking_until_ms
-        oldest = next(iter(self._asked.values()), None)
-        return max(oldest.asked_ms + ASK_MS, self._asking_until_ms) if oldest is not None else None
+        due = [
+            next(iter(some.values())).asked_ms + rest_ms
+            for some, rest_ms in ((self._asked, ASK_MS), (self._long, LONG_MS))
+            if some
+        ]
+        return max(min(due), self._asking_until_ms) if due else None
 
     def is_due(self, now_ms: int) -> bool:
         """Is somebody to ask now? Then they are, until they are `answered`."""
@@ -64,9 +70,9 @@ class Others:
     def take(self, now_ms: int, here: Collection[str], awaited: Collection[str]) -> list[str]:
         """Those to ask about. Of what is `here` by now one hears anyway, and what nobody has `awaited` is forgotten."""
         ids: list[str] = []
-        for some in (self._fresh, self._asked):
+        for some, rest_ms in ((self._fresh, 0), (self._asked, ASK_MS), (self._long, LONG_MS)):
             for job_id, other in list(some.items()):
-                if len(ids) == ASK_AT_ONCE or other.asked_ms + ASK_MS > now_ms:
+                if len(ids) == ASK_AT_ONCE or other.asked_ms + rest_ms > now_ms:
                     break
                 del some[job_id]
                 if job_id in here or job_id not in awaited:
@@ -78,10 +84,10 @@ class Others:
 
     def answered(
         self, ids: Iterable[str], outcomes: Mapping[str, JobOutcome], now_ms: int
-    ) -> tuple[dict[str, str], dict[str, list[str]]]:
-        """How those have ended that have; and by queue those that have not."""
+    ) -> tuple[dict[str, JobOutcome | None], dict[str, list[str]]]:
+        """How those have ended that have, None: nobody knows; and by queue those that have not."""
         self._asking_until_ms = 0
-        ended: dict[str, str] = {}
+        ended: dict[str, JobOutcome | None] = {}
         under_way: dict[str, list[str]] = {}
         for job_id in ids:
             other = self._asked.get(job_id)
@@ -90,17 +96,37 @@ class Others:
             outcome = outcomes.get(job_id)
             if outcome is None:
                 if other.added_ms is None or other.added_ms + YOUNG_MS <= now_ms:
-                    ended[job_id] = UNKNOWN
+                    ended[job_id] = None
                     del self._asked[job_id]
             elif outcome.has_ended:
-                ended[job_id] = outcome.state
+                ended[job_id] = outcome
                 del self._asked[job_id]
             else:
                 other.queue = outcome.queue
                 under_way.setdefault(outcome.queue, []).append(job_id)
+                self._rest(job_id, other)
         return ended, under_way
+
+    def rest(self, job_id: str, queue: str, now_ms: int) -> None:
+        """It has ended, but it is to be tried again: it is under way to us."""
+        self._rest(job_id, Other(queue, now_ms))
+
+    def _rest(self, job_id: str, other: Other) -> None:
+        other.asks += 1
+        if other.asks > 1:
+            self._asked.pop(job_id, None)
+            self._long[job_id] = other
+        else:
+            self._asked[job_id] = other
+
+    def look_again(self, job_id: str) -> None:
+        """Its queue has said something that the store knows better."""
+        other = self._asked.pop(job_id, None) or self._long.pop(job_id, None)
+        if other is not None:
+            other.asked_ms = 0
+            self._fresh[job_id] = other
 
     def ended(self, job_id: str) -> None:
         """Its queue has said so."""
-        self._fresh.pop(job_id, None)
-        self._asked.pop(job_id, None)
+        for some in (self._fresh, self._asked, self._long):
+            some.pop(job_id, None)

@@ -1,11 +1,11 @@
 """Unwanted: children whose parent has ended without having succeeded. They are cancelled with it, in the same append,
 or told so by messages of it. Pure."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container
 
 from msgspec import Struct
 
-from greenroom.actors.jobs.waits import OnFailure, Waits
+from greenroom.actors.jobs.waits import Waits
 from greenroom.store.journal.consequences.jobs import EndRow
 
 
@@ -28,11 +28,11 @@ class Disowned:
     def __bool__(self) -> bool:
         return bool(self._children or self._elsewhere or self.hurried)
 
-    def disown(self, parent: EndRow, waits: Waits, open_: Mapping[str, OnFailure] | None) -> None:
+    def disown(self, parent: EndRow, waits: Waits, open_: Container[str] | None) -> None:
         """That one has ended. `open_`: those that it has waited for still; None: it was worked on."""
         reason = f"{parent.id}, whose child it is, {'has failed' if parent.state == 'failed' else 'was cancelled'}"
         for one in waits.jobs:
-            if one.is_child and (open_ is None or one.id in open_):
+            if one.is_child and not one.is_settled and (open_ is None or one.id in open_):
                 self._children.append(Unwanted(one.id, one.queue, reason))
 
     def add(self, child: Unwanted) -> None:

@@ -2,6 +2,7 @@
 its watchers are told. The queue itself (actor.py) is about who gets which.
 """
 
+import random
 from typing import Any
 
 from msgspec import Raw
@@ -12,6 +13,8 @@ from greenroom.actors.jobs.queue.bulk.acting import Acting
 from greenroom.actors.jobs.queue.bulk.asked import Bulks
 from greenroom.actors.jobs.queue.bulk.messages import Bulk, BulkDone, Matched
 from greenroom.actors.jobs.queue.desk import RESULT_MAX
+from greenroom.actors.jobs.queue.flows.again import Ends, asked_of, behind
+from greenroom.actors.jobs.queue.flows.messages import RetryChildren
 from greenroom.actors.jobs.queue.messages import Beat, Beaten, Said
 from greenroom.actors.jobs.queue.single.anew import anew, settled_with
 from greenroom.actors.jobs.queue.single.beats import Beats
@@ -34,9 +37,11 @@ from greenroom.actors.jobs.queue.steered import SteeredQueue
 from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.actors.jobs.texts import NULL_JSON, require_json, require_object
 from greenroom.actors.model.actor import Runtime
-from greenroom.actors.model.errors import Overloaded, Refused
+from greenroom.actors.model.errors import Overloaded, Refused, Unavailable
 from greenroom.actors.model.message import Done, Later
-from greenroom.store.journal.consequences.jobs import Jobs
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.jobs.jobs import JobFound, JobOutcome
+from greenroom.store.journal.consequences.jobs import JobRow, Jobs
 
 
 class SingleJobs(SteeredQueue):
@@ -45,7 +50,7 @@ class SingleJobs(SteeredQueue):
     def __init__(self, entity: str, runtime: Runtime) -> None:
         super().__init__(entity, runtime)
         self.beats = Beats()
-        self.bulks = Bulks(self.key)
+        self.bulks = Bulks(self.key, random.getrandbits(62))
 
     def close(self, writes: Jobs) -> None:
         """What follows from a message, whatever it was."""
@@ -152,8 +157,8 @@ class SingleJobs(SteeredQueue):
         return Waits(min(now_ms, job.due_ms))
 
     async def _revive(self, message: RetryJob) -> Waits:
-        job_id = message.id
-        found = await self.runtime.jobs.find(job_id)
+        """With its children that have not succeeded, where it waits for them. Raises: Refused, Unavailable."""
+        found = await self._find(message.id)
         if found is None or found.row.queue != self.key:
             raise Refused("queue.no_such_job", "there is none, or none any more", status=404)
         if found.state not in ("completed", "failed", "cancelled"):
@@ -164,11 +169,49 @@ class SingleJobs(SteeredQueue):
                 f"{origin} has started it, and gone on when it ended: say `detached` to do it behind its back",
                 status=409,
             )
-        now_ms, writes = self.now_ms, Jobs()
-        self.desk.revive(anew(found.row, now_ms), now_ms, writes)
-        self.bulks.revived(job_id)
-        self.close(writes)
+        now_ms = self.now_ms
+        await self._begin_again([anew(found.row, now_ms)])
         return Waits(now_ms)
+
+    async def retry_children(self, message: RetryChildren) -> None:
+        """Raises: Unavailable."""
+        rows: list[JobRow] = []
+        for job_id, ended_ms in message.ends.items():
+            found = await self._find(job_id) if job_id not in self.desk.jobs else None
+            if found is not None and found.ended_ms == ended_ms and found.row.queue == self.key:
+                rows.append(anew(found.row, self.now_ms))
+        await self._begin_again(rows)
+
+    async def _begin_again(self, rows: list[JobRow]) -> None:
+        """These have ended. Raises: Unavailable."""
+        outcomes = [await self.outcomes(asked) if (asked := asked_of(row)) else {} for row in rows]
+        writes, ends = Jobs(), Ends()
+        for row, known in zip(rows, outcomes, strict=True):
+            again, children = behind(row, known)
+            self.desk.revive(again, self.now_ms, writes)
+            self.bulks.revived(row.id)
+            for queue, some in children.items():
+                ends.setdefault(queue, {}).update(some)
+        self._tell_again(ends)
+        self.close(writes)
+
+    def _tell_again(self, ends: Ends) -> None:
+        for queue, some in ends.items():
+            self.tell(f"{self.kind}:{queue}", RetryChildren(ends=some))
+
+    async def _find(self, job_id: str) -> JobFound | None:
+        """Raises: Unavailable."""
+        try:
+            return await self.runtime.jobs.find(job_id)
+        except StoreUnavailable as error:
+            raise Unavailable("the store does not say how the job is") from error
+
+    async def outcomes(self, ids: list[str]) -> dict[str, JobOutcome]:
+        """While the queue does nothing else: of what must be decided with the message. Raises: Unavailable."""
+        try:
+            return await self.runtime.jobs.outcomes(ids)
+        except StoreUnavailable as error:
+            raise Unavailable("the store does not say how jobs are") from error
 
     def _edit(self, message: EditJob, writes: Jobs) -> Waits:
         job = self.desk.jobs.get(message.id)
@@ -210,6 +253,8 @@ class SingleJobs(SteeredQueue):
             self.end_beat(worker)
         for job_id in acting.revived:
             self.bulks.revived(job_id)
+        if acting.behind:
+            self._tell_again({self.key: acting.behind})
         after = cursors_of(asked.asked).encode([message.after]) if message.after is not None else None
         self.answer(asked.later, BulkDone(message.found, acting.changed, after, acting.left))
         self.bulks.end(message.number)

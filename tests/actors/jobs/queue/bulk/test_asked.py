@@ -4,9 +4,11 @@ import pytest
 
 from greenroom import Refused
 from greenroom.actors.jobs.listing.where import Where, cursors_of
+from greenroom.actors.jobs.queue import Queue
 from greenroom.actors.jobs.queue.bulk.asked import ASKED_MAX, FORGOTTEN_MS, Bulks, meant
 from greenroom.actors.jobs.queue.bulk.messages import ABOUT, Bulk
 from greenroom.store.jobs.filter import STATES, JobFilter, Match
+from greenroom.testing import Kit
 
 A = "a" * 32
 
@@ -40,11 +42,11 @@ def test_an_edit_says_what_is_to_be_changed() -> None:
 
 
 def test_a_command_goes_on_where_another_has_ended_with_the_same_filter_alone() -> None:
-    bulks = Bulks("q")
+    bulks = Bulks("q", 0)
     asked = meant("q", Bulk(act="drop"))
     after = cursors_of(asked).encode([A])
     _, match = bulks.ask(Bulk(act="drop", after=after, most=7, dry_run=True), 0)
-    assert match == Match(1, asked, A, 7, counts=True)
+    assert match == Match(1, asked, A, 7, counts=True, names=True)
     for wrong in ("x", cursors_of(asked).encode(["no id"])):
         with pytest.raises(Refused, match="`after`"):
             bulks.ask(Bulk(act="drop", after=wrong), 0)
@@ -54,7 +56,7 @@ def test_a_command_goes_on_where_another_has_ended_with_the_same_filter_alone() 
 
 @pytest.mark.bound("bulk commands of one queue whose jobs are looked for")
 def test_so_many_wait_and_those_that_nobody_waits_for_any_more_are_forgotten() -> None:
-    bulks = Bulks("q")
+    bulks = Bulks("q", 0)
     for _ in range(ASKED_MAX):
         bulks.ask(Bulk(act="drop"), 0)
     with pytest.raises(Refused, match="under way"):
@@ -65,8 +67,15 @@ def test_so_many_wait_and_those_that_nobody_waits_for_any_more_are_forgotten() -
     assert bulks.is_idle(FORGOTTEN_MS)
 
 
+def test_an_answer_to_a_former_life_is_nobodys_in_this_one() -> None:
+    former, later = (Kit(Queue, key="q").actor.bulks for _ in range(2))
+    _, match = former.ask(Bulk(act="drop"), 0)
+    later.ask(Bulk(act="cancel"), 0)
+    assert later.came(match.number) is None
+
+
 def test_what_was_begun_anew_while_one_waits_is_not_judged_by_what_was_read() -> None:
-    bulks = Bulks("q")
+    bulks = Bulks("q", 0)
     bulks.revived(A)
     assert not bulks.is_old(A), "nobody waits, so nothing has been read"
     _, match = bulks.ask(Bulk(act="retry"), 0)

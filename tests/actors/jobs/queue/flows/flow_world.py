@@ -12,12 +12,14 @@ from greenroom.actors.jobs.ids import new_id
 from greenroom.actors.jobs.queue.desk import Desk
 from greenroom.actors.jobs.queue.flows.flowing import Flowing
 from greenroom.actors.jobs.queue.flows.messages import AddFlow, Child, Children, FlowJob
+from greenroom.actors.jobs.queue.found import ReadOutcomes
 from greenroom.actors.jobs.queue.messages import Finished, Found, NewJob
 from greenroom.actors.jobs.queue.single.single_jobs import SingleJobs
 from greenroom.actors.model.effects import Told
-from greenroom.actors.model.message import Message
-from greenroom.store.jobs.jobs import JobOutcome
-from greenroom.store.jobs.jobs_memory import outcome_of
+from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.message import Later, Message
+from greenroom.store.jobs.jobs import JobOutcome, Question
+from greenroom.store.jobs.jobs_memory import outcomes_of
 from greenroom.store.journal.consequences.consequence import Tables
 from greenroom.store.journal.consequences.jobs import JobRow, Jobs, JobTables
 
@@ -36,9 +38,8 @@ class Store:
     def rows(self) -> JobTables:
         return self.tables.of(JobTables)
 
-    async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, JobOutcome]:
-        rows = self.rows
-        return {one: outcome_of(rows, one, results) for one in ids if one in rows.jobs or one in rows.done}
+    def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, JobOutcome]:
+        return outcomes_of(self.rows, ids, results=results)
 
     def land(self, writes: Jobs) -> None:
         before, since = set(self.rows.done), len(self.ended)
@@ -55,6 +56,7 @@ class Life:
     """One queue, as `Flowing` meets it."""
 
     kind = "queue"
+    answers_at_once = True
 
     def __init__(self, key: str, store: Store, clock: Callable[[], int], *, is_blind: bool = False) -> None:
         """`is_blind`: it has not found the jobs that there are."""
@@ -69,7 +71,7 @@ class Life:
         self._seen = {row.id for row in rows}
         self.flowing = Flowing(cast(SingleJobs, self), self._new_rows)
         self.runtime = self.jobs = self
-        self.outcomes = store.outcomes
+        self.questions: list[Question] = []
         self.effects = self
         self.hints: list[tuple[str, Message]] = []
         self._writes = Jobs()
@@ -128,7 +130,39 @@ class Life:
         if isinstance(reply, CoroutineType):
             return ran(reply)
         self.close(writes)
+        if self.answers_at_once and self.questions:
+            return self.read(reply)
         return reply
+
+    def read(self, reply: Any = None) -> Any:
+        """What it has asked for is there: the answer that was to come."""
+        questions, self.questions = self.questions, []
+        self.answered: Any = None
+        for one in questions:
+            writes = Jobs()
+            outcomes = self._store.outcomes(one.ids, results=one.results)
+            if isinstance(reply, Later):
+                reply.wait(cast(Any, self), set())
+            self.flowing.handle(ReadOutcomes(number=one.number, outcomes=outcomes, forgotten=[]), writes)
+            self.close(writes)
+        return self.answered
+
+    # As who waits for an answer.
+
+    def answer(self, later: Later, reply: Any) -> None:
+        self.answered = reply
+
+    def reject(self, error: ActorError) -> None:
+        raise error
+
+    # As what reads.
+
+    def ask(self, queue: str, question: Question) -> bool:
+        self.questions.append(question)
+        return True
+
+    async def outcomes(self, ids: list[str]) -> dict[str, JobOutcome]:
+        return self._store.outcomes(ids)
 
     def look(self) -> None:
         writes = Jobs()
@@ -188,7 +222,9 @@ class World:
     def wait(self, ms: int) -> None:
         self._now_ms += ms
         for life in self.lives.values():
-            life.flowing.tick()
+            writes = Jobs()
+            life.flowing.tick(writes)
+            life.close(writes)
 
     def state(self, job_id: str) -> str:
         """What is stored of it."""

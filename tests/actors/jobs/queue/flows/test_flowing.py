@@ -7,6 +7,7 @@ from greenroom.actors.jobs.queue.flows import flowing
 from greenroom.actors.jobs.queue.flows.messages import AskOthers, Child, OthersEnded, WaitedFor
 from greenroom.actors.jobs.queue.flows.others import ASK_MS
 from greenroom.actors.jobs.queue.messages import Found
+from greenroom.store.journal.consequences.jobs import FREED
 from tests.actors.jobs.queue.flows.flow_world import FAILS, ONE, World, job
 
 NOBODY = "f" * 32
@@ -75,7 +76,7 @@ def test_jobs_that_have_ended_are_waited_for_no_more_and_unknown_ones_are_refuse
     one.lose("a")
     assert one.state(ids["z"]) == "cancelled" and not one.lives["a"].desk.blocked.jobs
     (row,) = one.store.rows.jobs.values()
-    assert row.id == ids["y"] and not row.let_go and b'"is_over":true' in (row.options or b""), "as it is added"
+    assert (row.id, row.let_go) == (ids["y"], FREED), "as it is added"
     with pytest.raises(Refused, match=f"{NOBODY}: there is none") as caught:
         one.add("a", job("w"), job("v", after=[WaitFor(NOBODY)]))
     assert caught.value.name == "queue.unknown_job"

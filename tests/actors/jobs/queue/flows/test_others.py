@@ -2,7 +2,6 @@
 
 import pytest
 
-from greenroom.actors.jobs.queue.flows.blocked import UNKNOWN
 from greenroom.actors.jobs.queue.flows.others import ANSWER_MS, ASK_AT_ONCE, ASK_MS, YOUNG_MS, Others
 from greenroom.store.jobs.jobs import JobOutcome
 
@@ -29,7 +28,7 @@ def test_one_is_asked_about_at_once_and_then_every_few_seconds() -> None:
     assert (one.next_ms(), one.queue_of("x")) == (NOW + ASK_MS, "media")
     assert not one.is_due(NOW + ASK_MS - 1) and one.is_due(NOW + ASK_MS)
     assert take(one, NOW + ASK_MS) == ["x"]
-    assert one.answered(["x"], {"x": JobOutcome("media", "failed")}, NOW) == ({"x": "failed"}, {})
+    assert one.answered(["x"], {"x": JobOutcome("media", "failed")}, NOW) == ({"x": JobOutcome("media", "failed")}, {})
     assert not len(one) and one.next_ms() is None
 
 
@@ -56,9 +55,9 @@ def test_one_that_is_nowhere_is_unknown_unless_we_have_added_it_just_now() -> No
     one = others("x")
     one.wait("y", "media", added_ms=NOW)
     assert take(one) == ["x", "y"]
-    assert one.answered(["x", "y"], {}, NOW) == ({"x": UNKNOWN}, {})
+    assert one.answered(["x", "y"], {}, NOW) == ({"x": None}, {})
     assert take(one, NOW + YOUNG_MS) == ["y"]
-    assert one.answered(["y"], {}, NOW + YOUNG_MS) == ({"y": UNKNOWN}, {})
+    assert one.answered(["y"], {}, NOW + YOUNG_MS) == ({"y": None}, {})
 
 
 def test_what_its_queue_has_said_is_not_asked() -> None:
