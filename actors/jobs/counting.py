@@ -31,7 +31,7 @@ def count_taken(counts: QueueCounts, jobs: Sequence[Due], now_ms: int) -> None:
 
 def count_written(counts: QueueCounts, writes: Jobs) -> None:
     """That is written of them."""
-    if added := len(writes.added) + len(writes.over):  # those that are tried again were added before
+    if added := len(writes.added) + len(writes.over) + len(writes.revived):  # whatever ends was added
         counts.added(added)
     if writes.ended:
         _count_ended(counts, writes.ended.values())

@@ -127,7 +127,12 @@ class JobInstruments:
         ),
     ] = field(default_factory=_by_queue)
     jobs_added: Annotated[
-        ByQueue, Metric("counter", "jobs added, those that others had written among them", labels=("queue",))
+        ByQueue,
+        Metric(
+            "counter",
+            "jobs added, those that others had written and those tried again after their end among them",
+            labels=("queue",),
+        ),
     ] = field(default_factory=_by_queue)
     job_duplicates: Annotated[
         ByQueue, Metric("counter", "jobs not added, since one with their key was there", labels=("queue",))

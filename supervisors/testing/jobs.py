@@ -294,7 +294,7 @@ class _Asked:
         children: list[Child] = []
         first: int | None = 0
         while first is not None:
-            known = self._kit.ask(Children(worker=WORKER, id=attempt.id, token=attempt.token, first=first))
+            known = self._kit.ask_later(Children(worker=WORKER, id=attempt.id, token=attempt.token, first=first)).reply
             children += known.children
             first = known.next
         return children

@@ -13,6 +13,7 @@ from greenroom.actors.jobs.options import UniqueKey
 from greenroom.store.journal.consequences.jobs import WindowRow
 
 WINDOWS_MAX = 100_000  # that are open at once
+CLOCKS_MS = 2_000  # by which clocks of two nodes may differ, and nobody takes it for more
 
 
 class What(Enum):
@@ -141,4 +142,4 @@ class Keys:
 
 def _is_open(window: WindowRow, unique: UniqueKey, now_ms: int) -> bool:
     """One that would be open for longer than any that begins now is by a clock that has been set back since."""
-    return now_ms < window.until_ms <= now_ms + int(unique.ttl_s * 1000)
+    return now_ms < window.until_ms <= now_ms + int(unique.ttl_s * 1000) + CLOCKS_MS

@@ -49,10 +49,12 @@ def test_what_is_written_says_what_became_of_them() -> None:
             "d": EndRow("d", "cancelled", 3_000),  # nobody has begun it
         },
         back={"e": BackRow("e", 0, 1, 0, b"{}"), "f": BackRow("f", 0, 0, 0)},
+        over=[(JobRow("g", "q", "job.x", b"{}", 0, 0), EndRow("g", "cancelled", 3_000))],
+        revived=[JobRow("h", "q", "job.x", b"{}", 0, 0)],
     )
     count_written(of_q, writes)
-    assert instruments.jobs_added == {Q: 3}
-    assert instruments.jobs_ended == {("q", "completed"): 2, ("q", "failed"): 1, ("q", "cancelled"): 1}
+    assert instruments.jobs_added == {Q: 5}, "one that is tried again ends twice"
+    assert instruments.jobs_ended == {("q", "completed"): 2, ("q", "failed"): 1, ("q", "cancelled"): 2}
     runs = instruments.job_run_s[Q]
     assert (runs.count, runs.sum) == (3, 5.0)
     assert instruments.job_retries == {Q: 1}, "what was put back without an error was no attempt"

@@ -6,6 +6,8 @@ import asyncpg
 import msgspec
 import pytest
 
+from greenroom import Refused, WaitFor
+from greenroom.actors.jobs.queue.flows.messages import AddFlow, FlowJob
 from greenroom.actors.jobs.queue.messages import NewJob
 from greenroom.actors.model.errors import Forgotten
 from greenroom.store.erasure.erasing import Erasing, erase_job
@@ -56,6 +58,16 @@ async def test_what_an_entity_starts_for_it_is_not_kept(database_url: str) -> No
         await at.erase("queue:media")
         await at.yard.ask("film:alien", Upload(about="hd"))
         assert await at.pool.fetch("SELECT count(*) FROM jobs") == [(0,)]
+
+
+async def test_a_flow_with_jobs_for_it_is_refused(database_url: str) -> None:
+    async with place(database_url) as at:
+        await at.add("media", NewJob("job.x"))
+        await at.erase("queue:media")
+        flow = [FlowJob(name="in", job="job.x", queue="media"), FlowJob(name="out", job="job.x", after=[WaitFor("in")])]
+        with pytest.raises(Refused, match="media: it was forgotten"):
+            await at.yard.ask("queue:q", AddFlow(jobs=flow))
+        assert await at.pool.fetch("SELECT count(*) FROM jobs") == [(0,)], "nor is any other added"
 
 
 async def test_a_queue_that_was_never_awake_is_erased(database_url: str) -> None:

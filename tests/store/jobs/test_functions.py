@@ -262,9 +262,7 @@ async def test_a_job_is_added_after_others_with_what_their_failing_means(two: li
     row = await stored(one, id)
     options = decode_options(bytes.fromhex(row["options"][2:]))
     assert options is not None and options.waits is not None and row["priority"] == 2
-    assert sorted(options.waits.jobs, key=lambda one: one.id) == sorted(
-        [Awaited(first, "ignore"), Awaited(second, "ignore")], key=lambda one: one.id
-    )
+    assert options.waits.jobs == [Awaited(second, "ignore"), Awaited(first, "ignore")], "in their order, each once"
     assert options.waits.when == "ended"
 
 

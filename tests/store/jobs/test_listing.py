@@ -5,6 +5,8 @@
 import pytest
 import trio
 
+from greenroom.actors.jobs.options import Options
+from greenroom.actors.jobs.waits import Awaited, Waits
 from greenroom.store.jobs.filter import JobFilter
 from greenroom.store.jobs.jobs import JobFound
 from greenroom.store.jobs.listing import LOOKED_FIRST, LOOKED_MAX, JobListing, ListedJob, Looked, count_of, page_of
@@ -191,6 +193,9 @@ class Endless:
     async def ended(self, ids: list[str]) -> list[JobFound]:
         raise NotImplementedError
 
+    async def named(self, ids: list[str]) -> list[str]:
+        raise NotImplementedError
+
     async def queues(self, after: str, limit: int) -> list[str]:
         raise NotImplementedError
 
@@ -270,3 +275,22 @@ async def test_each_look_goes_along_an_index(postgres: PostgresCluster) -> None:
             sql, arguments = looking(asked, "f" * 32, rows=100, now_ms=NOW_MS, most=10)
             plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {sql}", *arguments))
             assert any(name in plan for name in index.split("|")), plan
+
+
+async def test_of_jobs_that_wait_for_others_those_that_are_free_are_not_blocked_and_all_name_others(
+    cluster: Cluster,
+) -> None:
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    waits = Options(waits=Waits([Awaited(id_of(1)), Awaited(id_of(2), is_settled=True)])).encode()
+    free = Options(waits=Waits([Awaited(id_of(3))])).encode()
+    ids = [id_of(number) for number in range(1, 5)]
+    rows = [*(added(number) for number in range(1, 5)), added(5, options=waits), added(6, options=free, let_go=FREED)]
+    await write(node, queue, Jobs(added=rows))
+    await write(node, queue, Jobs(ended={one: EndRow(one, "completed", 9) for one in ids}))
+    listing = listing_of(cluster)
+    assert await numbers(listing, JobFilter("q", ("blocked",))) == [5]
+    assert await numbers(listing, JobFilter("q", ("waiting",))) == [6]
+    assert sorted(await listing.named(ids)) == ids[:3] and await listing.named(ids[3:]) == []
+    await write(node, queue, Jobs(ended={id_of(5): EndRow(id_of(5), "failed", 10)}))
+    assert await listing.named(ids) == [id_of(3)], "it is not finished"

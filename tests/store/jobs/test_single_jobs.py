@@ -6,6 +6,12 @@ from itertools import pairwise
 
 import msgspec
 
+from greenroom.actors.jobs.options import Options
+from greenroom.actors.jobs.queue.desk import Desk
+from greenroom.actors.jobs.queue.desk.endings import one_of
+from greenroom.actors.jobs.queue.messages import Finished
+from greenroom.actors.jobs.queue.single.anew import anew
+from greenroom.actors.jobs.waits import Awaited, Waits
 from greenroom.store.jobs.jobs import JobFound, JobOutcome
 from greenroom.store.journal.consequences.jobs import FREED, BackRow, EndRow, Jobs, StepRow, TakeRow
 from greenroom.store.journal.records import Outcome
@@ -137,10 +143,77 @@ async def test_how_jobs_have_ended_is_read_of_one_moment(cluster: Cluster) -> No
     ended = EndRow(A, "failed", 9, error=b'{"error":"no"}', result=b"1")
     await write(node, queue, Jobs(ended={A: ended}))
     store, nobody = store_of(cluster), "f" * 32
-    assert await store.outcomes([A, B, nobody]) == {A: JobOutcome("q", "failed"), B: JobOutcome("q", "unfinished")}
-    assert await store.outcomes([A], results=True) == {A: JobOutcome("q", "failed", b"1", "no")}
+    assert await store.outcomes([A, B, nobody]) == {
+        A: JobOutcome("q", "failed", ended_ms=9),
+        B: JobOutcome("q", "unfinished"),
+    }
+    assert await store.outcomes([A], results=True) == {A: JobOutcome("q", "failed", b"1", "no", 9)}
     await write(node, queue, Jobs(ended={B: EndRow(B, "completed", 9)}))
-    assert await store.outcomes([B], results=True) == {B: JobOutcome("q", "completed")}
+    assert await store.outcomes([B], results=True) == {B: JobOutcome("q", "completed", ended_ms=9)}
+
+
+async def test_of_one_in_whose_place_another_is_done_it_is_said_and_what_came_of_that(cluster: Cluster) -> None:
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    ids = [f"{number:032x}" for number in range(1, 4)]
+    await write(node, queue, Jobs(added=[job(one) for one in ids]))
+    ends = {one: one_of(one, other, 9) for one, other in pairwise(ids)}
+    await write(node, queue, Jobs(ended={**ends, ids[2]: EndRow(ids[2], "completed", 9, result=b"1")}))
+    store = store_of(cluster)
+    assert (await store.outcomes(ids[:1]))[ids[0]].instead == ids[1]
+    known = await store.outcomes(ids[:1], results=True)
+    assert known == {ids[0]: JobOutcome("q", "completed", b"1", ended_ms=9)}
+    await write(node, queue, Jobs(dropped=[ids[2]]))
+    known = await store.outcomes(ids[:1], results=True)
+    assert (known[ids[0]].state, known[ids[0]].instead) == ("cancelled", ""), "it is gone"
+
+
+async def test_one_that_is_tried_again_is_nobodys_while_others_of_its_take_are_under_way(cluster: Cluster) -> None:
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    desk, writes = Desk("q"), Jobs(added=[job(A), job(B)])
+    desk.add(writes.added, 9)
+    token, _ = desk.take("w", 2, None, 9, writes)
+    await write(node, queue, writes)
+    desk.finish("w", [Finished(A, token, error="no", final=True)], 9, writes := Jobs())
+    await write(node, queue, writes)
+    store = store_of(cluster)
+    found = await store.find(A)
+    assert found is not None
+    desk.revive(anew(found.row, 9), 9, writes := Jobs())
+    await write(node, queue, writes)
+    found = await store.find(A)
+    assert found is not None and found.state == "unfinished"
+    later = Desk("q")
+    rows, takes = await unfinished(cluster)
+    later.begin(rows, takes, 9)
+    assert [one.id for one in later.take("v", 9, None, 9, Jobs())[1]] == [A]
+
+
+async def test_one_that_was_free_is_so_when_it_is_tried_again(cluster: Cluster) -> None:
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    waits = Options(waits=Waits([Awaited(B)])).encode()
+    await write(node, queue, Jobs(added=[job(A, options=waits, let_go=FREED)]))
+    assert (await unfinished(cluster))[0][0].let_go == FREED, "as it was added"
+    await write(node, queue, Jobs(ended={A: EndRow(A, "cancelled", 9)}))
+    found = await store_of(cluster).find(A)
+    assert found is not None
+    desk, writes = Desk("q"), Jobs()
+    desk.revive(anew(found.row, 9), 9, writes)
+    assert [one.id for one in desk.take("v", 9, None, 9, Jobs())[1]] == [A] and not desk.blocked.jobs
+
+
+async def test_options_are_changed_with_what_is_settled(cluster: Cluster) -> None:
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    await write(node, queue, Jobs(added=[job(A, options=b'{"by":"ann"}')]))
+    await write(node, queue, Jobs(back={A: BackRow(A, 1, 0, 0)}))
+    assert (await unfinished(cluster))[0][0].options == b'{"by":"ann"}'
+    writes = Jobs(back={A: BackRow(A, 1, 0, 0, options=b"{}")})
+    writes.merge(Jobs(back={A: BackRow(A, 2, 0, 0)}))
+    await write(node, queue, writes)
+    assert [(row.options, row.due_ms) for row in (await unfinished(cluster))[0]] == [(b"{}", 2)]
 
 
 async def test_what_is_free_stays_so(cluster: Cluster) -> None:

@@ -38,6 +38,9 @@ class Listing:
     async def ended(self, ids: list[str]) -> list[JobFound]:
         raise NotImplementedError
 
+    async def named(self, ids: list[str]) -> list[str]:
+        raise NotImplementedError
+
     async def queues(self, after: str, limit: int) -> list[str]:
         return [name for name in ("a", "b", "c") if name > after][:limit]
 

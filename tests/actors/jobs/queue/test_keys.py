@@ -11,7 +11,7 @@ from greenroom import Refused
 from greenroom.actors.jobs.options import Mode, Options, UniqueKey
 from greenroom.actors.jobs.queue import Queue
 from greenroom.actors.jobs.queue.desk import Desk
-from greenroom.actors.jobs.queue.keys import WINDOWS_MAX
+from greenroom.actors.jobs.queue.keys import CLOCKS_MS, WINDOWS_MAX
 from greenroom.actors.jobs.queue.messages import Add, Added, AddMany, Beat, Fail, Finished, NewJob, Take
 from greenroom.store.journal.consequences.jobs import BackRow, JobRow, Jobs, TakeRow, WindowRow
 from greenroom.testing import Kit
@@ -209,6 +209,16 @@ def test_of_a_window_that_is_open_what_was_let_in_before_is_done() -> None:
     early = row(1, "throttle", others=True, added_ms=NOW - 50_000)
     desk.found([early, row(2, "throttle", others=True), row(3, "throttle", others=True)], NOW, writes)
     assert ready(desk) == [row(1).id, row(2).id] and list(writes.ended) == [row(3).id]
+
+
+@pytest.mark.parametrize("ahead_ms", [CLOCKS_MS, CLOCKS_MS + 1])
+def test_a_window_by_a_clock_that_was_set_back_keeps_nobody_out(ahead_ms: int) -> None:
+    desk, writes = Desk("q"), Jobs()
+    desk.begin_with([], [WindowRow("q", "k", row(1).id, NOW + ahead_ms + int(TTL_S * 1000))])
+    desk.found([row(2, "throttle", added_ms=NOW + 60_000)], NOW, writes)
+    is_trusted = ahead_ms <= CLOCKS_MS
+    assert (ready(desk) == []) is is_trusted, "it is a little ahead, as clocks are"
+    assert bool(writes.windows) is not is_trusted, "a window of now is open in its place"
 
 
 def test_what_others_have_added_is_judged_anew_when_the_queue_begins() -> None:

@@ -100,6 +100,9 @@ class Away:
     async def ended(self, ids: list[str]) -> list[JobFound]:
         raise NotImplementedError
 
+    async def named(self, ids: list[str]) -> list[str]:
+        raise NotImplementedError
+
     async def queues(self, after: str, limit: int) -> list[str]:
         raise NotImplementedError
 

@@ -1,5 +1,6 @@
 """What bulk commands do at a desk: to jobs as they are now, not as they were read."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -10,6 +11,7 @@ from greenroom.actors.jobs.queue.bulk.acting import Acting
 from greenroom.actors.jobs.queue.bulk.asked import meant
 from greenroom.actors.jobs.queue.bulk.messages import Bulk, Matched
 from greenroom.actors.jobs.queue.desk import Desk
+from greenroom.actors.jobs.waits import Awaited, Waits
 from greenroom.store.jobs.jobs import JobFound
 from greenroom.store.jobs.listing import ListedJob
 from greenroom.store.journal.consequences.jobs import BackRow, Jobs
@@ -32,11 +34,19 @@ def listed(number: int, state: str) -> ListedJob:
 
 
 def act(
-    one: Desk, message: Bulk, *jobs: ListedJob, old: tuple[str, ...] = (), options: bytes | None = None
+    one: Desk,
+    message: Bulk,
+    *jobs: ListedJob,
+    old: tuple[str, ...] = (),
+    named: Sequence[str] = (),
+    options: bytes | None = None,
 ) -> tuple[Acting, Jobs]:
-    rows = [row(0, id=job.id, attempts=5, options=options) for job in jobs if job.ended_ms is not None]
-    whole = [JobFound(found, "failed", NOW) for found in rows]
-    matched = Matched(number=1, found=len(jobs), jobs=list(jobs), whole=whole, after=None)
+    whole = [
+        JobFound(row(0, id=job.id, attempts=5, options=options), job.state, NOW)
+        for job in jobs
+        if job.ended_ms is not None
+    ]
+    matched = Matched(number=1, found=len(jobs), jobs=list(jobs), whole=whole, after=None, named=list(named))
     writes = Jobs()
     acting = Acting(one, message, meant("q", message).states, NOW + 9, writes)
     acting.act(matched, lambda job: job in old)
@@ -88,6 +98,26 @@ def test_what_rests_is_tried_now() -> None:
     one = desk(row(1, due_ms=NOW + 5_000, attempts=1))
     acting, writes = act(one, Bulk(act="retry", where=Where(state=["retrying"])), listed(1, "retrying"))
     assert acting.changed == 1 and writes.back[row(1).id].due_ms == NOW + 9
+
+
+def test_what_was_due_long_ago_is_not_older_than_it_was() -> None:
+    one = desk(row(1, due_ms=NOW + 5_000))
+    _, writes = act(one, Bulk(act="edit", due_ms=0), listed(1, "delayed"))
+    assert writes.back[row(1).id].due_ms == NOW + 9, "it is due now, and goes before nobody who has waited"
+
+
+def test_what_others_name_is_not_dropped() -> None:
+    acting, writes = act(desk(), Bulk(act="drop"), listed(1, "completed"), listed(2, "completed"), named=[row(1).id])
+    assert (acting.changed, writes.dropped) == (1, [row(2).id])
+
+
+def test_one_that_waits_for_others_is_left_to_be_tried_again_with_them() -> None:
+    options = Options(waits=Waits([Awaited(row(1).id)])).encode()
+    one, retry = desk(), Bulk(act="retry")
+    acting, writes = act(one, retry, listed(3, "failed"), listed(2, "failed"), listed(1, "failed"), options=options)
+    assert acting.behind == {row(number).id: NOW for number in (1, 2, 3)} and not writes
+    acting, writes = act(one, retry, listed(3, "failed"), listed(1, "failed"))
+    assert [job.id for job in writes.revived] == [row(1).id, row(3).id], "the first added first"
 
 
 def test_only_what_has_ended_is_dropped() -> None:

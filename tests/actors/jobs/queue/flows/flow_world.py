@@ -9,16 +9,17 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from greenroom.actors.jobs.ids import new_id
+from greenroom.actors.jobs.queue.bulk.asked import Bulks
 from greenroom.actors.jobs.queue.desk import Desk
 from greenroom.actors.jobs.queue.flows.flowing import Flowing
-from greenroom.actors.jobs.queue.flows.messages import AddFlow, Child, Children, FlowJob
+from greenroom.actors.jobs.queue.flows.messages import AddFlow, Child, Children, FlowJob, RetryChildren
 from greenroom.actors.jobs.queue.found import ReadOutcomes
 from greenroom.actors.jobs.queue.messages import Finished, Found, NewJob
 from greenroom.actors.jobs.queue.single.single_jobs import SingleJobs
 from greenroom.actors.model.effects import Told
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.message import Later, Message
-from greenroom.store.jobs.jobs import JobOutcome, Question
+from greenroom.store.jobs.jobs import JobFound, JobOutcome, Question
 from greenroom.store.jobs.jobs_memory import outcomes_of
 from greenroom.store.journal.consequences.consequence import Tables
 from greenroom.store.journal.consequences.jobs import JobRow, Jobs, JobTables
@@ -49,6 +50,8 @@ class Store:
         for one in [one for take in writes.taken for one in take.ids]:
             assert one not in self.taken, "it is taken once"
             self.taken[one] = since, len(self.ended)
+        for row in writes.revived:
+            self.taken.pop(row.id, None)
         writes.land(Tables(), self.tables)
 
 
@@ -57,6 +60,9 @@ class Life:
 
     kind = "queue"
     answers_at_once = True
+    retry_children = SingleJobs.retry_children
+    _begin_again = SingleJobs._begin_again
+    _tell_again = SingleJobs._tell_again
 
     def __init__(self, key: str, store: Store, clock: Callable[[], int], *, is_blind: bool = False) -> None:
         """`is_blind`: it has not found the jobs that there are."""
@@ -72,6 +78,7 @@ class Life:
         self.flowing = Flowing(cast(SingleJobs, self), self._new_rows)
         self.runtime = self.jobs = self
         self.questions: list[Question] = []
+        self.bulks = Bulks(key, 0)
         self.effects = self
         self.hints: list[tuple[str, Message]] = []
         self._writes = Jobs()
@@ -161,6 +168,10 @@ class Life:
         self.questions.append(question)
         return True
 
+    async def _find(self, job_id: str) -> JobFound | None:
+        found = self._store.rows.done.get(job_id)
+        return JobFound(replace(found[0]), found[1].state, found[1].ended_ms) if found is not None else None
+
     async def outcomes(self, ids: list[str]) -> dict[str, JobOutcome]:
         return self._store.outcomes(ids)
 
@@ -180,6 +191,10 @@ class Life:
         writes = Jobs()
         self.desk.finish("w", [Finished(job_id, token, **how)], self.now_ms, writes)
         self.close(writes)
+
+    def retry(self, job_id: str) -> None:
+        ended_ms = self._store.rows.done[job_id][1].ended_ms
+        ran(self.retry_children(cast(Any, RetryChildren(ends={job_id: ended_ms}))))
 
     def cancel(self, job_id: str) -> None:
         writes = Jobs()
