@@ -404,6 +404,8 @@ class Kit(Generic[A_co]):
         """What the handler recorded and named: all of it is durable at once."""
         flight = self._life.decided.take([envelope])
         if flight is None:
+            if self._jobs is not None:  # it may have asked for something to be read
+                self._jobs.committed(self, None)
             return
         if self.kind.actor.durable:
             self._journal += flight.events

@@ -255,7 +255,7 @@ async def test_a_job_is_added_after_others_with_what_their_failing_means(two: li
     await one.do("BEGIN")
     first, second = await one.add(), await one.add()
     id = await one.do(
-        f"{AFTER}, on_failure => 'ignore', called_when => 'ended', priority => 2)", [first, second, first]
+        f"{AFTER}, on_failure => 'ignore', called_when => 'ended', priority => 2)", [second, first, second]
     )
     assert await other.do("SELECT count(*) FROM jobs") == 0
     await one.do("COMMIT")

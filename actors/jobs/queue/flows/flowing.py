@@ -84,6 +84,8 @@ class Flowing:
                         self._desk.blocked.ended(job_id, state)
                     else:  # that may have been before it was tried again, or another may be done in its place
                         self._desk.others.look_again(job_id)
+                if any(state != "completed" for state in message.states.values()):
+                    self._ask_others()
             case ReadOutcomes():
                 self._read(message, writes)
             case RetryChildren():
