@@ -9,10 +9,11 @@ from msgspec import Raw
 from greenroom.actors.identity import Session
 from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.jobs.queue.messages import Finished, NewJob
+from greenroom.actors.jobs.queue.single.steering import RetryJob
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.personal.redaction import Redaction
 from greenroom.store.erasure.erasures import PostgresErasures, name_of_user
-from greenroom.store.erasure.jobs_of_user import FoundJob
+from greenroom.store.erasure.jobs_of_user import FoundJob, JobsOfUser
 from greenroom.supervisors.erasure.jobs import RewritingJobs
 from greenroom.supervisors.erasure.users import Did, ForgettingUser
 from tests.store.erasure.database import places_of
@@ -69,6 +70,36 @@ async def test_what_is_declared_is_nowhere_any_more_and_jobs_are_done(
         }
         rows = await at.pool.fetch("SELECT convert_from(options, 'UTF8') FROM jobs WHERE options IS NOT NULL")
         assert [tuple(row) for row in rows] == [('{"by":"bob"}',)]
+
+
+async def test_one_that_is_tried_again_meanwhile_is_found(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes from one table to another, behind the back of whoever goes through them."""
+    async with place(database_url) as at:
+        (job_id,) = await at.add("q", export(ANN))
+        taken = await at.take("q", 1)
+        await at.take("q", 0, Finished(job_id, taken.token))
+        find = JobsOfUser.find
+
+        async def after_a_retry(rows: JobsOfUser, table: str, after: str) -> Any:
+            if table == "jobs_done" and await at.pool.fetch("SELECT FROM jobs_done"):
+                await at.yard.ask("queue:q", RetryJob(id=job_id))
+            return await find(rows, table, after)
+
+        monkeypatch.setattr(JobsOfUser, "find", after_a_retry)
+        await forget(at)
+        assert await places_of(at.pool, ANN) == []
+        assert [one.id for one in (await at.take("q", 1)).jobs] == [job_id]
+
+
+async def test_a_queue_that_has_read_a_finished_job_of_theirs_is_overtaken(database_url: str) -> None:
+    async with place(database_url) as at:
+        (job_id,) = await at.add("q", export(ANN))
+        taken = await at.take("q", 1)
+        await at.take("q", 0, Finished(job_id, taken.token))
+        fence = "SELECT fence FROM heads WHERE entity = 'queue:q'"
+        before = await at.pool.fetch(fence)
+        await forget(at)
+        assert (await at.pool.fetch(fence))[0][0] > before[0][0]
 
 
 async def test_what_nobody_declares_is_counted(database_url: str) -> None:

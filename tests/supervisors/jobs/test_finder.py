@@ -10,14 +10,17 @@ from msgspec import Raw
 from trio.testing import MockClock
 
 from greenroom.actors.jobs.options import UniqueKey
+from greenroom.actors.jobs.queue.found import ReadOutcomes
 from greenroom.actors.jobs.queue.messages import Finished
 from greenroom.actors.model.message import Message
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.jobs.jobs import LONG, LOOK_ROWS, LOOKS_MAX, Look, Seen
+from greenroom.store.jobs.jobs import LONG, LOOK_ROWS, LOOKS_MAX, JobOutcome, Look, Question, Seen
+from greenroom.store.jobs.jobs_memory import MemoryJobs
+from greenroom.store.journal.consequences.consequence import Tables
 from greenroom.store.journal.consequences.jobs import JobTables
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.store.postgres.bridge import Bridge
-from greenroom.supervisors.jobs.finder import READS_MAX, Finder
+from greenroom.supervisors.jobs.finder import ASKS_MAX, READS_MAX, Finder
 from greenroom.supervisors.supervision.backoff import new_backoff
 from tests.store.jobs.others import others
 from tests.supervisors.jobs.yard import Upload, Yard, yard
@@ -275,3 +278,43 @@ async def test_a_queue_begins_anew_where_the_database_has_become_another() -> No
         third = await node.ask("film:blade", Upload())
         assert tables.found_by[third] == standby + 1, "as the lost one had"
         assert [job.id for job in (await node.take(10, worker="v", wait_s=20.0)).jobs] == [third]
+
+
+class Answering(MemoryJobs):
+    """A store that is away for the first question."""
+
+    def __init__(self) -> None:
+        super().__init__(Tables, lambda: 0.0)
+        self.asked: list[Sequence[str]] = []
+
+    async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, JobOutcome]:
+        await trio.lowlevel.checkpoint()
+        self.asked.append(ids)
+        if len(self.asked) == 1:
+            raise StoreUnavailable("away")
+        return {one: JobOutcome("q", "failed", b"1" if results else None) for one in ids}
+
+
+@pytest.mark.bound("questions of a node's queues how jobs are")
+async def test_questions_wait_while_the_store_is_away_and_not_more_than_so_many(autojump_clock: MockClock) -> None:
+    store, told = Answering(), list[Message]()
+
+    def tell(entity: str, message: Message) -> bool:
+        told.append(message)
+        return True
+
+    finder = Finder(store, tell=tell, new_backoff=new_backoff)
+    question = Question(7, ("a", "b"), results=True, queues=("media",))
+    assert [finder.ask("q", question) for _ in range(ASKS_MAX + 1)] == [True] * ASKS_MAX + [False]
+    async with trio.open_nursery() as nursery:
+        await nursery.start(finder.run)
+        await until(lambda: _has_told(told))
+        nursery.cancel_scope.cancel()
+    outcomes = {one: JobOutcome("q", "failed", b"1") for one in ("a", "b")}
+    assert told == [ReadOutcomes(number=7, outcomes=outcomes, forgotten=[])] * ASKS_MAX
+    assert finder.ask("q", question)
+
+
+async def _has_told(told: list[Message]) -> bool:
+    await trio.sleep(0.01)
+    return len(told) == ASKS_MAX

@@ -194,7 +194,7 @@ class Life:
 
     def retry(self, job_id: str) -> None:
         ended_ms = self._store.rows.done[job_id][1].ended_ms
-        ran(self.retry_children(cast(Any, RetryChildren(ends={job_id: ended_ms}))))
+        ran(cast(Any, self).retry_children(RetryChildren(ends={job_id: ended_ms})))
 
     def cancel(self, job_id: str) -> None:
         writes = Jobs()
