@@ -8,6 +8,7 @@ from msgspec import Raw
 from trio.testing import MockClock
 
 from greenroom import Job, Refused, WaitFor, Work
+from greenroom.actors.jobs.queue.bulk.messages import Bulk
 from greenroom.actors.jobs.queue.control import Why
 from greenroom.actors.jobs.queue.flows import flowing
 from greenroom.actors.jobs.queue.flows.messages import AddFlow, Children, FlowJob
@@ -16,7 +17,7 @@ from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob, Retr
 from greenroom.actors.model.lifecycle import Inspect, Inspected
 from greenroom.store.journal.journal_memory import MemoryRows
 from tests.supervisors.jobs.work_stage import running, stage, until
-from tests.supervisors.jobs.yard import Publish, yard
+from tests.supervisors.jobs.yard import Publish, Yard, yard
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -134,3 +135,47 @@ async def test_one_that_is_tried_again_waits_again_for_what_is_tried_again(autoj
         async with running(on.worker()):
             assert await on.ended(*ids.values()) == ["completed", "completed"]
         assert on.end(ids["whole"]).result == b"[7]"
+
+
+async def test_a_flow_that_has_failed_is_tried_again_by_its_last_job_over_queues(where: str | MemoryRows) -> None:
+    parent = FlowJob(name="whole", job="job.x", children=[WaitFor("bad"), WaitFor("far")])
+    jobs = [parent, FlowJob(name="bad", job="job.x"), FlowJob(name="far", job="job.x", queue="text")]
+    async with yard(where) as node:
+        ids = (await node.ask("queue:media", AddFlow(jobs=jobs))).ids
+        taken = await node.take(1)
+        await node.take(0, finished=[Finished(ids["bad"], taken.token, error="no", final=True)])
+        await until_all(node, list(ids.values()), {"failed", "cancelled"})
+        await node.ask("queue:media", RetryJob(id=ids["whole"]))
+        for queue, name in (("text", "far"), ("media", "bad"), ("media", "whole")):
+            taken = await node.take(1, wait_s=20.0, queue=queue)
+            assert only(taken) == ids[name]
+            await node.take(0, finished=[Finished(ids[name], taken.token, Raw(b"1"))], queue=queue)
+        await until_all(node, list(ids.values()), {"completed"})
+
+
+async def test_what_is_named_by_one_that_waits_is_not_dropped(where: str | MemoryRows) -> None:
+    jobs = [
+        FlowJob(name="whole", job="job.x", after=[WaitFor("done"), WaitFor("open")]),
+        FlowJob(name="done", job="job.x"),
+        FlowJob(name="open", job="job.x"),
+    ]
+    async with yard(where) as node:
+        ids = (await node.ask("queue:media", AddFlow(jobs=jobs))).ids
+        taken = await node.take(2)
+        await node.take(0, finished=[Finished(ids["done"], taken.token)])
+        await until_all(node, [ids["done"]], {"completed"})
+        dropped = await node.ask("queue:media", Bulk(act="drop"))
+        assert (dropped.found, dropped.changed) == (1, 0)
+        await node.take(0, finished=[Finished(ids["open"], taken.token)])
+        taken = await node.take(1, wait_s=20.0)
+        await node.take(0, finished=[Finished(ids["whole"], taken.token)])
+        assert (await node.ask("queue:media", Bulk(act="drop"))).changed == 3
+
+
+async def until_all(node: Yard, ids: list[str], states: set[str]) -> None:
+    with trio.fail_after(20.0):
+        while True:
+            found = [await node.find(one) for one in ids]
+            if all(one is not None and one.state in states for one in found):
+                return
+            await trio.lowlevel.checkpoint()

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Sequence
 from copy import copy
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from greenroom.actors.jobs.options import Options, UniqueKey, decode_options
 from greenroom.actors.jobs.queue.desk.attempts import Again, after_attempt, after_silence, whole_ms
@@ -439,17 +438,6 @@ class Desk:
         else:
             self._place(job, now_ms)
         writes.revived.append(row)
-
-    def settle(self, job_id: str, writes: Jobs) -> None:
-        """It still waits, and what has ended of all that it waits for is written down: those may be dropped."""
-        job = self.jobs[job_id]
-        if job.options is None or job.options.waits is None:
-            return
-        waits = self.blocked.settle(job_id, job.options.waits)
-        if waits is not None:
-            job.options = replace(job.options, waits=waits)
-            back = BackRow(job_id, job.due_ms, job.attempts, job.lost, options=job.options.encode())
-            writes.merge(Jobs(back={job_id: back}))
 
     def next_ms(self, now_ms: int) -> int | None:
         """When a job may be ready that is not, if nothing else happens; None: none waits for time."""

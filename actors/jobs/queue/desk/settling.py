@@ -1,5 +1,7 @@
 """Settling: what follows for jobs of flows from how others have ended, in the append that ended those."""
 
+from msgspec.structs import replace
+
 from greenroom.actors.jobs.queue.desk.desk import Desk
 from greenroom.actors.jobs.queue.desk.endings import error_of
 from greenroom.actors.jobs.queue.flows.blocked import Decided, Then
@@ -26,6 +28,18 @@ def settle(desk: Desk, now_ms: int, writes: Jobs) -> None:
         else:
             break
     writes.merge(after)
+
+
+def write_down(desk: Desk, job_id: str, writes: Jobs) -> None:
+    """It still waits, and what has ended of all that it waits for is written down: rows of those may be dropped."""
+    job = desk.jobs[job_id]
+    if job.options is None or job.options.waits is None:
+        return
+    waits = desk.blocked.settle(job_id, job.options.waits)
+    if waits is not None:
+        job.options = replace(job.options, waits=waits)
+        back = BackRow(job_id, job.due_ms, job.attempts, job.lost, options=job.options.encode())
+        writes.merge(Jobs(back={job_id: back}))
 
 
 def _cancel(desk: Desk, job: Waiting, reason: str, now_ms: int, writes: Jobs) -> None:

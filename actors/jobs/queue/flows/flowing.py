@@ -12,7 +12,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from greenroom.actors.jobs.options import NO_OPTIONS, decode_options
-from greenroom.actors.jobs.queue.desk.settling import settle
+from greenroom.actors.jobs.queue.desk.settling import settle, write_down
 from greenroom.actors.jobs.queue.flows import blocked
 from greenroom.actors.jobs.queue.flows.asking import Asking, Outcomes, Then
 from greenroom.actors.jobs.queue.flows.blocked import UNKNOWN, judge
@@ -122,7 +122,7 @@ class Flowing:
         if now_ms - self._stored_ms >= STORED_MS or now_ms < self._stored_ms:
             unstored = list(islice(self._desk.blocked.unstored(), STORED_AT_ONCE))
             for job_id in unstored:
-                self._desk.settle(job_id, writes)
+                write_down(self._desk, job_id, writes)
             if len(unstored) < STORED_AT_ONCE:
                 self._stored_ms = now_ms
         self._desk.bells.lapse(now_ms)

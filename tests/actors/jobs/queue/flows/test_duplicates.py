@@ -84,6 +84,7 @@ def test_one_that_is_added_later_waits_for_the_other_one_too() -> None:
     first, second = others(one, "simple")
     one.lives["b"].look()
     settle(one)
-    waiting = one.add("a", job("p", after=[WaitFor(second)]))["p"]
-    settle(one)
-    assert one.lives["a"].desk.blocked.waits_for(waiting) == [first]
+    for fields in ({"after": [WaitFor(second)]}, {"after": [WaitFor(second, "ignore")]}):
+        waiting = one.add("a", job("p", **fields))["p"]
+        settle(one)
+        assert one.lives["a"].desk.blocked.waits_for(waiting) == [first]
