@@ -62,7 +62,7 @@ class Flowing:
         self._desk = queue.desk
         self._new_rows = new_rows
         self._asking = Asking(random.getrandbits(62))
-        self._stored_ms = queue.now_ms
+        self._stored_ms: int | None = None  # when it was last written down what is settled
 
     def handle(self, message: Message, writes: Jobs) -> Any:
         """The answer; a coroutine where something is to be read for it."""
@@ -119,7 +119,9 @@ class Flowing:
     def tick(self, writes: Jobs) -> None:
         """Time has passed."""
         now_ms = self._queue.now_ms
-        if now_ms - self._stored_ms >= STORED_MS or now_ms < self._stored_ms:
+        if self._stored_ms is None:
+            self._stored_ms = now_ms
+        elif now_ms - self._stored_ms >= STORED_MS:
             unstored = list(islice(self._desk.blocked.unstored(), STORED_AT_ONCE))
             for job_id in unstored:
                 write_down(self._desk, job_id, writes)
