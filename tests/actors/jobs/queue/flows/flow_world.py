@@ -149,7 +149,7 @@ class Life:
             writes = Jobs()
             outcomes = self._store.outcomes(one.ids, results=one.results)
             if isinstance(reply, Later):
-                reply.wait(cast(Any, self), set())
+                reply.wait(cast(Any, self), {})
             self.flowing.handle(ReadOutcomes(number=one.number, outcomes=outcomes, forgotten=[]), writes)
             self.close(writes)
         return self.answered
