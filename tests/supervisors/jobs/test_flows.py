@@ -142,8 +142,8 @@ async def test_a_flow_that_has_failed_is_tried_again_by_its_last_job_over_queues
     jobs = [parent, FlowJob(name="bad", job="job.x"), FlowJob(name="far", job="job.x", queue="text")]
     async with yard(where) as node:
         ids = (await node.ask("queue:media", AddFlow(jobs=jobs))).ids
-        taken = await node.take(1)
-        await node.take(0, finished=[Finished(ids["bad"], taken.token, error="no", final=True)])
+        far = await node.take(1, wait_s=20.0, queue="text")
+        await node.take(0, finished=[Finished(ids["far"], far.token, error="no", final=True)], queue="text")
         await until_all(node, list(ids.values()), {"failed", "cancelled"})
         await node.ask("queue:media", RetryJob(id=ids["whole"]))
         for queue, name in (("text", "far"), ("media", "bad"), ("media", "whole")):
