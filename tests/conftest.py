@@ -21,6 +21,7 @@ from greenroom.store.own.servers import OwnServers
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.migrate import migrate
 from tests.starting.cluster_template import FOLDER, new_folder
+from tests.starting.in_memory import folder_in_memory
 
 TEMPLATE = "greenroom_template"
 database_numbers = itertools.count(1)
@@ -105,7 +106,7 @@ def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def own_servers() -> Iterator[OwnServers]:
     """Running servers. `own_servers.restart_postgres()` (or `crash=True`) and `.restart_valkey()` are yours to use."""
-    folder = Path(tempfile.mkdtemp(prefix="greenroom-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="greenroom-test-", dir=folder_in_memory()))
     servers = OwnServers(folder, initdb_sync=False)
     servers.start()
     # Its processes are killed by tests, the machine is not: all that was written stays, and no drop waits for a disk.

@@ -19,6 +19,7 @@ import jwt
 
 from tests.starting.cluster_template import copy_cluster
 from tests.starting.forking import Process, forker
+from tests.starting.in_memory import folder_in_memory
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = (sys.executable, "-m", "greenroom.supervisors")
@@ -45,7 +46,7 @@ class Server:
         options: tuple[str, ...] = (),
         **settings: str,
     ) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="greenroom-e2e-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="greenroom-e2e-", dir=folder_in_memory()))
         self.folder.chmod(0o711)  # as root: for the account that Postgres runs as
         self.data = self.folder / "data"
         self.output = self.folder / "output"
