@@ -58,11 +58,15 @@ class OtherReleases:
         return kind in self._behind_in
 
     def refuse_unread(self, tag: str, body: bytes | msgspec.Raw) -> None:
-        """Of a message's JSON object. Raises: NotInRelease when it says something that is not read here."""
+        """Of a message's JSON object. Raises: NotInRelease when it says something that is not read here;
+        MalformedCommand."""
         fields = self.fields.get(tag)
         if fields is None:
             return
-        said = msgspec.json.decode(body)
+        try:
+            said = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # in what this release passes over
+            raise MalformedCommand(f"malformed JSON: {error}") from None
         for name, default in fields.items():
             if name in said and said[name] != default:
                 raise NotInRelease(f"{tag} has no field {name!r} in this node's release")
@@ -102,6 +106,8 @@ class Command:
                 return self._decode(msgspec.json.encode(_whole(msgspec.json.decode(body))))
             except (msgspec.ValidationError, RecursionError):
                 raise InvalidCommand(str(error)) from None
+            except (msgspec.DecodeError, UnicodeDecodeError) as malformed:  # behind what did not fit
+                raise MalformedCommand(f"malformed JSON: {malformed}") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise MalformedCommand(f"malformed JSON: {error}") from None
         except RecursionError:

@@ -77,6 +77,8 @@ def test_a_command_is_decoded_from_its_fields_alone(body: bytes) -> None:
         (b"[]", "object"),
         (b"{", "malformed"),
         (b"", "malformed"),
+        (b"6\xe9E", "malformed"),  # neither of the right type nor JSON
+        (b'"\xff"', "malformed"),
         (b'{"amount": 1, "x": ' + b"[" * 100_000, "nested|malformed"),
     ],
 )
