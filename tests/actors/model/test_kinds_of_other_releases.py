@@ -3,7 +3,7 @@
 import pytest
 
 from greenroom.actors.chat.room import Room
-from greenroom.actors.model.errors import NotInRelease, UnknownCommand, UnknownKind
+from greenroom.actors.model.errors import MalformedCommand, NotInRelease, UnknownCommand, UnknownKind
 from greenroom.actors.model.kinds import Kinds
 from greenroom.transports.client.errors import error_code
 from greenroom.transports.errors import error_headers, http_error_body
@@ -62,3 +62,13 @@ def test_a_message_that_says_what_only_others_read_is_refused() -> None:
     with pytest.raises(NotInRelease):
         kinds["room"].decode_message(whole % b'"glad"')
     assert kinds["room"].command("join").decode(b'{"mood":1}')
+
+
+def test_what_this_release_passes_over_must_be_json_too() -> None:
+    kinds = Kinds([Room])
+    assert kinds.others.learn([], fields={"room.send": {"colour": None}}, behind_in=())
+    send = kinds["room"].command("send")
+    with pytest.raises(NotInRelease):
+        send.decode(b'{"text": "hi", "colour": "red"}')
+    with pytest.raises(MalformedCommand):
+        send.decode(b'{"text": "hi", "colour": "\xff"}')
