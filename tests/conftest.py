@@ -42,6 +42,20 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
 
 
+# Those that take longest go first: begun last, one of them would have all other processes wait for it.
+LONGEST = (
+    "tests/faults/process/test_two_releases.py",
+    "tests/bench/questions/test_cluster.py",
+    "tests/bench/questions/test_failover.py",
+    "tests/faults/process/test_process_one.py",
+    "tests/faults/network/test_cut_off.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
+
 def pytest_collection_finish() -> None:
     """Thousands of tests and all modules stay: no collection that comes in a test goes through them again."""
     gc.freeze()
