@@ -16,7 +16,7 @@ from greenroom.config.settings.forms import slots_by_queue
 from greenroom.config.telemetry.exporters import Telemetry
 from greenroom.config.telemetry.logs import configure_logs, logs_aside
 from greenroom.store.own.data_folder import DataFolder
-from greenroom.supervisors.cli.chosen.address import checked_url, is_in_the_clear, server_url
+from greenroom.supervisors.cli.chosen.address import checked_url, is_foreign, is_in_the_clear, server_url
 from greenroom.supervisors.cli.chosen.kinds import installed_jobs, installed_kinds
 from greenroom.supervisors.cli.chosen.media_folder import require_media_folder
 from greenroom.supervisors.cli.chosen.tokens import token_config
@@ -63,20 +63,20 @@ def work(
         url = checked_url(server) if server is not None else server_url(settings)
         if is_in_the_clear(url):
             sys.stderr.write("greenroom: the token goes to another host by http://: who is between can read it\n")
-        asking = OverHttp(url, _token(settings))
+        asking = OverHttp(url, _token(settings, server))
         with logs_aside():
             trio.run(_run, settings, slots, jobs, asking, clock=BootClock(), strict_exception_groups=True)
 
 
-def _token(settings: Settings) -> "partial[str]":
-    """Raises: Trouble."""
+def _token(settings: Settings, server: str | None) -> "partial[str]":
+    """For that server; None: the one of these settings. Raises: Trouble."""
     if settings.work_token is not None:
         token = settings.work_token.get_secret_value().strip()
         if not token or not token.isascii() or not token.isprintable() or " " in token:
             raise Trouble("GREENROOM_WORK_TOKEN: must be a token, without spaces in it", status=BAD_USAGE)
         return partial(str, token)
     folder = DataFolder(settings.data_dir) if settings.data_dir.is_dir() else None
-    config = token_config(settings, folder)
+    config = None if is_foreign(server) else token_config(settings, folder)
     if config is None or config.secret is None:
         raise Trouble("GREENROOM_WORK_TOKEN: must be set, a token with the role service", status=BAD_USAGE)
     return partial(TokenSigner(config, time.time).connection_token, USER, roles=["service"], ttl_s=TOKEN_S)

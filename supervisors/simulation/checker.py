@@ -420,4 +420,4 @@ class _NoRuntime:
         raise Violated("apply must not query")
 
     def has_ended(self, process: str) -> bool:
-        raise NotImplementedError
+        raise Violated("apply must not look at processes")

@@ -31,3 +31,8 @@ def is_in_the_clear(url: str) -> bool:
     """Is what is sent there read by whoever is between?"""
     split = urlsplit(url)
     return split.scheme == "http" and not is_loopback(split.hostname or "")
+
+
+def is_foreign(url: str | None) -> bool:
+    """Was another host named? A token that we sign is not for it: it holds at the server that has our settings."""
+    return url is not None and not is_loopback(urlsplit(url).hostname or "")

@@ -11,7 +11,7 @@ import msgspec
 
 from greenroom.config.settings import Settings
 from greenroom.store.own.data_folder import DataFolder
-from greenroom.supervisors.cli.chosen.address import checked_url, is_in_the_clear, server_url
+from greenroom.supervisors.cli.chosen.address import checked_url, is_foreign, is_in_the_clear, server_url
 from greenroom.supervisors.cli.chosen.tokens import token_config
 from greenroom.supervisors.cli.sagas.which import Which
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble
@@ -50,7 +50,7 @@ class Server:
         self._until_s = 0.0
         if token is None:
             folder = DataFolder(settings.data_dir) if settings.data_dir.is_dir() else None
-            config = token_config(settings, folder)
+            config = None if is_foreign(url) else token_config(settings, folder)
             if config is None or config.secret is None:
                 raise Trouble("--token: must be given, one with the role admin or service", status=BAD_USAGE)
             self._signer = TokenSigner(config, time.time)
@@ -120,7 +120,7 @@ class Server:
         """Raises: Refusal, Trouble."""
         try:
             found: dict[str, Any] = msgspec.json.decode(content, type=dict[str, Any])
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             raise Trouble(f"{self._url} answers {status}, and no JSON: is that a Greenroom server?") from None
         if status >= 400:
             why = found.get("error") or {}

@@ -217,6 +217,7 @@ def _work(server: Server, *arguments: str, **settings: str) -> "subprocess.Compl
         (("other:1",), "names no job of the queue"),
         (("media:0",), "queue:number"),
         (("media:1", "--server", "example.org"), "must be a URL"),
+        (("media:1", "--server", "https://example.org"), "GREENROOM_WORK_TOKEN: must be set"),
     ],
 )
 def test_it_says_what_is_wrong_with_what_it_is_given(server: Server, arguments: tuple[str, ...], says: str) -> None:

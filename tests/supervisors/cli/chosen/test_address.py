@@ -3,7 +3,7 @@
 import pytest
 
 from greenroom.config.settings import load_settings
-from greenroom.supervisors.cli.chosen.address import checked_url, is_in_the_clear, server_url
+from greenroom.supervisors.cli.chosen.address import checked_url, is_foreign, is_in_the_clear, server_url
 from greenroom.supervisors.cli.terminal.plainly import Trouble
 
 pytestmark = pytest.mark.usefixtures("clean_surroundings")
@@ -44,3 +44,8 @@ def test_what_is_no_url_of_a_server_is_said_so(url: str) -> None:
 def test_who_is_between_reads_http_to_another_host() -> None:
     assert is_in_the_clear("http://example.org/") and is_in_the_clear("http://10.0.0.1:80")
     assert not any(map(is_in_the_clear, ("https://example.org", "http://127.0.0.1:8000", "http://localhost")))
+
+
+def test_what_we_sign_is_for_the_server_of_our_settings() -> None:
+    assert is_foreign("https://example.org") and is_foreign("http://10.0.0.1:80")
+    assert not any(map(is_foreign, (None, "http://127.0.0.1:8000", "http://localhost")))

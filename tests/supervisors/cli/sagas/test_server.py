@@ -68,3 +68,15 @@ def test_it_ends_with_what_the_server_says(server: Server) -> None:
     with pytest.raises(Trouble, match=r"127\.0\.0\.1"):
         server.command("a:1", "retry", {}, "key")
     assert not Answering.answers
+
+
+def test_no_token_of_ours_goes_to_another_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GREENROOM_AUTH_SECRET", "s" * 32)
+    Server(load_settings(), "http://127.0.0.1:1", None).close()
+    with pytest.raises(Trouble, match="--token"):
+        Server(load_settings(), "https://example.org", None)
+
+
+def test_what_is_no_text_is_none_of_greenrooms(server: Server) -> None:
+    with pytest.raises(Trouble, match="no JSON"):
+        server._read(200, b'{"a": "\xff"}')
