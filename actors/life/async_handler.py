@@ -17,6 +17,7 @@ async def await_handler(life: Life, waiting: Awaitable[object], envelope: Envelo
     started = trio.current_time()
     deadline = min(envelope.deadline, started + life.kind.limits.async_handler_s)
     refusal: ActorError | None = None
+    life.actor.trace = envelope.trace  # of what it starts; no other message of its entity is handled meanwhile
     try:
         with trio.CancelScope(deadline=deadline) as scope:
             reply = await waiting
@@ -26,6 +27,8 @@ async def await_handler(life: Life, waiting: Awaitable[object], envelope: Envelo
         refusal = refusal_in(group)
         if refusal is None:
             raise
+    finally:
+        life.actor.trace = None
     if refusal is not None:
         life.refuse(envelope, refusal)
     elif scope.cancelled_caught:

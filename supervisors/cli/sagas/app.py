@@ -40,7 +40,12 @@ Older = Annotated[str, typer.Option(metavar="AGE", help="Those that have not tur
 All = Annotated[bool, typer.Option("--all", help="All for which it can be done.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say which are meant, and do nothing.")]
 Url = Annotated[str | None, typer.Option("--url", help="Where the server listens; as the settings say.")]
-Token = Annotated[str | None, typer.Option("--token", help="With the role admin or service; else one is signed here.")]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        "--token", help="With the role admin or service; else one is signed here, for a server on this machine."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="For programs: JSON, and nothing shortened.")]
 
 

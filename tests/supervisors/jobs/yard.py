@@ -82,6 +82,7 @@ class Upload(Ask[str], tag="film.upload"):
     fails: bool = False
     once: str = ""
     video: str = ""
+    later: bool = False  # by an async handler
 
 
 class Publish(Ask[dict[str, str]], tag="film.publish"):
@@ -103,6 +104,8 @@ class Film(Actor[FilmState]):
 
     def handle(self, message: Any) -> Any:
         match message:
+            case Upload() if message.later:
+                return self._upload_later()
             case Upload():
                 self.record(Uploaded())
                 job = Once(video=message.once) if message.once else Transcode(video=message.video or self.key)
@@ -121,6 +124,11 @@ class Film(Actor[FilmState]):
             case Undelivered():
                 what = f"{message.name}: {message.detail}"
                 self.record(Heard(entity=message.entity, about=message.about, what=what))
+
+    async def _upload_later(self) -> str:
+        await trio.lowlevel.checkpoint()
+        self.record(Uploaded())
+        return self.start_job(Transcode(video=self.key))
 
     def apply(self, event: Any) -> None:
         if isinstance(event, Heard):

@@ -131,10 +131,11 @@ async def test_a_job_remembers_who_has_added_it_where_that_is_recorded(autojump_
         assert run.row(other.id).options is None, "a job that is not traced has nothing more"
 
 
-async def test_a_job_that_an_entity_starts_is_of_the_trace_of_its_message() -> None:
+@pytest.mark.parametrize("later", [False, True], ids=["at once", "by an async handler"])
+async def test_a_job_that_an_entity_starts_is_of_the_trace_of_its_message(later: bool) -> None:
     async with yard(MemoryRows()) as node:
         slot = TaskSlot()
-        node.kernel.router.submit("film:a", Envelope(message=Upload(), slot=slot, trace=PARENT))
+        node.kernel.router.submit("film:a", Envelope(message=Upload(later=later), slot=slot, trace=PARENT))
         found = await node.find(str(await slot.wait()))
         assert found is not None
         options = decode_options(found.row.options)
