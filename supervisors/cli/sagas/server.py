@@ -79,7 +79,8 @@ class Server:
                 if error.status != 404:
                     raise
                 raise Trouble(
-                    "that server keeps no list of sagas: set GREENROOM_BUILT_IN_VIEWS=sagas there, or name them"
+                    "that server keeps no list of sagas: none of its kinds is one, or GREENROOM_BUILT_IN_VIEWS does not"
+                    " name `sagas` there; those that you name need no list"
                 ) from None
             yield from (row for row in answer["rows"] if which.fits(row, now_ms))
             if answer["next"] is None:
