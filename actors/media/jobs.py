@@ -74,15 +74,18 @@ class Tools:
 
     @property
     def ffmpeg(self) -> str:
-        """Raises: Refusal where there is none."""
-        found = shutil.which(self._ffmpeg) if self._ffmpeg != "none" else None
+        """Raises: Refusal where the settings say that there is none; Unable where it lacks, which is not the file's
+        fault: another worker may have it."""
+        if self._ffmpeg == "none":
+            raise Refusal("media.no_videos", "videos are not taken here: GREENROOM_MEDIA_FFMPEG is none")
+        found = shutil.which(self._ffmpeg)
         if found is None:
-            raise Refusal("media.no_videos", "videos can't be worked on here: there is no ffmpeg")
+            raise Unable(f"there is no {self._ffmpeg} on this worker")
         return found
 
     @property
     def ffprobe(self) -> str:
-        """Raises: Refusal."""
+        """Raises: Refusal, Unable."""
         return str(Path(self.ffmpeg).with_name("ffprobe"))
 
     def run(self, program: list[str], folder: Path, on_line: Callable[[str], None] | None = None) -> str:

@@ -191,8 +191,8 @@ class NodeSettings(SectionSettings):
     )
     media_ffmpeg: str = _setting(
         "ffmpeg",
-        "the program that videos are worked on with, by its name or path, its ffprobe beside it; where there is none, "
-        "videos are refused",
+        "the program that videos are worked on with, by its name or path, its ffprobe beside it; `none`: videos are "
+        "refused",
         allowed="a name or a path; none",
         min_length=1,
     )

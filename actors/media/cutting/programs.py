@@ -22,13 +22,16 @@ THREADS = 2  # that a program may have at work
 COMPLAINTS_MAX = 2_000  # bytes of them that are read
 LINE_MAX = 1 << 20
 NOT_BEGUN, NOT_BEGUN_TEXT = 127, "not begun: "  # of limited.py
-OF_OTHERS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # none of them is a file's doing
+# None of them is a file's doing; SIGBUS is what a full memory of files gives.
+OF_OTHERS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGBUS)
+IDLE_SHARE = 0.1  # of its time on a processor: who was given less has hardly run, as on a machine that stands still
 BOUNDS = ("Cannot allocate memory", "MemoryError", "File too large")  # that were set here
 OURS = (
     "No space left on device",
     "Disk quota exceeded",
     "Read-only file system",
     "Permission denied",
+    "Resource temporarily unavailable",  # processes, of which a container may have so many
     "Unknown encoder",
     "Encoder not found",
     "Unrecognized option",
@@ -112,7 +115,10 @@ def run(program: Sequence[str], limits: Limits, folder: Path, on_line: Callable[
         return "".join(output)
     text = _end_of(complaints).replace(f"{folder}/", "")  # it may be shown, and whoever sees it knows no paths of ours
     error = f"it ended with status {status}: {text[-200:]}"
-    if late.is_set() or _processor_s() - before_s > cpu_s or _came_to_a_bound(text):
+    used_s = _processor_s() - before_s
+    if late.is_set() and used_s < IDLE_SHARE * limits.run_s:
+        raise Unable(f"it was ended after {limits.run_s:.3g} s, of which it had {used_s:.3g} on a processor")
+    if late.is_set() or used_s > cpu_s or _came_to_a_bound(text):
         raise TookTooMuch(error)
     if -status in OF_OTHERS or (status == NOT_BEGUN and text.startswith(NOT_BEGUN_TEXT)) or _is_ours(text):
         raise Unable(error)

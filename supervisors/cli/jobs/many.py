@@ -32,6 +32,9 @@ from greenroom.supervisors.cli.jobs.server import Server, Url, asked_server
 from greenroom.supervisors.cli.jobs.times import ahead
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_plainly
 
+# Who is left alone, which is seen as it is done.
+MAYBE_LEFT = {"retry": ", but for those whose starters have gone on", "drop": ", but for those that others wait for"}
+LEFT = {"retry": "who has started them has gone on (by ID: --detached)", "drop": "others wait for them"}
 IDS_AT_ONCE = 200  # in one address
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="As `greenroom jobs list` shows them.")]
@@ -298,8 +301,9 @@ def said(done: dict[str, Any], *, dry_run: bool, as_json: bool) -> None:
         sys.stdout.write(json.dumps(done) + "\n")
         return
     if done.get("left"):
-        sys.stdout.write(f"{done['left']} are left alone: who has started them has gone on (by ID: --detached)\n")
+        sys.stdout.write(f"{done['left']} are left alone: {LEFT[done['act']]}\n")
     if dry_run:
-        sys.stdout.write(f"{done['found']} would be {DONE[done['act']]}\n")
+        but = MAYBE_LEFT.get(done["act"], "")
+        sys.stdout.write(f"{done['found']} would be {DONE[done['act']]}{but}\n")
     else:
         sys.stdout.write(f"{done['changed']} {DONE[done['act']]}\n")

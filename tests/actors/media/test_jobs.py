@@ -13,7 +13,7 @@ from greenroom.actors.jobs.work import Cancel, Discard
 from greenroom.actors.media import jobs
 from greenroom.actors.media.cutting import pictures
 from greenroom.actors.media.cutting.programs import TookTooMuch, Unable
-from greenroom.actors.media.jobs import MEDIA_JOBS, Check, Clean, Looked, Render, Tools
+from greenroom.actors.media.jobs import MEDIA_JOBS, Check, Clean, Looked, Render, Tools, judged
 from greenroom.actors.media.messages import Rendition
 from greenroom.store.objects.objects import ObjectMissing, Objects
 from tests.e2e.conftest import need
@@ -105,9 +105,13 @@ def test_what_is_wrong_with_a_file_is_the_result(
 def test_a_picture_that_takes_too_much_is_refused_by_name(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GREENROOM_MEDIA_PIXELS_MAX", "100")
     assert looked(uploaded(objects, picture())).refused == "media.too_many_pixels"
-    monkeypatch.setenv("GREENROOM_MEDIA_PIXELS_MAX", "1000000")
-    monkeypatch.setenv("GREENROOM_MEDIA_WORK_S", "0.01")
-    assert looked(uploaded(objects, picture())).refused == "media.too_heavy"
+
+
+def test_what_a_program_says_of_the_file_is_said_by_name() -> None:
+    def attempt() -> Looked:
+        raise TookTooMuch("all of the time")
+
+    assert judged(attempt, Looked).refused == "media.too_heavy"
 
 
 def test_a_storage_that_fails_is_a_failed_attempt(objects: Objects) -> None:
@@ -117,11 +121,19 @@ def test_a_storage_that_fails_is_a_failed_attempt(objects: Objects) -> None:
         looked(check)
 
 
-def test_without_ffmpeg_a_video_is_refused_clearly(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
-    for there_is in ("none", "no-such-program"):
-        monkeypatch.setenv("GREENROOM_MEDIA_FFMPEG", there_is)
-        found = looked(uploaded(objects, b"\0\0\0\x20ftypisom" + bytes(60)))
-        assert found.refused == "media.no_videos" and "no ffmpeg" in found.detail
+VIDEO = b"\0\0\0\x20ftypisom" + bytes(60)
+
+
+def test_where_no_videos_are_taken_one_is_refused_clearly(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GREENROOM_MEDIA_FFMPEG", "none")
+    found = looked(uploaded(objects, VIDEO))
+    assert found.refused == "media.no_videos" and "GREENROOM_MEDIA_FFMPEG" in found.detail
+
+
+def test_a_worker_that_lacks_ffmpeg_says_nothing_of_the_file(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GREENROOM_MEDIA_FFMPEG", "no-such-program")
+    with pytest.raises(Unable, match="no-such-program"):
+        looked(uploaded(objects, VIDEO))
 
 
 @pytest.fixture(scope="module")

@@ -78,7 +78,10 @@ def test_dead_letters_are_found_tried_again_and_dropped(operator: Operator, tmp_
     assert "connection refused" in operator.told("jobs", "list", "--queue", operator.queue, "--state", "failed")
 
     about = ("--queue", operator.queue, "--search", "refused")
-    assert operator.told("jobs", "retry", *about, "--dry-run") == "3 would be tried again\n"
+    assert (
+        operator.told("jobs", "retry", *about, "--dry-run")
+        == "3 would be tried again, but for those whose starters have gone on\n"
+    )
     refused = operator.types("jobs", "retry", *about)
     assert refused.status == 2 and "retry 3 jobs: say --yes" in refused.err
     assert operator.told("jobs", "retry", *about, "--yes") == "3 tried again\n"

@@ -85,4 +85,6 @@ def test_arguments_are_not_changed_where_one_only_asks(capsys: pytest.CaptureFix
 def test_where_none_was_changed_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     said({"act": "retry", "found": 3, "changed": 0}, dry_run=False, as_json=False)
     said({"act": "retry", "found": 3, "changed": 0}, dry_run=True, as_json=False)
-    assert capsys.readouterr().out == "0 tried again\n3 would be tried again\n"
+    assert (
+        capsys.readouterr().out == "0 tried again\n3 would be tried again, but for those whose starters have gone on\n"
+    )
