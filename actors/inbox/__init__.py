@@ -1,0 +1,1 @@
+"""What somebody is told of: `inbox:USER`. Other domains speak to it by `Notify` and `Withdraw`."""

@@ -1,0 +1,1 @@
+"""Whom somebody follows, and how many follow them: `follows:USER`."""

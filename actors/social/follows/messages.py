@@ -1,0 +1,187 @@
+"""What `follows:USER` can be told. Tags are wire names: never renamed, fields only ever added, with defaults."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from greenroom.actors.model.message import Ask, Done, Tell
+from greenroom.actors.model.principal import UserId
+from greenroom.actors.personal.fields import Subject
+
+FOLLOWING_MAX = 7_500
+BLOCKED_MAX = MUTED_MAX = 10_000
+CLOSE_MAX = 500
+PENDING_MAX = 1_000
+
+Standing = Literal["none", "asked", "following"]
+
+
+class FollowShown(Struct, frozen=True):
+    """How one stands to somebody."""
+
+    standing: Standing
+
+
+class Relation(Struct, frozen=True):
+    """How its user stands to another, as far as the user may know: a block by the other is not among it."""
+
+    standing: Standing
+    follows_back: bool
+    muted: bool
+    blocked: bool
+    close: bool
+
+
+# Of its user.
+
+
+class Follow(Ask[FollowShown], tag="follows.follow"):
+    """Follow somebody. Who keeps a private account is asked first. Once more changes nothing."""
+
+    user: UserId
+
+
+class Unfollow(Ask[Done], tag="follows.unfollow"):
+    """Follow them no more, or take the request back."""
+
+    user: UserId
+
+
+class Accept(Ask[Done], tag="follows.accept"):
+    """Let somebody follow who has asked to."""
+
+    user: UserId
+
+
+class Decline(Ask[Done], tag="follows.decline"):
+    """Don't. They are not told."""
+
+    user: UserId
+
+
+class Remove(Ask[Done], tag="follows.remove"):
+    """Have somebody follow its user no more. They may ask again."""
+
+    user: UserId
+
+
+class Block(Ask[Done], tag="follows.block"):
+    """Neither follows the other any more, nor sees what the other posts."""
+
+    user: UserId
+
+
+class Unblock(Ask[Done], tag="follows.unblock"):
+    """Who followed whom before is not restored."""
+
+    user: UserId
+
+
+class Mute(Ask[Done], tag="follows.mute"):
+    """Show nothing of them, and tell of nothing they do. They don't hear of it."""
+
+    user: UserId
+
+
+class Unmute(Ask[Done], tag="follows.unmute"):
+    """Show them again."""
+
+    user: UserId
+
+
+class SetClose(Ask[Done], tag="follows.set_close"):
+    """Count somebody among those who see posts for close friends, or no more."""
+
+    user: UserId
+    close: bool = True
+
+
+class SetPrivate(Ask[Done], tag="follows.set_private"):
+    """Ask before anybody follows. When that ends, all who have asked are let in."""
+
+    private: bool
+
+
+class Relate(Ask[Relation], tag="follows.relate"):
+    """How do we stand?"""
+
+    user: UserId
+
+
+class Suggest(Ask["Suggested"], tag="follows.suggest"):
+    """Whom else to follow: those whom many of the followed follow."""
+
+    limit: int = 20
+
+
+class Suggestion(Struct, frozen=True):
+    user: str
+    followed_by: int  # of those whom its user follows
+    some: list[str]  # of these, at most three
+
+
+class Suggested(Struct, frozen=True):
+    users: list[Suggestion]
+
+
+# From one `follows` to another. `seq` numbers the follower's edges: an answer to an earlier one says nothing of a
+# later.
+
+
+class AskToFollow(Tell, tag="follows.ask_to_follow"):
+    follower: Subject
+    seq: int
+
+
+class LeftYou(Tell, tag="follows.left_you"):
+    """The follower is none any more, or has taken the request back."""
+
+    follower: Subject
+    seq: int
+
+
+class Admitted(Tell, tag="follows.admitted"):
+    author: Subject
+    seq: int
+
+
+class Declined(Tell, tag="follows.declined"):
+    author: Subject
+    seq: int
+
+
+class Cut(Tell, tag="follows.cut"):
+    """The author wants the edge gone, whichever there is."""
+
+    author: Subject
+
+
+# From others.
+
+
+class Allowed(Struct, frozen=True):
+    """How somebody stands to an author, as far as the author knows."""
+
+    barred: bool  # by a block of the author's
+    close: bool
+    private: bool  # the author's account
+
+
+class MayAsk(Ask[Allowed], tag="follows.may_ask"):
+    """Of a post, to its author's: how does `user` stand to them?"""
+
+    user: Subject
+    post: str  # told AudienceChanged when a block or the friends change
+
+
+class Edge(Struct, frozen=True):
+    """How somebody stands to an author, as far as they know."""
+
+    following: bool
+    barred: bool  # by a block of theirs
+
+
+class EdgeAsk(Ask[Edge], tag="follows.edge_ask"):
+    """Of a post, to the `follows` of who wants to act on it."""
+
+    author: Subject

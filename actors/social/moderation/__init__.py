@@ -1,0 +1,1 @@
+"""What is not to be shown: rules, reports, and who decides."""

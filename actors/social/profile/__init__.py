@@ -1,0 +1,1 @@
+"""Who somebody is: `profile:USER`."""

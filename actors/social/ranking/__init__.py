@@ -1,0 +1,1 @@
+"""In which order: candidates, features, a model."""

@@ -1,0 +1,1 @@
+"""How a post comes to those who follow its author: `spread:ID`, and the jobs that write it."""

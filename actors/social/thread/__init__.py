@@ -1,0 +1,1 @@
+"""What is said below a post: `thread:ID`."""
