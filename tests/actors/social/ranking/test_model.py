@@ -106,6 +106,7 @@ def test_trees_of_another_objective_or_of_other_features_are_refused(tmp_path: P
         read_model(write(tmp_path, "b.txt", boosted(names=("recency", "mood")).model_to_string()))
 
 
+@pytest.mark.bound("bytes of a model file")
 def test_a_file_has_so_many_bytes_and_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path, "a.json", LINEAR)
     monkeypatch.setattr(module, "FILE_BYTES_MAX", len(LINEAR))
