@@ -119,7 +119,8 @@ def test_what_was_shown_twice_counts_as_it_was_first_shown() -> None:
     first = line("features:ann", Exposed(items=[seen(1, age_h=1.0)]), NOW_MS)
     later = line("features:ann", Exposed(items=[seen(1, age_h=2.0)]), NOW_MS + 5)
     others = line("features:cat", Exposed(items=[seen(1, age_h=2.0), seen(2)]), NOW_MS)
-    assert labels(later, first, others) == {"ann/0000803f": False, "cat/00000040": False}
+    for lines in ((first, later, others), (later, first, others)):
+        assert labels(*lines) == {"ann/0000803f": False, "cat/00000040": False}
 
 
 @pytest.mark.parametrize(
