@@ -86,6 +86,11 @@ class Runtime(Protocol):
     async def query(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
         """Of the view with that class of rows."""
 
+    async def query_pages(
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Mapping[str, Any]
+    ) -> dict[str, list[Row]]:
+        """Likewise."""
+
     @property
     def jobs(self) -> QueueReads:
         """What queues read."""
@@ -410,6 +415,17 @@ class Actor(Generic[State_co]):
         """
         asked = Asked(limit=limit, after=after, before=before, search=search, where=where)
         return await self.runtime.query(row, key, asked)
+
+    async def query_pages(
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Mapping[str, Any] = MappingProxyType({})
+    ) -> dict[str, list[Row]]:
+        """The first `limit` rows of many pages, read at once: `await self.query_pages(Wall.Row, authors, limit=5)`.
+
+        By key, in the order given, each page in its own order; one without rows is not among them. Pages of one row, by
+        their only key, are rows by key, and so are the rows of a view with one page, whose only key is a text. At most
+        1,000 keys, and 5,000 rows: `limit` of each. Raises: as `query`.
+        """
+        return await self.runtime.query_pages(row, keys, limit=limit, where=where)
 
     # What it may look at.
 

@@ -226,7 +226,7 @@ class Kit(Generic[A_co]):
         self._world.answers[entity] = answer
 
     def when_queried(self, row: type[Row], find: Callable[[str, Asked], Rows[Row]]) -> None:
-        """Play a view: `find(key, asked)` returns the rows that a query of ours finds."""
+        """Play a view: `find(key, asked)` returns the rows that a query of ours finds; of many pages, of each."""
         self._world.found[row] = find
 
     def answered(self, told: Told, reply: Any = None) -> None:

@@ -1,7 +1,7 @@
 """The world of an entity under test: a clock that stands still, whoever the test says watches, and others that the test
 plays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -13,6 +13,7 @@ from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.kinds import Kind, Kinds
 from greenroom.actors.model.message import Ask, Message, Reply
 from greenroom.actors.model.principal import Principal
+from greenroom.actors.views.query import different
 from greenroom.store.jobs.jobs import JobFound
 from greenroom.store.jobs.no_jobs import NoJobs
 from greenroom.store.views.asked import Asked, Row, Rows
@@ -78,6 +79,14 @@ class KitWorld:
         await trio.lowlevel.checkpoint()
         assert row in self.found, f"it queries {row.__qualname__}: say kit.when_queried({row.__qualname__}, ...)"
         return self.found[row](key, asked)
+
+    async def query_pages(
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Mapping[str, Any]
+    ) -> dict[str, list[Row]]:
+        """Page by page. Raises: BadQuery; as `query`."""
+        asked = Asked(limit=limit, where=where)
+        pages = {key: (await self.query(row, key, asked)).rows[:limit] for key in different(keys, limit)}
+        return {key: rows for key, rows in pages.items() if rows}
 
     def has_ended(self, process: str) -> bool:
         return process in self.ended

@@ -78,6 +78,9 @@ class TickingRuntime:
     async def query(self, row: Any, key: str, asked: Any) -> Any:
         raise NotImplementedError
 
+    async def query_pages(self, row: Any, keys: Any, **_: Any) -> Any:
+        raise NotImplementedError
+
     def has_ended(self, process: str) -> bool:
         raise NotImplementedError
 
