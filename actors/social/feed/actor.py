@@ -52,6 +52,7 @@ from greenroom.actors.social.feed.messages import (
     Tagged,
     Top,
 )
+from greenroom.actors.social.feed.ordering import explain
 from greenroom.actors.social.feed.reader import Reader
 from greenroom.actors.social.feed.rows import shown, visible
 from greenroom.actors.social.feed.state import BY_THEM, BY_US, change
@@ -59,7 +60,8 @@ from greenroom.actors.social.feed.stories import rings
 from greenroom.actors.social.moderation.messages import Judge
 from greenroom.actors.social.names import new_post_id
 from greenroom.actors.social.post.messages import Publish
-from greenroom.actors.social.ranking.messages import Exposure, Observe
+from greenroom.actors.social.ranking.messages import Explain, Exposure, Observe
+from greenroom.actors.social.ranking.values import logged
 
 POSTS_PER_H = 120
 SEEN_PER_H = 3_600
@@ -80,6 +82,7 @@ class Feed(Reader):
         Stories,
         Seen,
         Show,
+        Explain,
     )
     internal: ClassVar[tuple[type[Message], ...]] = (
         Arrived,
@@ -142,6 +145,8 @@ class Feed(Reader):
                 return self._see(message.id)
             case Stories():
                 return self._rings()
+            case Explain():
+                return explain(self, message.post)
         raise TypeError(f"{message!r:.100} is none of its messages")
 
     # Posting.
@@ -227,6 +232,7 @@ class Feed(Reader):
                         score=served.place.score,
                         model=served.ranking,
                         experiment=served.experiment,
+                        features=logged(served.place.values) if served.place.values else {},
                     )
                 )
         if exposures:

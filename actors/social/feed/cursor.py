@@ -16,11 +16,12 @@ from secrets import token_hex
 from msgspec import Struct
 
 from greenroom.actors.model.errors import Refused
+from greenroom.actors.social.ranking.candidates import Reason
 
 CURSOR_S = 600.0
 SNAPSHOTS_MAX = 20  # of one feed, the newest
 CHECK_CHARS = 12
-REASONS = ("following", "own", "suggested", "trending", "tag")
+REASONS: tuple[Reason, ...] = ("following", "own", "suggested", "trending", "tag")
 _ID_BYTES = 16
 
 
@@ -28,7 +29,7 @@ class Placed(Struct, frozen=True):
     """A post in its place."""
 
     post: str
-    reason: str = "following"
+    reason: Reason = "following"
     score: float = 0.0
     values: bytes = b""  # that it was scored by
 

@@ -1,11 +1,9 @@
 """The home feed: what was found, as far as it may be seen, in order, page by page."""
 
-from collections.abc import Sequence
-from typing import Literal
-
 from greenroom.actors.social.feed.cursor import Placed, Snapshot
 from greenroom.actors.social.feed.gathering import candidates, trim
 from greenroom.actors.social.feed.messages import FeedPage, Read
+from greenroom.actors.social.feed.ordering import in_order
 from greenroom.actors.social.feed.privacy import is_wanted
 from greenroom.actors.social.feed.reader import Reader, Served
 from greenroom.actors.social.feed.rows import Found, shown, visible
@@ -13,7 +11,6 @@ from greenroom.actors.social.post.views import Posts
 from greenroom.actors.social.spread.readers import Readers
 from greenroom.actors.social.spread.share import FOLLOWS_FULL, kept_share
 
-NEWEST = "newest"
 LOOKED_AT_MAX = 200  # posts of a snapshot, for one page: those gone since are passed over
 
 
@@ -24,20 +21,13 @@ async def read(feed: Reader, wanted: Read) -> FeedPage:
         return await _page(feed, name, snapshot, at, wanted.limit)
     await trim(feed)
     places = await candidates(feed, with_suggested=wanted.order == "ranked")
-    found = await visible(feed, (place.post for place in places))
+    found = await visible(feed, (place.post for place in places), with_authors=wanted.order == "ranked")
     posts = {post: row for post, row in found.posts.items() if is_wanted(feed.state, row) and not row.is_story}
     places = [place for place in places if place.post in posts]
-    snapshot = await _in_order(feed, places, found, wanted.order)
+    snapshot = await in_order(feed, places, found, wanted.order)
     feed.nudged.clear()
     name = feed.snapshots.keep(snapshot) if len(snapshot) > wanted.limit else ""
     return await _page(feed, name, snapshot, 0, wanted.limit, found)
-
-
-async def _in_order(
-    feed: Reader, places: Sequence[Placed], found: Found, order: Literal["ranked", "newest"]
-) -> Snapshot:
-    newest = sorted(places, key=lambda place: place.post, reverse=True)
-    return Snapshot(newest, made_s=feed.now, ranking=NEWEST)
 
 
 async def _page(

@@ -11,6 +11,7 @@ from greenroom.actors.social.feed.reader import Reader, Served
 from greenroom.actors.social.feed.rows import shown, visible
 from greenroom.actors.social.post.views import Posts, Said, Wall
 from greenroom.actors.social.post.views import Tagged as TaggedRows
+from greenroom.actors.social.ranking.candidates import Reason
 from greenroom.actors.views.query import BadQuery
 from greenroom.store.views.asked import Rows
 
@@ -53,7 +54,7 @@ async def searched(feed: Reader, wanted: SearchPosts) -> FeedPage:
     async def find(limit: int, after: str | None) -> Rows[Said.Row]:
         return await feed.query(Said.Row, "all", limit=limit, after=after, search=wanted.words)
 
-    return await _page(feed, f"words\0{wanted.words}", wanted.limit, wanted.cursor, find, "")
+    return await _page(feed, f"words\0{wanted.words}", wanted.limit, wanted.cursor, find, None)
 
 
 async def _page(
@@ -62,7 +63,7 @@ async def _page(
     limit: int,
     cursor: str | None,
     find: Callable[[int, str | None], Awaitable[Rows[R]]],
-    reason: str,
+    reason: Reason | None,
     *,
     unasked: bool = True,
 ) -> FeedPage:
@@ -80,7 +81,7 @@ async def _page(
         after = named.next
         if after is None or len(rows) >= limit:
             break
-    places = [Placed(row.id, reason) for row in rows] if reason else []
+    places = [Placed(row.id, reason) for row in rows] if reason is not None else []
     feed.remember_served(Served(row.author, Placed(row.id), NEWEST, "") for row in rows)
     return FeedPage(
         posts=await shown(feed, rows, places),

@@ -24,14 +24,15 @@ class Found(Struct, frozen=True):
     authors: dict[str, Authors.Row] = field(default_factory=dict)  # those of whom it mattered
 
 
-async def visible(feed: Reader, ids: Iterable[str]) -> Found:
-    """Of these, at most ROWS_MAX, those which the feed's user may see now."""
+async def visible(feed: Reader, ids: Iterable[str], *, with_authors: bool = False) -> Found:
+    """Of these, at most ROWS_MAX, those which the feed's user may see now. `with_authors`: with what is known of all
+    of their authors."""
     wanted = list(dict.fromkeys(ids))[:ROWS_MAX]
     if not wanted:
         return Found({})
     rows = {post: row for post, (row,) in (await feed.query_pages(Posts.Row, wanted, limit=1)).items()}
-    strangers = {row.author for row in rows.values()} - feed.state.follows.keys() - {feed.key}
-    authors = await authors_of(feed, strangers)
+    users = {row.author for row in rows.values()}
+    authors = await _authors(feed, users if with_authors else users - feed.state.follows.keys() - {feed.key})
     seen = {
         post: row
         for post, row in rows.items()
@@ -42,7 +43,7 @@ async def visible(feed: Reader, ids: Iterable[str]) -> Found:
     return Found(seen, authors)
 
 
-async def authors_of(feed: Reader, users: Iterable[str]) -> dict[str, Authors.Row]:
+async def _authors(feed: Reader, users: Iterable[str]) -> dict[str, Authors.Row]:
     wanted = sorted(users)[:ROWS_MAX]
     if not wanted:
         return {}
