@@ -15,14 +15,12 @@ once.
 What readers' feeds must know of it they are told (`FollowsChanged` and its like), in the order in which it happened.
 """
 
-from collections.abc import Coroutine
 from typing import Any, ClassVar, Literal, assert_never
 
 from greenroom.actors.inbox.messages import Notify, Withdraw
-from greenroom.actors.model.actor import Actor, KindLimits, Runtime
+from greenroom.actors.model.actor import KindLimits, Runtime
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Done, Event, Message
-from greenroom.actors.model.principal import STAFF_ROLES
 from greenroom.actors.social.feed.messages import BarredChanged, CloseChanged, FollowsChanged, MutedChanged
 from greenroom.actors.social.follows.askers import Askers
 from greenroom.actors.social.follows.events import (
@@ -42,7 +40,6 @@ from greenroom.actors.social.follows.events import (
     Unblocked,
     Unmuted,
 )
-from greenroom.actors.social.follows.listing import listed
 from greenroom.actors.social.follows.messages import (
     BLOCKED_MAX,
     CLOSE_MAX,
@@ -63,36 +60,27 @@ from greenroom.actors.social.follows.messages import (
     FollowShown,
     LeftYou,
     List,
-    Listed,
     MayAsk,
     Mute,
     Relate,
-    Relation,
     Remove,
     SetClose,
     SetPrivate,
-    Standing,
     Suggest,
-    Suggested,
-    Suggestion,
     Unblock,
     Unfollow,
     Unmute,
 )
-from greenroom.actors.social.follows.state import FollowsState
-from greenroom.actors.social.follows.suggesting import ASKED_MAX, EACH_MAX, candidates, chosen
-from greenroom.actors.social.follows.views import Followers, Following
+from greenroom.actors.social.follows.reading import Readable
 from greenroom.actors.social.post.messages import AudienceChanged
-from greenroom.actors.views.query import BadQuery
 
 CHANGES_PER_H = 2_000  # of a user: each has another user's entities do something
-SUGGESTED_S = 60.0  # how long what was found for suggestions is good
 SHOWN_MAX = 100  # of the requests, in the view; `follows.list` has all
 
 OwnCommand = Unfollow | Accept | Decline | Remove | Block | Unblock | Mute | Unmute | SetClose | SetPrivate
 
 
-class Follows(Actor[FollowsState]):
+class Follows(Readable):
     """Whom one user follows, mutes and blocks; the key is the user id."""
 
     kind = "follows"
@@ -138,8 +126,6 @@ class Follows(Actor[FollowsState]):
     def __init__(self, entity: str, runtime: Runtime) -> None:
         super().__init__(entity, runtime)
         self._askers = Askers()
-        self._found: list[Suggestion] = []  # for suggestions
-        self._found_s = float("-inf")
 
     def handle(self, message: Any) -> Any:
         """Raises: Refused."""
@@ -182,14 +168,6 @@ class Follows(Actor[FollowsState]):
             "pending": list(state.pending)[-SHOWN_MAX:][::-1],
         }
 
-    def may_watch(self) -> None:
-        """The user themself, and staff. Raises: Refused."""
-        who = self.principal
-        if who.system or not STAFF_ROLES.isdisjoint(who.roles):
-            return
-        if self.require_user() != self.key:
-            raise Refused("follows.not_yours", "whom somebody follows, mutes and blocks is theirs")
-
     # Whom its user follows.
 
     def _follow(self, author: str) -> FollowShown:
@@ -205,11 +183,6 @@ class Follows(Actor[FollowsState]):
             self.record(FollowAsked(author=author, seq=seq))
             self.tell(f"follows:{author}", AskToFollow(follower=self.key, seq=seq))
         return FollowShown(self._standing(author))
-
-    def _standing(self, author: str) -> Standing:
-        if author in self.state.following:
-            return "following"
-        return "asked" if author in self.state.asked else "none"
 
     def _leave(self, author: str) -> None:
         """Whichever edge there is, or may be, is gone."""
@@ -409,63 +382,11 @@ class Follows(Actor[FollowsState]):
         for post in self._askers.take(self.now):
             self.tell(f"post:{post}", AudienceChanged())
 
-    # What is read. Messages wait meanwhile: each is one statement.
-
-    async def _relate(self, user: str) -> Relation:
-        self._refuse_oneself(user)
-        follows_back = await self._is_followed_by(user)
-        state = self.state
-        return Relation(
-            standing=self._standing(user),
-            follows_back=follows_back,
-            muted=user in state.muted,
-            blocked=user in state.blocked,
-            close=user in state.close,
-        )
-
-    async def _is_followed_by(self, user: str) -> bool:
-        found = await self.query(Followers.Row, self.key, where={"follower": user}, limit=1)
-        return bool(found.rows)
-
-    async def _suggest(self, limit: int) -> Suggested:
-        state = self.state
-        if self.now >= self._found_s + SUGGESTED_S:
-            newest = list(state.following)[-ASKED_MAX:]
-            pages = await self.query_pages(Following.Row, newest, limit=EACH_MAX) if newest else {}
-            self._found = candidates({user: [row.author for row in rows] for user, rows in pages.items()})
-            self._found_s = self.now
-        known = (state.following, state.asked, state.blocked, state.muted, (self.key,))
-        return Suggested(chosen(self._found, known, limit))
-
-    def _list(self, wanted: List) -> Listed | Coroutine[Any, Any, Listed]:
-        who, state = self.principal, self.state
-        is_own = who.system or not STAFF_ROLES.isdisjoint(who.roles) or self.require_user() == self.key
-        if not is_own and (wanted.which not in ("following", "followers") or who.user in state.blocked):
-            raise _closed()
-        if wanted.which != "followers" and (is_own or not state.private):
-            return listed(state, wanted)
-        return self._list_slowly(wanted, is_own)
-
-    async def _list_slowly(self, wanted: List, is_own: bool) -> Listed:
-        if not is_own and self.state.private and not await self._is_followed_by(self.principal.user):
-            raise _closed()
-        if wanted.which != "followers":
-            return listed(self.state, wanted)
-        try:
-            found = await self.query(Followers.Row, self.key, limit=wanted.limit, after=wanted.cursor)
-        except BadQuery:
-            raise Refused("follows.bad_cursor", "the cursor is of another list", status=400) from None
-        return Listed([row.follower for row in found.rows], found.next)
-
     # Who may.
 
     @property
     def _feed(self) -> str:
         return f"feed:{self.key}"
-
-    def _refuse_oneself(self, user: str) -> None:
-        if user == self.key:
-            raise Refused("follows.oneself", "that is you", status=409)
 
     def _limit(self) -> None:
         self.limit_user("follows.too_often", CHANGES_PER_H)
@@ -473,7 +394,3 @@ class Follows(Actor[FollowsState]):
 
 def _request_id(follower: str) -> str:
     return f"request:{follower}"
-
-
-def _closed() -> Refused:
-    return Refused("follows.closed", "this list is not open to you")

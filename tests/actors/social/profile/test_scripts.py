@@ -14,7 +14,7 @@ def test_the_script_is_in_the_letters_name() -> None:
         "ｱ": "KATAKANA",
     }
     assert {one: script_of(one) for one in letters} == letters
-    assert script_of("𝛂") == "GREEK" and script_of("ａ") == "LATIN"
+    assert script_of("𝛂") == "GREEK" and script_of("ａ") == "LATIN" and script_of("ｱ") == "KATAKANA"
     assert script_of("7") == script_of("\u0301") == ""
 
 
