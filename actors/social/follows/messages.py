@@ -137,7 +137,7 @@ class List(Ask["Listed"], tag="follows.list"):
 
 
 class Listed(Struct, frozen=True):
-    users: list[str]  # `following`: who was followed last is first; others by their ids
+    users: list[str]  # `following`: who was asked last is first; others by their ids
     next: str | None = None  # a cursor, for what comes behind
 
 
