@@ -42,7 +42,7 @@ async def _page(
         found = known or await visible(feed, (place.post for place in part))
         for place in part:
             row = found.posts.get(place.post)
-            if row is not None and is_wanted(feed.state, row):
+            if row is not None and _stays(feed, place, row):
                 rows.append(row)
                 places.append(place)
         at += len(part)
@@ -59,6 +59,11 @@ async def _page(
         kept_share=share,
         ranking=snapshot.ranking,
     )
+
+
+def _stays(feed: Reader, place: Placed, row: Posts.Row) -> bool:
+    """Is it to be shown, though it was found minutes ago? Who was unfollowed since may be seen, and is not shown."""
+    return is_wanted(feed.state, row) and (place.reason != "following" or row.author in feed.state.follows)
 
 
 async def _shed(feed: Reader) -> tuple[int, float]:

@@ -9,7 +9,7 @@ from greenroom.actors.social.feed.messages import FeedPage, Of, SearchPosts, Tag
 from greenroom.actors.social.feed.privacy import is_wanted
 from greenroom.actors.social.feed.reader import Reader, Served
 from greenroom.actors.social.feed.rows import shown, visible
-from greenroom.actors.social.post.views import Posts, Said, Wall
+from greenroom.actors.social.post.views import Posts, SaidInPosts, Wall
 from greenroom.actors.social.post.views import Tagged as TaggedRows
 from greenroom.actors.social.ranking.candidates import Reason
 from greenroom.actors.views.query import BadQuery
@@ -51,8 +51,8 @@ async def tagged(feed: Reader, wanted: Tagged) -> FeedPage:
 async def searched(feed: Reader, wanted: SearchPosts) -> FeedPage:
     """Raises: Refused."""
 
-    async def find(limit: int, after: str | None) -> Rows[Said.Row]:
-        return await feed.query(Said.Row, "all", limit=limit, after=after, search=wanted.words)
+    async def find(limit: int, after: str | None) -> Rows[SaidInPosts.Row]:
+        return await feed.query(SaidInPosts.Row, "all", limit=limit, after=after, search=wanted.words)
 
     return await _page(feed, f"words\0{wanted.words}", wanted.limit, wanted.cursor, find, None)
 

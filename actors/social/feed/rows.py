@@ -4,14 +4,12 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct, field
 
-from greenroom.actors.model.errors import ActorError
 from greenroom.actors.social.feed.cursor import Placed
 from greenroom.actors.social.feed.messages import PostShown
 from greenroom.actors.social.feed.privacy import may_see
 from greenroom.actors.social.feed.reader import Reader
 from greenroom.actors.social.follows.views import Authors
-from greenroom.actors.social.post.messages import MineOf
-from greenroom.actors.social.post.views import Posts
+from greenroom.actors.social.post.views import Posts, WhoReacted, reacted_key
 from greenroom.actors.social.profile.views import Profiles
 
 ROWS_MAX = 1_000  # that are asked for at once
@@ -90,12 +88,9 @@ async def shown(feed: Reader, rows: Sequence[Posts.Row], places: Sequence[Placed
 
 
 async def _mine(feed: Reader, rows: Iterable[Posts.Row]) -> dict[str, str]:
-    """The reader's own reactions. Nobody has reacted to most posts, and those are not asked."""
-    found: dict[str, str] = {}
-    for row in rows:
-        if any(row.reactions.values()):
-            try:
-                found[row.id] = (await feed.ask(f"post:{row.id}", MineOf(user=feed.key))).reaction
-            except ActorError:
-                continue  # deleted just now, or it can't be asked: the page is worth more than this
-    return found
+    """The reader's own reactions. Nobody has reacted to most posts, and those are not looked up."""
+    pages = {reacted_key(row.id, feed.key): row.id for row in rows if any(row.reactions.values())}
+    if not pages:
+        return {}
+    found = await feed.query_pages(WhoReacted.Row, pages, limit=1)
+    return {pages[page]: row.reaction for page, (row,) in found.items()}

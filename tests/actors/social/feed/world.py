@@ -9,8 +9,7 @@ from greenroom.actors.social.feed.messages import Arrived, FeedPage, FollowsChan
 from greenroom.actors.social.follows.messages import Suggested, Suggestion
 from greenroom.actors.social.follows.views import Authors
 from greenroom.actors.social.moderation.messages import Verdict
-from greenroom.actors.social.post.messages import Mine
-from greenroom.actors.social.post.views import Posts, Said, Tagged, Wall
+from greenroom.actors.social.post.views import Posts, SaidInPosts, Tagged, Wall, WhoReacted, reacted_key
 from greenroom.actors.social.profile.views import Profiles
 from greenroom.actors.social.ranking.messages import FeaturesShown
 from greenroom.actors.social.spread.arrivals import Arrivals
@@ -51,7 +50,8 @@ class World:
         self._play(
             Tagged.Row, lambda key: [Tagged.Row(tag=key, id=row.id) for row in self._newest() if key in row.tags]
         )
-        self._play(Said.Row, lambda _: [Said.Row(id=row.id, text=row.text) for row in self._newest()])
+        self._play(SaidInPosts.Row, lambda _: [SaidInPosts.Row(id=row.id, text=row.text) for row in self._newest()])
+        self._play(WhoReacted.Row, self._reacted)
         self._play(Arrivals.Row, lambda key: self.rows(Arrivals, lambda row: row.user == key)[::-1])
         self._play(Unwritten.Row, lambda key: self.rows(Unwritten, lambda row: row.author == key))
         self._play(Readers.Row, lambda key: self.rows(Readers, lambda row: row.user == key))
@@ -76,6 +76,9 @@ class World:
 
     def _newest(self) -> list[Posts.Row]:
         return sorted(self.posts.values(), key=lambda row: row.id, reverse=True)
+
+    def _reacted(self, key: str) -> list[WhoReacted.Row]:
+        return [WhoReacted.Row(of=key, source="post", reaction=self.mine[key])] if key in self.mine else []
 
     def _by(self, author: str) -> list[Posts.Row]:
         return [row for row in self._newest() if row.author == author]
@@ -118,7 +121,7 @@ class World:
 
     def react(self, post: str, mine: str = "") -> None:
         self.posts[post].reactions = {"like": 1}
-        self.kit.when_asked(f"post:{post}", lambda _: Mine(mine))
+        self.mine[reacted_key(post, self.me)] = mine
 
     # Its user.
 
