@@ -367,7 +367,11 @@ class Cell:
                 continue
             burst = mailbox.take(1 if self._suspects else burst_max)
             if burst:
-                now = self.last_active = trio.current_time()
+                now = trio.current_time()
+                if mailbox.nudges < len(burst):
+                    self.last_active = now
+                if mailbox.nudges:
+                    mailbox.nudges = max(mailbox.nudges - len(burst), 0)
                 if now > ownership.valid_until:  # somebody else may own it by now: what we remember may be old
                     mailbox.put_back(burst)
                     fast = await lease_or_fast(mailbox, ownership)

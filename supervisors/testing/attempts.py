@@ -1,6 +1,6 @@
 """One attempt at a job in a test: the worker's own code, in virtual time, and without threads and processes."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Protocol, cast
 
 import msgspec
@@ -13,8 +13,11 @@ from greenroom.actors.jobs.queue.flows.messages import Child as ChildKnown
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
 from greenroom.actors.jobs.work import Child
 from greenroom.actors.life.turn import Turn
+from greenroom.actors.model.message import Ask, Reply, Tell
+from greenroom.store.views.asked import Row, Rows
 from greenroom.supervisors.jobs.attempt import Attempt, Means
 from greenroom.supervisors.jobs.processes import Processes
+from greenroom.supervisors.jobs.reach.reach import Reach
 
 MIDDLE = 0.5  # of the chance by which a rest is longer or shorter: none
 
@@ -60,10 +63,12 @@ class Attempted:
         self._queue.keep_step(attempt, name, result)
 
 
-async def attempt_at(job: TakenJob, token: int, of: type[Job], telling: Attempted) -> Finished:
+async def attempt_at(
+    job: TakenJob, token: int, of: type[Job], telling: Attempted, reach: Reach | None = None
+) -> Finished:
     """What became of it. Rests between attempts are as the class says, without chance."""
     installed = InTest(of)
-    means = Means(Turn(), trio.CapacityLimiter(1), Processes(1))  # neither is used
+    means = Means(Turn(), trio.CapacityLimiter(1), Processes(1), reach=reach)  # neither of those is used
     finished = await Attempt(job, token, installed, means, telling).run()
     if finished.error is None or finished.retry_s is None:
         return finished
@@ -115,6 +120,21 @@ class _CalledWork:
     def children(self) -> list[Child]:
         found: list[Child] = _at_once(self._attempt.children())
         return found
+
+    def ask(self, entity: str, message: Ask[Reply]) -> Reply:
+        reply: Reply = _at_once(self._attempt.ask(entity, message))
+        return reply
+
+    def query(self, row: type[Row], key: str, **asked: Any) -> Rows[Row]:
+        rows: Rows[Row] = _at_once(self._attempt.query(row, key, **asked))
+        return rows
+
+    def query_pages(self, row: type[Row], keys: Iterable[str], **asked: Any) -> dict[str, list[Row]]:
+        pages: dict[str, list[Row]] = _at_once(self._attempt.query_pages(row, keys, **asked))
+        return pages
+
+    def nudge(self, entities: Iterable[str], message: Tell) -> None:
+        self._attempt.nudge(entities, message)
 
 
 def _at_once(answering: Coroutine[Any, Any, object]) -> Any:

@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 from greenroom.actors.model.message import Ask, Tell
 from greenroom.actors.personal.fields import Subject
-from greenroom.actors.social.feed.messages import Signal
+from greenroom.actors.social.feed.messages import PostId, Signal
 
 
 class Exposure(Struct, frozen=True, kw_only=True):
@@ -43,3 +43,26 @@ class FeaturesOf(Ask["FeaturesShown"], tag="features.of"):
 class FeaturesShown(Struct, frozen=True):
     mine: dict[str, float]
     with_authors: dict[str, dict[str, float]]
+
+
+class Part(Struct, frozen=True):
+    """What one feature does to a score."""
+
+    feature: str
+    value: float
+    adds: float  # to the margin; less than 0 takes away
+
+
+class Explained(Struct, frozen=True, kw_only=True):
+    """Why a post stands where it does: the score is the logistic function of the base and all that is added."""
+
+    score: float
+    model: str  # its version, or `light`
+    base: float
+    parts: list[Part]  # what does most first
+
+
+class Explain(Ask[Explained], tag="feed.explain"):
+    """Of its user, to their feed: why was this post of the last pages shown where it was?"""
+
+    post: PostId
