@@ -1,8 +1,8 @@
 """Inbox: `inbox:USER`, what its user is told of, and how.
 
 Whoever has something to tell says Notify, and Withdraw when it is not so any more. What belongs together is a group,
-"ann, bob and 8 others", until it is read; what comes then begins another. Each notice leaves a decision, which says what
-every channel did with it, and why. What leaves through a job is in outgoing.py, where to in contacts.py.
+"ann, bob and 8 others", until it is read; what comes then begins another. Each notice leaves a decision, which says
+what every channel did with it, and why. What leaves through a job is in outgoing.py, where to in contacts.py.
 """
 
 from typing import Any, ClassVar
