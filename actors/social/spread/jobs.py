@@ -50,7 +50,7 @@ class Spreading(Struct, frozen=True):
     nudged: int = 0
 
 
-class SpreadPlan(Job, queue=QUEUE, tag="spread.plan"):
+class SpreadPlan(Job, queue=QUEUE, tag="job.spread_plan"):
     """Decide how a post comes to its readers, and have it done."""
 
     post: str
@@ -101,14 +101,14 @@ class SpreadPlan(Job, queue=QUEUE, tag="spread.plan"):
         nudged, after, arrived = 0, None, arrived_by(self.post, self.author, self.at_ms, is_story=self.is_story)
         while True:
             found = await work.query(Followers.Row, self.author, limit=NUDGED_AT_ONCE_MAX, after=after)
-            await work.nudge([f"feed:{row.follower}" for row in found.rows], arrived)
+            work.nudge([f"feed:{row.follower}" for row in found.rows], arrived)
             nudged += len(found.rows)
             after = found.next
             if after is None:
                 return Spreading(nudged=nudged)
 
 
-class SpreadPage(Job, queue=QUEUE, tag="spread.page"):
+class SpreadPage(Job, queue=QUEUE, tag="job.spread_page"):
     """Write a post into the feeds of one stretch of followers."""
 
     post: str
@@ -147,7 +147,7 @@ class SpreadPage(Job, queue=QUEUE, tag="spread.page"):
         )
         await work.ask(f"spread:{self.post}", page)
         told = [f"feed:{user}" for user in (*them.kept, *them.away)]  # one who is away may be looking just now
-        await work.nudge(told, arrived_by(self.post, self.author, self.at_ms, is_story=self.is_story))
+        work.nudge(told, arrived_by(self.post, self.author, self.at_ms, is_story=self.is_story))
         return Spreading(
             written=done.written + len(them.kept),
             shed=done.shed + len(them.shed),
