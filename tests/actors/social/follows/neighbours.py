@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from msgspec import Struct, field
 
+from greenroom.actors.inbox import messages as inbox
 from greenroom.actors.inbox.messages import Notify, Withdraw
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.message import Event, Message
@@ -52,11 +53,17 @@ class Feed(Actor[FeedState]):
 
 class Inbox(Actor[InboxState]):
     kind = "inbox"
-    internal: ClassVar[tuple[type[Message], ...]] = (Notify, Withdraw)
+    internal: ClassVar[tuple[type[Message], ...]] = (
+        Notify,
+        Withdraw,
+        inbox.MutedChanged,
+        inbox.BarredChanged,
+    )
     events = (Noticed,)
 
-    def handle(self, message: Notify | Withdraw) -> None:
-        self.record(Noticed(id=message.id, is_so=isinstance(message, Notify)))
+    def handle(self, message: Any) -> None:
+        if isinstance(message, Notify | Withdraw):
+            self.record(Noticed(id=message.id, is_so=isinstance(message, Notify)))
 
     def apply(self, event: Noticed) -> None:
         notices = self.state.notices
@@ -71,6 +78,7 @@ class Inbox(Actor[InboxState]):
 
 class Post(Actor[Struct]):
     kind = "post"
+    durable = False
     internal: ClassVar[tuple[type[Message], ...]] = (AudienceChanged,)
 
     def handle(self, message: AudienceChanged) -> None:

@@ -25,8 +25,8 @@ def people() -> Iterator[Server]:
     server.remove()
 
 
-def say(server: Server, user: str, what: str, **fields: Any) -> Any:
-    return server.command(f"follows:{user}", what, fields, user=user)
+def say(server: Server, by: str, what: str, **fields: Any) -> Any:
+    return server.command(f"follows:{by}", what, fields, user=by)
 
 
 def counts(server: Server, user: str) -> tuple[int, int]:
@@ -67,6 +67,12 @@ def test_edges_counts_lists_and_suggestions(people: Server) -> None:
     assert relation["standing"] == "none" and relation["follows_back"] is True
     for path in ("/api/followers/dan", "/api/following/dan", "/api/follows/ann"):
         assert people.request("GET", path, user="dan").status == 403
+
+
+def test_nobody_follows_themself_or_what_is_no_user(people: Server) -> None:
+    for user, status, name in (("ann", 409, "follows.oneself"), ("system", 422, "invalid"), ("", 422, "invalid")):
+        answer = people.request("POST", "/api/follows/ann/follow", {"user": user}, user="ann")
+        assert (answer.status, answer.body["error"]["name"]) == (status, name), answer
 
 
 def test_a_block_holds_and_lists_are_closed_to_who_is_blocked(people: Server) -> None:
