@@ -38,7 +38,7 @@ class Features(Actor[FeaturesState]):
     key_is_user = True
     internal: ClassVar[tuple[type[Message], ...]] = (Observe, Engaged, FeaturesOf)
     events: ClassVar[tuple[type[Event], ...]] = (Exposed, EngagedWith)
-    limits = KindLimits(history_events=1_000, snapshot_every=200)
+    limits = KindLimits(history_events=200, snapshot_every=50)  # an event of a page has some 10 KiB
 
     def handle(self, message: Observe | Engaged | FeaturesOf) -> FeaturesShown | None:
         match message:
