@@ -25,13 +25,13 @@ def test_a_case_stands_in_one_state_at_a_time() -> None:
             (A, reported("bob", 1)),
             (B, Opened(author="cy", state="pending", rule="luck")),
             (A, reported("cy", 2)),
-            (A, Moved(was="open", state="pending")),
+            (A, Moved(was="open", state="pending", rule="luck")),
             (A, Moved(was="pending", state="cleared", by="mod")),
             (A, AuthorShadowed(state="cleared", author="ann", seconds=60, by="max")),
         ],
     )
     assert [(row.state, row.case[-1], row.author, row.count, row.rule, row.decided_by) for row in rows] == [
-        ("cleared", "a", "ann", 2, "", "max"),
+        ("cleared", "a", "ann", 2, "luck", "max"),
         ("pending", "b", "cy", 0, "luck", ""),
     ]
     cleared = rows[0]
