@@ -111,6 +111,24 @@ def test_reports_hide_a_post_until_a_moderator_has_looked(server: Server) -> Non
     wait_until(lambda: sees(server, made, "bob"), "the post to be shown again")
 
 
+def test_a_comment_has_a_case_of_its_own(server: Server) -> None:
+    moderate(server, "rules:all", "put", {"rules": {"luck": {"verdict": "hide", "words": "bad luck"}}})
+    made = post(server, "what do you think?").body["id"]
+    wait_until(lambda: sees(server, made, "bob"), "the post")
+
+    def texts(user: str) -> list[str]:
+        page = server.command(f"thread:{made}", "read", {}, user=user)
+        return [comment["text"] for comment in page["comments"]]
+
+    said = server.command(f"thread:{made}", "comment", {"text": "just b a d luck"}, user="bob")
+    wait_until(lambda: texts("bob") != [], "its author to see it")
+    assert texts("cy") == []
+    case = f"{made}.{said['offset']}"
+    wait_until(lambda: case in [row["case"] for row in rows(server, "cases/pending", **staff(server))], "the queue")
+    moderate(server, f"case:{case}", "dismiss")
+    wait_until(lambda: texts("cy") != [], "others to see it")
+
+
 def test_a_shadowed_author_alone_sees_what_they_post(server: Server) -> None:
     moderate(server, "rules:all", "shadow", {"user": "eve", "seconds": 600, "why": "spam"})
     made = post(server, "hello", "eve").body["id"]

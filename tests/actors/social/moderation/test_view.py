@@ -4,7 +4,7 @@ import pytest
 
 from greenroom import Origin, Principal, Refused
 from greenroom.actors.social.moderation.events import AuthorShadowed, Moved, Opened, Reported
-from greenroom.actors.social.moderation.state import CaseFile
+from greenroom.actors.social.moderation.state import CaseEvent, CaseFile
 from greenroom.actors.social.moderation.view import Cases
 from greenroom.actors.testing.kit import EPOCH_S
 from greenroom.testing import fold
@@ -61,7 +61,11 @@ def test_it_is_for_moderators() -> None:
 
 
 def test_a_state_without_its_events_makes_the_same_row() -> None:
-    events = [Opened(author="ann", state="open"), reported("bob", 1), Moved(was="open", state="hidden", by="mod")]
+    events: list[CaseEvent] = [
+        Opened(author="ann", state="open"),
+        reported("bob", 1),
+        Moved(was="open", state="hidden", by="mod"),
+    ]
     state = CaseFile()
     for number, event in enumerate(events):
         state.change(event, int((EPOCH_S + number) * 1000))
