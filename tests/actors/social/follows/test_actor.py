@@ -119,7 +119,7 @@ def test_nobody_follows_blocks_or_mutes_themself() -> None:
     kit = Kit(Follows, key="ann")
     for command in (Follow, Block, Mute, Remove, SetClose, Relate):
         with pytest.raises(Refused, match=r"follows\.oneself"):
-            kit.ask(command(user="ann"), user="ann")
+            kit.tell(command(user="ann"), user="ann")
     assert kit.events == [] and kit.told == []
 
 
@@ -146,9 +146,9 @@ def test_only_its_user_and_staff_may() -> None:
     kit = Kit(Follows, key="ann")
     for command in (Follow(user="cat"), Block(user="cat"), SetPrivate(private=True), Relate(user="cat"), Suggest()):
         with pytest.raises(Refused, match=r"follows\.not_yours"):
-            kit.ask(command, user="bob")
+            kit.tell(command, user="bob")
         with pytest.raises(Refused, match="unauthenticated"):
-            kit.ask(command, user="")
+            kit.tell(command, user="")
     with pytest.raises(Refused, match=r"follows\.not_yours"):
         kit.watch(user="bob")
     with pytest.raises(UnknownCommand):
@@ -313,7 +313,7 @@ def test_lists_have_bounds() -> None:
         (SetClose(user="bob"), "too_many_close"),
     ):
         with pytest.raises(Refused, match=rf"follows\.{rule}"):
-            kit.ask(command, user="ann")
+            kit.tell(command, user="ann")
 
 
 def test_a_feed_is_told_of_what_it_does_not_show() -> None:
