@@ -368,7 +368,7 @@ class Follows(Readable):
     def _be_left(self, follower: str, left: LeftYou) -> None:
         state = self.state
         if not left.was_admitted:
-            if state.pending.get(follower) == left.seq:
+            if follower in state.pending:  # this request: a later one comes behind
                 self.record(RequestDropped(follower=follower))
                 self.tell(self._inbox, Withdraw(id=_request_id(follower)))
         elif state.followers:  # unless it was forgotten meanwhile, and has begun anew

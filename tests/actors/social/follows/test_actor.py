@@ -50,6 +50,7 @@ def test_an_edge_begins_when_its_author_has_counted_it() -> None:
     assert people.say("ann", Follow(user="bob")) == FollowShown("following")
     assert people.feeds["ann"].follows == {"bob"}
     assert [one.kind for one in people.notices["bob"].values()] == ["follow"]
+    assert people.kits["ann"].state.following == {"bob": Followed(1, int(people.kits["ann"].now * 1000))}
     assert people.kits["ann"].view()["following"] == 1
     assert people.kits["bob"].view()["followers"] == 1
 
@@ -119,7 +120,7 @@ def test_nobody_follows_blocks_or_mutes_themself() -> None:
     kit = Kit(Follows, key="ann")
     for command in (Follow, Block, Mute, Remove, SetClose, Relate):
         with pytest.raises(Refused, match=r"follows\.oneself"):
-            kit.ask(command(user="ann"), user="ann")
+            kit.tell(command(user="ann"), user="ann")
     assert kit.events == [] and kit.told == []
 
 
@@ -146,9 +147,9 @@ def test_only_its_user_and_staff_may() -> None:
     kit = Kit(Follows, key="ann")
     for command in (Follow(user="cat"), Block(user="cat"), SetPrivate(private=True), Relate(user="cat"), Suggest()):
         with pytest.raises(Refused, match=r"follows\.not_yours"):
-            kit.ask(command, user="bob")
+            kit.tell(command, user="bob")
         with pytest.raises(Refused, match="unauthenticated"):
-            kit.ask(command, user="")
+            kit.tell(command, user="")
     with pytest.raises(Refused, match=r"follows\.not_yours"):
         kit.watch(user="bob")
     with pytest.raises(UnknownCommand):
@@ -303,6 +304,18 @@ def test_who_is_blocked_while_they_ask_does_not_come_in() -> None:
     assert people.notices["bob"] == {}
 
 
+def test_who_waits_to_be_let_in_and_is_blocked_waits_no_more() -> None:
+    people = People("ann", "bob")
+    people.say("bob", SetPrivate(private=True))
+    people.say("ann", Follow(user="bob"))
+    people.settle()
+    people.say("bob", Block(user="ann"))
+    with pytest.raises(Refused, match=r"follows\.no_request"):
+        people.say("bob", Accept(user="ann"))
+    people.settle()
+    assert people.kits["ann"].state.asked == {} and people.notices["bob"] == {}
+
+
 def test_lists_have_bounds() -> None:
     kit = Kit(Follows, key="ann")
     names = [f"user-{number}" for number in range(BLOCKED_MAX)]
@@ -313,7 +326,7 @@ def test_lists_have_bounds() -> None:
         (SetClose(user="bob"), "too_many_close"),
     ):
         with pytest.raises(Refused, match=rf"follows\.{rule}"):
-            kit.ask(command, user="ann")
+            kit.tell(command, user="ann")
 
 
 def test_a_feed_is_told_of_what_it_does_not_show() -> None:

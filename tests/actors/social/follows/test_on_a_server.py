@@ -43,7 +43,7 @@ def listed(server: Server, user: str, which: str, by: str) -> list[str]:
 
 
 def feed(server: Server, user: str) -> list[str]:
-    follows: list[str] = server.request("GET", f"/api/feed/{user}").body["follows"]
+    follows: list[str] = server.request("GET", f"/api/feed/{user}").body["view"]["follows"]
     return follows
 
 

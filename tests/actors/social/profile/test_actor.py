@@ -65,9 +65,9 @@ def test_only_its_user_changes_it() -> None:
     kit = profile()
     for command in (Set(name="Eve"), Mine()):
         with pytest.raises(Refused, match=r"profile\.not_yours"):
-            kit.ask(command, user="eve")  # type: ignore[arg-type]
+            kit.tell(command, user="eve")
         with pytest.raises(Refused, match="unauthenticated"):
-            kit.ask(command, user="")  # type: ignore[arg-type]
+            kit.tell(command, user="")
     kit.ask(Set(name="Ann"), user="bot", roles=("service",))
     assert kit.view()["name"] == "Ann"
 
