@@ -19,7 +19,7 @@ class Shown(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ms: int = 0  # of `dwelt`
     position: int = 0
     score: float = 0.0
-    model: str = ""  # its version; "" is the light score
+    model: str = ""  # its version, or `light`
     experiment: str = ""  # and the arm: `autumn/bold`
     features: dict[str, float] = {}  # those that it was scored by, of `seen` alone; one that is 0 is left out
 

@@ -27,6 +27,8 @@ FeaturesEvent = Exposed | EngagedWith
 
 
 class FeaturesState(Struct):
+    """Sums of all that the reader does, and of what they do with each author."""
+
     mine: Tally = field(default_factory=Tally)
     authors: dict[Subject, Tally] = field(default_factory=dict)  # who was met last comes last
 
@@ -38,7 +40,7 @@ class Features(Actor[FeaturesState]):
     key_is_user = True
     internal: ClassVar[tuple[type[Message], ...]] = (Observe, Engaged, FeaturesOf)
     events: ClassVar[tuple[type[Event], ...]] = (Exposed, EngagedWith)
-    limits = KindLimits(history_events=1_000, snapshot_every=200)
+    limits = KindLimits(history_events=200, snapshot_every=50)  # an event of a page has some 10 KiB
 
     def handle(self, message: Observe | Engaged | FeaturesOf) -> FeaturesShown | None:
         match message:

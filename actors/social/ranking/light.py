@@ -43,7 +43,7 @@ def light_score(one: Candidate, reader: Reader) -> float:
         INTERCEPT
         + _RECENCY * recency(age)
         + _PACE * log1p(engaged / (age + 1.0))
-        + _RATE * engaged / (one.followers + FOLLOWERS_PRIOR)
+        + _RATE * log1p(engaged / (one.followers + FOLLOWERS_PRIOR))
         + _ENGAGED * pair[_AT_ENGAGED]
         + _PAIR_RATE * pair[_AT_RATE]
         + _HID * pair[_AT_HID]

@@ -34,15 +34,17 @@ class Engaged(Tell, tag="features.engaged"):
     did: str  # like, comment, share
 
 
-class FeaturesOf(Ask["FeaturesShown"], tag="features.of"):
+class FeaturesShown(Struct, frozen=True):
+    """Sums in windows that fade, by name: `seen_1h`, `engaged_7d`; what is nothing is left out."""
+
+    mine: dict[str, float]
+    with_authors: dict[str, dict[str, float]]
+
+
+class FeaturesOf(Ask[FeaturesShown], tag="features.of"):
     """Of its user, and of the user with each of these authors."""
 
     authors: Annotated[list[Subject], Meta(max_length=500)]
-
-
-class FeaturesShown(Struct, frozen=True):
-    mine: dict[str, float]
-    with_authors: dict[str, dict[str, float]]
 
 
 class Part(Struct, frozen=True):

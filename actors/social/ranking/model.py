@@ -34,6 +34,8 @@ class BadModel(Exception):
 
 
 class Model(Protocol):
+    """What scores posts, and can say why."""
+
     version: str  # of the file: its name and a digest of its bytes
 
     def scores(self, rows: Sequence[bytes]) -> list[float]:
@@ -51,6 +53,8 @@ def logistic(margin: float) -> float:
 
 
 class LinearFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a file of weights holds, by the features' names."""
+
     weights: dict[str, float]
     intercept: float = 0.0
 
@@ -99,12 +103,17 @@ class Boosted:
         self._columns = [FEATURES.index(name) for name in self._names]
 
     def scores(self, rows: Sequence[bytes]) -> list[float]:
-        found: list[float] = self._booster.predict(self._matrix(rows), num_threads=1).tolist()
+        import numpy as np
+
+        found: list[float] = np.asarray(self._booster.predict(self._matrix(rows), num_threads=1)).tolist()
         return found
 
     def explained(self, row: bytes) -> tuple[float, Contributions]:
-        added = self._booster.predict(self._matrix([row]), pred_contrib=True, num_threads=1)[0].tolist()
-        return added[-1], dict(zip(self._names, added[:-1], strict=True))
+        import numpy as np
+
+        values = self._booster.predict(self._matrix([row]), pred_contrib=True, num_threads=1)
+        *added, base = np.asarray(values)[0].tolist()
+        return base, dict(zip(self._names, added, strict=True))
 
     def _matrix(self, rows: Sequence[bytes]) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
         import numpy as np

@@ -17,7 +17,7 @@ from greenroom.config.settings import Settings, load_settings
 
 LOOK_S = 5.0
 
-log = structlog.get_logger()
+log = structlog.get_logger("greenroom.social")
 
 Stamp = tuple[int, int, int]  # of a file, as it was: another means that it may be another
 

@@ -28,7 +28,7 @@ EXPOSURES = (Exposed, EngagedWith)
 FILE_BYTES_MAX = 64 << 20  # then the next begins
 FILES_MAX = 256  # of a folder; then the oldest go
 
-log = structlog.get_logger()
+log = structlog.get_logger("greenroom.social")
 
 
 class Exposures(Sink, version=1):

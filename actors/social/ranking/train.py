@@ -65,6 +65,8 @@ class Engagement(Struct, frozen=True):
 
 
 class Example(Struct):
+    """A post that a reader was shown."""
+
     shown_ms: int
     values: bytes
 
@@ -165,6 +167,7 @@ def auc(good: Sequence[bool], scores: Sequence[float]) -> float:
 def train(lines: Iterable[bytes], to: Path, *, auc_min: float = AUC_MIN) -> Report:
     """Raises: CantTrain; ImportError without LightGBM; OSError."""
     import lightgbm
+    import numpy as np
 
     examples = Examples()
     for line in lines:
@@ -185,7 +188,7 @@ def train(lines: Iterable[bytes], to: Path, *, auc_min: float = AUC_MIN) -> Repo
         valid_sets=[data.create_valid(judged.matrix(), label=judged.good)],
         callbacks=[lightgbm.early_stopping(20, verbose=False)],
     )
-    reached = auc(judged.good, booster.predict(judged.matrix()).tolist())
+    reached = auc(judged.good, np.asarray(booster.predict(judged.matrix())).tolist())
     light = auc(judged.good, [_light_margin(row) for row in judged.rows])
     gains = sorted(zip(booster.feature_importance("gain").tolist(), names, strict=True), reverse=True)
     if reached >= auc_min:

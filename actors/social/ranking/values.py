@@ -18,7 +18,7 @@ FEATURES = (
     "shares",
     "followers",
     "pace",  # ln(1 + what was done with it, by weight, an hour)
-    "rate",  # of the author's followers, by weight
+    "rate",  # ln(1 + what was done with it, by weight, for each follower of the author)
     "media",  # 1: it has some
     "chars",  # ln(1 + n)
     "is_share",
@@ -97,7 +97,7 @@ class Reader:
             log1p(one.shares),
             log1p(one.followers),
             log1p(engaged / (age + 1.0)),
-            engaged / (one.followers + FOLLOWERS_PRIOR),
+            log1p(engaged / (one.followers + FOLLOWERS_PRIOR)),
             1.0 if one.media else 0.0,
             log1p(one.chars),
             1.0 if one.is_share else 0.0,

@@ -1,5 +1,7 @@
 """What an operator may write for single values, and what is made of it."""
 
+from pathlib import Path
+
 import pytest
 
 from greenroom.config.settings import load_settings

@@ -65,7 +65,7 @@ def test_trees_score_as_their_library_does_with_columns_by_name(tmp_path: Path) 
     many = rows(30)
     columns = [FEATURES.index(name) for name in names]
     values = np.frombuffer(b"".join(many), dtype="<f4").reshape(30, len(FEATURES))[:, columns]
-    assert found.scores(many) == pytest.approx(booster.predict(values).tolist())
+    assert found.scores(many) == pytest.approx(np.asarray(booster.predict(values)).tolist())
     assert set(found.explained(many[0])[1]) == set(names)
 
 
@@ -106,6 +106,7 @@ def test_trees_of_another_objective_or_of_other_features_are_refused(tmp_path: P
         read_model(write(tmp_path, "b.txt", boosted(names=("recency", "mood")).model_to_string()))
 
 
+@pytest.mark.bound("bytes of a model file")
 def test_a_file_has_so_many_bytes_and_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path, "a.json", LINEAR)
     monkeypatch.setattr(module, "FILE_BYTES_MAX", len(LINEAR))

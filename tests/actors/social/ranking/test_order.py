@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +47,7 @@ def test_each_post_comes_once_in_an_order_that_is_theirs_alone(
     assert all(len(one.values) == VALUES_BYTES for one in made[:SCORED_MAX])
 
 
+@pytest.mark.bound("posts that one read of a feed ranks")
 def test_the_model_scores_a_hundred_of_five_hundred() -> None:
     many = [candidate(number, f"user{number}", age_h=number / 10) for number in range(CANDIDATES_MAX + 50)]
     model = Counting()

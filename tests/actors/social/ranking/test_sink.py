@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def test_after_a_disk_that_failed_another_file_is_begun(tmp_path: Path, monkeypa
 
 
 def test_two_processes_never_write_into_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.time, "time", lambda: 1.0)
+    monkeypatch.setattr(time, "time", lambda: 1.0)
     one, other = LineFiles(tmp_path), LineFiles(tmp_path)
     one.write(b"1\n")
     with pytest.raises(FileExistsError):

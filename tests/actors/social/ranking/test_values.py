@@ -29,7 +29,7 @@ def test_each_value_stands_where_its_name_does() -> None:
             "shares": log1p(1),
             "followers": log1p(50),
             "pace": log1p((3 + 2 * 2 + 3 * 1) / 7),
-            "rate": 10 / 100,
+            "rate": log1p(10 / 100),
             "media": 1.0,
             "chars": log1p(9),
             "is_share": 1.0,
