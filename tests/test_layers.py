@@ -62,6 +62,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "views",
         "webhooks",
         "kafka",
+        "notices",
         "services",
         "client",
         "carriers",

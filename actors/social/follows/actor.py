@@ -12,16 +12,18 @@ the edge's end or, where X no longer wants that edge, at once. So A's number is 
 way, whatever crosses; an Admitted that is late is known by its seq. Messages of two arrive in order and take effect
 once.
 
-What readers' feeds must know of it they are told (`FollowsChanged` and its like), in the order in which it happened.
+What feeds and inboxes must know of it they are told (`FollowsChanged` and its like), in the order in which it happened.
 """
 
 from typing import Any, ClassVar, Literal, assert_never
 
+from greenroom.actors.inbox import messages as inbox
 from greenroom.actors.inbox.messages import Notify, Withdraw
 from greenroom.actors.model.actor import KindLimits, Runtime
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Done, Event, Message
-from greenroom.actors.social.feed.messages import BarredChanged, CloseChanged, FollowsChanged, MutedChanged
+from greenroom.actors.social.feed import messages as feed
+from greenroom.actors.social.feed.messages import CloseChanged, FollowsChanged
 from greenroom.actors.social.follows.askers import Askers
 from greenroom.actors.social.follows.events import (
     Blocked,
@@ -205,7 +207,7 @@ class Follows(Readable):
             case Accept(user=user):
                 seq = self._request_of(user)
                 self._admit(user, seq)
-                self.tell(f"inbox:{self.key}", Withdraw(id=_request_id(user)))
+                self.tell(self._inbox, Withdraw(id=_request_id(user)))
                 self.tell(f"inbox:{user}", self._accepted)
             case Decline(user=user):
                 self._decline(user, self._request_of(user))
@@ -227,7 +229,7 @@ class Follows(Readable):
             case Unmute(user=user):
                 if user in self.state.muted:
                     self.record(Unmuted(user=user))
-                    self.tell(self._feed, MutedChanged(user=user, muted=False))
+                    self._tell_muted(user, muted=False)
             case SetClose(user=user, close=close):
                 self._set_close(user, close)
             case SetPrivate(private=private):
@@ -254,9 +256,10 @@ class Follows(Readable):
         self._tell_barred(user, barred=True)
 
     def _tell_barred(self, user: str, *, barred: bool) -> None:
-        """Neither sees the other, so both feeds are told."""
-        self.tell(self._feed, BarredChanged(user=user, by_us=True, barred=barred))
-        self.tell(f"feed:{user}", BarredChanged(user=self.key, by_us=False, barred=barred))
+        """Neither sees the other, nor hears of them: both users' feeds and inboxes are told."""
+        for whose, other, by_us in ((self.key, user, True), (user, self.key, False)):
+            self.tell(f"feed:{whose}", feed.BarredChanged(user=other, by_us=by_us, barred=barred))
+            self.tell(f"inbox:{whose}", inbox.BarredChanged(user=other, by_us=by_us, barred=barred))
         self._tell_posts()
 
     def _mute(self, user: str) -> None:
@@ -267,7 +270,11 @@ class Follows(Readable):
             raise Refused("follows.too_many_muted", f"one may mute {MUTED_MAX}", status=409)
         self._limit()
         self.record(Muted(user=user))
-        self.tell(self._feed, MutedChanged(user=user, muted=True))
+        self._tell_muted(user, muted=True)
+
+    def _tell_muted(self, user: str, *, muted: bool) -> None:
+        self.tell(self._feed, feed.MutedChanged(user=user, muted=muted))
+        self.tell(self._inbox, inbox.MutedChanged(user=user, muted=muted))
 
     def _set_close(self, user: str, close: bool) -> None:
         state = self.state
@@ -294,7 +301,7 @@ class Follows(Readable):
             self._admit(follower, seq)
             self.tell(f"inbox:{follower}", self._accepted)
         if waiting:
-            self.tell(f"inbox:{self.key}", Withdraw(group="request"))
+            self.tell(self._inbox, Withdraw(group="request"))
 
     # Who follows its user.
 
@@ -312,7 +319,7 @@ class Follows(Readable):
     def _decline(self, follower: str, seq: int) -> None:
         self.record(RequestDropped(follower=follower))
         self.tell(f"follows:{follower}", Declined(author=self.key, seq=seq))
-        self.tell(f"inbox:{self.key}", Withdraw(id=_request_id(follower)))
+        self.tell(self._inbox, Withdraw(id=_request_id(follower)))
 
     @property
     def _accepted(self) -> Notify:
@@ -320,10 +327,8 @@ class Follows(Readable):
         return Notify(id=f"accepted:{user}", kind="accepted", by=user, about=f"profile:{user}", group="accepted")
 
     def _notify(self, kind: Literal["follow", "request"], by: str) -> None:
-        """Its user, unless they want to hear nothing of whom it is about."""
-        if by not in self.state.muted:
-            notice = Notify(id=f"{kind}:{by}", kind=kind, by=by, about=f"profile:{by}", group=kind)
-            self.tell(f"inbox:{self.key}", notice)
+        notice = Notify(id=f"{kind}:{by}", kind=kind, by=by, about=f"profile:{by}", group=kind)
+        self.tell(self._inbox, notice)
 
     # What others say.
 
@@ -365,11 +370,11 @@ class Follows(Readable):
         if not left.was_admitted:
             if state.pending.get(follower) == left.seq:
                 self.record(RequestDropped(follower=follower))
-                self.tell(f"inbox:{self.key}", Withdraw(id=_request_id(follower)))
+                self.tell(self._inbox, Withdraw(id=_request_id(follower)))
         elif state.followers:  # unless it was forgotten meanwhile, and has begun anew
             self.record(FollowerLost(follower=follower))
             if not left.has_asked_again:
-                self.tell(f"inbox:{self.key}", Withdraw(id=f"follow:{follower}"))
+                self.tell(self._inbox, Withdraw(id=f"follow:{follower}"))
 
     # What others ask.
 
@@ -387,6 +392,10 @@ class Follows(Readable):
     @property
     def _feed(self) -> str:
         return f"feed:{self.key}"
+
+    @property
+    def _inbox(self) -> str:
+        return f"inbox:{self.key}"
 
     def _limit(self) -> None:
         self.limit_user("follows.too_often", CHANGES_PER_H)

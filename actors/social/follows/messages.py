@@ -111,12 +111,6 @@ class Relate(Ask[Relation], tag="follows.relate"):
     user: UserId
 
 
-class Suggest(Ask["Suggested"], tag="follows.suggest"):
-    """Whom else to follow: those whom many of the followed follow."""
-
-    limit: Annotated[int, Meta(ge=1, le=50)] = 20
-
-
 class Suggestion(Struct, frozen=True):
     user: str
     followed_by: int  # of those whom its user follows
@@ -127,18 +121,24 @@ class Suggested(Struct, frozen=True):
     users: list[Suggestion]
 
 
-class List(Ask["Listed"], tag="follows.list"):
+class Suggest(Ask[Suggested], tag="follows.suggest"):
+    """Whom else to follow: those whom many of the followed follow."""
+
+    limit: Annotated[int, Meta(ge=1, le=50)] = 20
+
+
+class Listed(Struct, frozen=True):
+    users: list[str]  # `following`: who was asked last is first; others by their ids
+    next: str | None = None  # a cursor, for what comes behind
+
+
+class List(Ask[Listed], tag="follows.list"):
     """Who is on a list of its user's. Whom they follow and who follows them is for everybody, unless the account is
     private: then for those who follow it. Not for whom they have blocked, and the other lists are theirs alone."""
 
     which: ListName
     limit: Annotated[int, Meta(ge=1, le=LIST_MAX)] = 100
     cursor: Annotated[str, Meta(min_length=1, max_length=2_000)] | None = None
-
-
-class Listed(Struct, frozen=True):
-    users: list[str]  # `following`: who was asked last is first; others by their ids
-    next: str | None = None  # a cursor, for what comes behind
 
 
 # From one `follows` to another. `seq` numbers the follower's edges: an answer to an earlier one says nothing of a

@@ -103,5 +103,5 @@ def _check_timezone(name: str) -> None:
     """Raises: Refused."""
     try:
         ZoneInfo(name)
-    except (ValueError, OSError):  # a name that leads out of the folder, or to a folder
+    except (KeyError, ValueError, OSError):  # there is none; it leads out of the folder; it is a folder
         raise Refused("profile.bad_timezone", f"{name:.64} is no IANA time zone", status=422) from None

@@ -9,7 +9,10 @@ from greenroom.actors.model.message import Ask, Done
 NAME_MAX = 50
 
 Name = Annotated[str, Meta(max_length=NAME_MAX)]
-Avatar = Annotated[str, Meta(pattern="^([0-9a-f]{24})?$")]  # a media id
+# `$` alone would let a line's end through.
+Avatar = Annotated[str, Meta(pattern=r"^([0-9a-f]{24})?$(?!\n)")]  # a media id
+Timezone = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_+/-]{0,64}$(?!\n)")]  # IANA
+Language = Annotated[str, Meta(pattern=r"^([A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4})?$(?!\n)")]  # BCP 47
 
 
 class Set(Ask[Done], tag="profile.set"):
@@ -18,12 +21,8 @@ class Set(Ask[Done], tag="profile.set"):
     name: Name | None = None
     bio: Annotated[str, Meta(max_length=500)] | None = None
     avatar: Avatar | None = None  # a picture that its owner has published
-    timezone: Annotated[str, Meta(max_length=64)] | None = None  # IANA
-    language: Annotated[str, Meta(pattern="^([A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4})?$")] | None = None  # BCP 47
-
-
-class Mine(Ask["Settings"], tag="profile.mine"):
-    """All of one's own, with what nobody else sees."""
+    timezone: Timezone | None = None
+    language: Language | None = None
 
 
 class Settings(Struct, frozen=True):
@@ -32,3 +31,7 @@ class Settings(Struct, frozen=True):
     avatar: str
     timezone: str
     language: str
+
+
+class Mine(Ask[Settings], tag="profile.mine"):
+    """All of one's own, with what nobody else sees."""

@@ -9,7 +9,7 @@ import unicodedata
 from typing import Final
 
 from greenroom.actors.model.errors import Refused
-from greenroom.actors.social.profile.scripts import LATIN, go_together, read_as, script_of
+from greenroom.actors.social.profile.scripts import LATIN, go_together, plain_of, read_as, script_of
 
 MARKS_MAX = 4  # accents and their like on one letter; more make a tower
 BIO_LINES_MAX = 20
@@ -41,7 +41,7 @@ def clean_name(text: str) -> str:
     spaced = "".join(" " if unicodedata.category(one) == "Zs" else one for one in text)
     name = unicodedata.normalize("NFC", " ".join(word for word in spaced.split(" ") if word))
     _refuse_unseen(name)
-    words = [one for one in name if unicodedata.category(one)[0] in "LN"]
+    words = [one for one in name if unicodedata.category(one)[0] in "LN" or plain_of(one).isalnum()]
     if not words:
         raise _bad("it needs a letter or a digit")
     _refuse_look_alikes(words)

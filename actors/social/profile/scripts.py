@@ -33,7 +33,7 @@ _ALIKE: Final = {
     LATIN: "ɑa ɡg ɩi ɪi ʏy ʟl ɴn ʀr ʙb ɢg ʜh ᴀa ᴄc ᴅd ᴇe ᴊj ᴋk ᴍm ᴏo ᴘp ᴛt ᴜu ᴠv ᴡw ᴢz ꜱs",
     "CYRILLIC": "аa гr еe оo рp сc уy хx һh іi јj ѕs ѵv ԁd ԛq ԝw үy ӏl "
     "АA ВB ЕE КK МM НH ОO РP СC ТT УY ХX ІI ЈJ ЅS ѴV ԌG ԚQ ԜW ҮY ӀI",
-    "GREEK": "αa γy ιi κk νv οo ρp υu χx ϲc ϳj ΑA ΒB ΕE ΖZ ΗH ΙI ΚK ΜM ΝN ΟO ΡP ΤT ΥY ΧX ϹC",
+    "GREEK": "αa γy ιi κk νv οo ρp υu χx ϳj ΑA ΒB ΕE ΖZ ΗH ΙI ΚK ΜM ΝN ΟO ΡP ΤT ΥY ΧX",
     "ARMENIAN": "աw գq զq հh ոn ռn սu ցg օo ՕO ՍU ԼL ՏS",
     "CHEROKEE": "ᎠD ᎡR ᎢT ᎩY ᎪA ᎫJ ᎬE ᎳW ᎷM ᎻH ᏀG ᏂH ᏃZ ᏎL ᏔW ᏙV ᏚS ᏞL ᏟC ᏢP ᏦK ᏒR ᏴB",
 }
@@ -42,8 +42,8 @@ LOOK_ALIKES: Final = {script: {pair[0]: pair[1:] for pair in pairs.split(" ")} f
 
 @lru_cache(maxsize=4_096)
 def script_of(letter: str) -> str:
-    """Of one letter, also where it is a variant such as a full-width or a bold one; "" for what goes with any."""
-    beginning = unicodedata.name(_plain(letter)[:1], "").partition(" ")[0]
+    """Of one letter, or of what it is a variant of; "" for what goes with any."""
+    beginning = unicodedata.name(plain_of(letter)[:1], "").partition(" ")[0]
     if beginning == "DIGIT":
         return "" if letter.isascii() else LATIN
     return _BEGINNINGS.get(beginning, beginning)
@@ -61,9 +61,10 @@ def read_as(letter: str) -> str | None:
     """The ASCII that a letter or digit which is none is read as; None where it looks like none."""
     if letter.isascii():
         return None
-    plain = _plain(letter)
+    plain = plain_of(letter)
     return plain if plain.isascii() else LOOK_ALIKES.get(script_of(letter), {}).get(plain)
 
 
-def _plain(letter: str) -> str:
+def plain_of(letter: str) -> str:
+    """What it is a variant of, such as a full-width or a circled one; else itself."""
     return unicodedata.normalize("NFKC", letter)

@@ -4,6 +4,7 @@ from collections import defaultdict, deque
 from typing import Any
 
 from greenroom import Message, Principal
+from greenroom.actors.inbox import messages as inbox
 from greenroom.actors.inbox.messages import Notify, Withdraw
 from greenroom.actors.social.feed.messages import BarredChanged, CloseChanged, FollowsChanged, MutedChanged
 from greenroom.actors.social.follows.actor import Follows
@@ -12,7 +13,7 @@ from greenroom.testing import Kit
 
 
 class Mirror:
-    """What a feed has been told, and keeps."""
+    """What a feed has been told, and keeps; or, without edges, an inbox."""
 
     def __init__(self) -> None:
         self.follows: set[str] = set()
@@ -24,9 +25,9 @@ class Mirror:
         match message:
             case FollowsChanged():
                 _put(self.follows, message.author, message.follows)
-            case MutedChanged():
+            case MutedChanged() | inbox.MutedChanged():
                 _put(self.muted, message.user, message.muted)
-            case BarredChanged():
+            case BarredChanged() | inbox.BarredChanged():
                 _put(self.barred, (message.user, message.by_us), message.barred)
             case CloseChanged():
                 _put(self.close, message.author, message.close)
@@ -44,6 +45,7 @@ class People:
     def __init__(self, *users: str) -> None:
         self.kits = {user: Kit(Follows, key=user) for user in users}
         self.feeds = {user: Mirror() for user in users}
+        self.inboxes = {user: Mirror() for user in users}
         self.notices: dict[str, dict[str, Notify]] = {user: {} for user in users}
         self.told: list[tuple[str, Message]] = []  # to posts
         self._taken = dict.fromkeys(users, 0)
@@ -85,17 +87,20 @@ class People:
             case "feed":
                 self.feeds[user].hear(message)
             case "inbox":
-                self._note(self.notices[user], message)
+                self._note(user, message)
             case _:
                 self.told.append((entity, message))
 
-    def _note(self, notices: dict[str, Notify], message: Message) -> None:
+    def _note(self, user: str, message: Message) -> None:
+        notices = self.notices[user]
         match message:
             case Notify():
                 notices.setdefault(message.id, message)
             case Withdraw(id=id_, group=group):
                 for one in [one for one in notices.values() if one.id == id_ or (group and one.group == group)]:
                     del notices[one.id]
+            case _:
+                self.inboxes[user].hear(message)
 
 
 def following(*authors: str, user: str = "ann") -> Kit[Follows]:

@@ -48,7 +48,6 @@ class FollowsMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.people = People(*USERS)
-        self.ever_muted: set[tuple[str, str]] = set()
 
     @rule(user=users, message=commands)
     def say(self, user: str, message: Any) -> None:
@@ -59,9 +58,6 @@ class FollowsMachine(RuleBasedStateMachine):
         except Refused as error:
             assert 400 <= error.status < 500
             assert before == (kit.offset, len(kit.told))
-            return
-        if isinstance(message, Mute):
-            self.ever_muted.add((user, message.user))
 
     @rule(number=st.integers(0, 1_000), times=st.integers(1, 4))
     def deliver(self, number: int, times: int) -> None:
@@ -105,6 +101,8 @@ class FollowsMachine(RuleBasedStateMachine):
             assert mirror.muted == state.muted
             by_others = {(one, False) for one, other in kits.items() if user in other.state.blocked}
             assert mirror.barred == {(one, True) for one in state.blocked} | by_others
+            assert self.people.inboxes[user].muted == state.muted
+            assert self.people.inboxes[user].barred == mirror.barred
             assert mirror.close == {one for one, other in kits.items() if user in other.state.close}
 
     def notices_are_of_what_is(self) -> None:
@@ -117,7 +115,7 @@ class FollowsMachine(RuleBasedStateMachine):
                 elif one.kind == "request":
                     assert one.by in kit.state.pending
             for follower in kit.state.pending:
-                assert f"request:{follower}" in notices or (user, follower) in self.ever_muted
+                assert f"request:{follower}" in notices
 
     def teardown(self) -> None:
         self.all_is_heard()

@@ -13,6 +13,7 @@ from greenroom.actors.social.follows.messages import (
     Follow,
     List,
     Listed,
+    ListName,
     MayAsk,
     Mute,
     Relate,
@@ -129,7 +130,8 @@ def test_lists_of_an_open_account_are_everybodys_but_those_who_are_blocked() -> 
             kit.ask(List(which=which), user="mal")
         with pytest.raises(Refused, match="unauthenticated"):
             kit.ask(List(which=which), user="")
-    for which in ("muted", "blocked", "close", "pending", "asked"):
+    own: tuple[ListName, ...] = ("muted", "blocked", "close", "pending", "asked")
+    for which in own:
         with pytest.raises(Refused, match=r"follows\.closed"):
             kit.ask(List(which=which), user="zoe")
     assert kit.ask(List(which="blocked"), user="ann") == Listed(["mal"])

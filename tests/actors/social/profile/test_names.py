@@ -97,7 +97,7 @@ def test_who_is_refused_for_looks_alone_is_told_what_helps() -> None:
         "\ufeffann",
         "a\u200dnn",
         "ann\ufe0f",
-        "a" + "\u0301\u0302\u0303\u0304\u0305",
+        "a" + "\u0301\u0302\u0303\u0304\u0305\u0306",
         "ann\ue000",
         "ann\U000e0041",
         "ann\u2028",
