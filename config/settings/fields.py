@@ -18,6 +18,8 @@ from greenroom.config.settings.forms import (
     import_path,
     model_file,
     mail_address,
+    mail_address,
+    model_file,
     objects_address,
     origin,
     public_key,

@@ -24,7 +24,7 @@ class Shadowed(Event, tag="rules.shadowed"):
     until_ms: int
     by: Subject
     why: Personal[str] = ""
-    post: str = ""  # about which it was said
+    about: str = ""  # the key of the case in which it was said
     over: list[Subject] = field(default_factory=list)  # whose time is over, and who are forgotten with it
 
 
@@ -34,11 +34,11 @@ class Unshadowed(Event, tag="rules.unshadowed"):
     why: Personal[str] = ""
 
 
-# Of `case:POSTID`.
+# Of a case.
 
 
 class Opened(Event, tag="case.opened"):
-    """Moderators are to look at a post: it was reported, or a rule has flagged it."""
+    """Moderators are to look at it: it was reported, or a rule has flagged it."""
 
     author: Subject
     state: CaseState
@@ -46,6 +46,7 @@ class Opened(Event, tag="case.opened"):
 
 
 class Reported(Event, tag="case.reported"):
+    state: CaseState  # of the case
     user: Subject
     reason: Reason
     text: Personal[str] = ""
@@ -63,6 +64,7 @@ class Moved(Event, tag="case.moved"):
 
 
 class AuthorShadowed(Event, tag="case.author_shadowed"):
+    state: CaseState
     author: Subject
     seconds: float
     by: Subject

@@ -6,7 +6,6 @@ from typing import Final
 
 from greenroom.actors.social.moderation.folding import folded
 
-LINKS_MAX: Final = 200  # of one text
 HOST_CHARS_MAX: Final = 253  # of a name in the DNS; codecs of longer ones take more than a pass
 LABELS_MAX: Final = 127
 _DOTS: Final = str.maketrans("。．｡", "...")  # as IDNA reads them
@@ -16,24 +15,16 @@ _HOST_ENDS: Final = re.compile(r"[/?#\\]")
 
 def hosts_of(text: str) -> set[str]:
     """Each as it is in the DNS, and, where letters were chosen to look like others, as it is read."""
-    found: set[str] = set()
-    links = 0
-    for one in _SPOKEN.finditer(text.translate(_DOTS)):
-        if "." not in one.group():
-            continue
-        host = _host(one.group())
-        if host:
-            links += 1
-            found |= {host_name(host), host_name(folded(host))} - {""}
-        if links >= LINKS_MAX:
-            break
-    return found
+    written = {_host(one) for one in _SPOKEN.findall(text.translate(_DOTS)) if "." in one}
+    found = {host_name(host) for host in written}
+    found |= {host_name(folded(host)) for host in written if not host.isascii()}
+    return found - {""}
 
 
 def _host(link: str) -> str:
     """What stands where a host does: `http://user@HOST:80/path`, or `HOST/path`."""
     _, scheme, rest = link.partition("://")
-    return _HOST_ENDS.split(rest if scheme else link, maxsplit=1)[0].rpartition("@")[2].partition(":")[0]
+    return _HOST_ENDS.split((rest if scheme else link).lstrip("/\\"), maxsplit=1)[0].rpartition("@")[2].partition(":")[0]
 
 
 def host_name(host: str) -> str:

@@ -1,4 +1,4 @@
-"""What `rules:all` and `case:POSTID` can be told. Tags are wire names: never renamed, fields only ever added, with
+"""What `rules:all` and `case:ID` can be told. Tags are wire names: never renamed, fields only ever added, with
 defaults."""
 
 from typing import Annotated, Literal
@@ -115,21 +115,21 @@ class ShadowFor(Tell, tag="rules.shadow_for"):
     seconds: float
     by: Subject
     why: Why = ""
-    post: str = ""
+    about: str = ""  # the case's key
 
 
-# Of everybody, to `case:POSTID`.
+# Of everybody, to a case.
 
 
 class Report(Ask[Done], tag="case.report"):
-    """Say that a post should not be shown. Once a user; again replaces what they have said. Nobody but moderators
-    learns who has."""
+    """Say that a post, or a comment, should not be shown. Once a user; again replaces what they have said. Who has,
+    moderators alone learn."""
 
     reason: Reason
     text: Annotated[Personal[str], Meta(max_length=500)] = ""
 
 
-# Of moderators, to `case:POSTID`.
+# Of moderators, to a case.
 
 
 class HidePost(Ask[Done], tag="case.hide"):
@@ -151,17 +151,17 @@ class Dismiss(Ask[Done], tag="case.dismiss"):
 
 
 class ShadowAuthor(Ask[Done], tag="case.shadow_author"):
-    """For so long, show what its author posts to them alone. The post itself stays as it is."""
+    """For so long, show what its author posts to them alone. What the case is about stays as it is."""
 
     seconds: Annotated[float, Meta(gt=0, le=SHADOW_S_MAX)]
     why: Why = ""
 
 
-# By feeds, to `case:POSTID`.
+# By feeds, posts and threads, to a case.
 
 
 class Flag(Tell, tag="case.flag"):
-    """A rule has hidden the post, or shadowed it, as it was published."""
+    """A rule has hidden it, or shadowed it, as it was said."""
 
     author: Subject
     rule: str

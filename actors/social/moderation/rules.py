@@ -68,7 +68,7 @@ class Rules(Actor[RulesState]):
                 self._shadow(message.user, message.seconds, self.principal.user, message.why)
                 return Done()
             case ShadowFor():
-                return self._shadow(message.user, message.seconds, message.by, message.why, message.post)
+                return self._shadow(message.user, message.seconds, message.by, message.why, message.about)
             case Unshadow():
                 if message.user in self.state.shadowed:
                     self.record(Unshadowed(user=message.user, by=self.principal.user, why=message.why))
@@ -133,13 +133,13 @@ class Rules(Actor[RulesState]):
         is_last = first + asked.limit >= len(names)
         return RuleList({name: rules[name] for name in shown}, "" if is_last else shown[-1])
 
-    def _shadow(self, user: str, seconds: float, by: str, why: str, post: str = "") -> None:
+    def _shadow(self, user: str, seconds: float, by: str, why: str, about: str = "") -> None:
         shadowed, now_ms = self.state.shadowed, self._now_ms
         over = [one for one, until in shadowed.items() if until <= now_ms]
         if user not in shadowed and len(shadowed) - len(over) >= SHADOWED_MAX:
             raise Refused("rules.too_many_shadowed", f"{SHADOWED_MAX} users may be shadowed at a time", status=409)
         until_ms = now_ms + int(min(seconds, SHADOW_S_MAX) * 1000)
-        self.record(Shadowed(user=user, until_ms=until_ms, by=by, why=why, post=post, over=over))
+        self.record(Shadowed(user=user, until_ms=until_ms, by=by, why=why, about=about, over=over))
 
     def apply(self, event: RulesEvent) -> None:
         self.state.change(event)

@@ -17,8 +17,10 @@ from greenroom.actors.social.moderation.messages import CaseState, Reason, Rule
 
 RULES_MAX = 10_000
 SHADOWED_MAX = 10_000
-REPORTERS_MAX = 10_000  # of one post: they are counted exactly up to here
-REPORTS_MAX = 1_000  # of one post, of which it is known what they say
+REPORTERS_MAX = 10_000  # of one case: they are counted exactly up to here
+REPORTS_MAX = 1_000  # of one case, of which it is known what they say
+
+DECIDED: frozenset[CaseState] = frozenset(("hidden", "cleared"))  # by a moderator
 
 RulesEvent = RulesPut | RulesDropped | Shadowed | Unshadowed
 CaseEvent = Opened | Reported | Moved | AuthorShadowed
@@ -44,7 +46,7 @@ class RulesState(Struct):
 
 
 class Kept(Struct):
-    """What one user has said of the post."""
+    """What one user has said of it."""
 
     reason: Reason
     text: Personal[str] = ""
@@ -52,11 +54,12 @@ class Kept(Struct):
 
 
 class CaseFile(Struct):
-    """Of a post that moderators are to look at."""
+    """Of what moderators are to look at."""
 
     state: CaseState | None = None  # None: there is no case
     author: Subject = ""
     rule: str = ""  # that has flagged it
+    opened_ms: int = 0
     reporters: dict[Subject, Reason] = field(default_factory=dict)
     reports: dict[Subject, Kept] = field(default_factory=dict)  # the first so many
     reasons: dict[str, int] = field(default_factory=dict)
@@ -70,6 +73,7 @@ class CaseFile(Struct):
         match event:
             case Opened():
                 self.state, self.author, self.rule = event.state, event.author, event.rule
+                self.opened_ms = at_ms
             case Reported():
                 self.reporters[event.user] = event.reason
                 self.reasons = dict(event.reasons)
@@ -77,7 +81,7 @@ class CaseFile(Struct):
                     self.reports[event.user] = Kept(event.reason, event.text, at_ms)
             case Moved():
                 self.state = event.state
-                if event.by:
+                if event.state in DECIDED:
                     self.decided_by, self.decided_ms, self.why = event.by, at_ms, event.why
                     self.decided = len(self.reporters)
                     self.is_cleared = event.state == "cleared"
