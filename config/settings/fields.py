@@ -16,8 +16,6 @@ from greenroom.config.settings.forms import (
     existing_folder,
     host_and_port,
     import_path,
-    model_file,
-    mail_address,
     mail_address,
     model_file,
     objects_address,
