@@ -89,9 +89,10 @@ async def _loud(feed: Reader) -> list[str]:
     return feed.loud.put([row.author for row in rows[:LOUD_MAX]], feed.now)
 
 
-async def _walls(feed: Reader, authors: list[str], most: int, *, stories: bool) -> list[Entry]:
-    pages = await feed.query_pages(Wall.Row, authors, limit=most, where={"is_story": stories})
-    return [Entry(row.id, author, ms_of(row.id), stories) for author, rows in pages.items() for row in rows]
+async def _walls(feed: Reader, authors: list[str], most: int, *, stories: bool | None = None) -> list[Entry]:
+    where = {} if stories is None else {"is_story": stories}
+    pages = await feed.query_pages(Wall.Row, authors, limit=most, where=where)
+    return [Entry(row.id, author, ms_of(row.id), row.is_story) for author, rows in pages.items() for row in rows]
 
 
 # What it is behind with.
@@ -107,10 +108,9 @@ async def _behind(feed: Reader) -> list[Entry]:
     if not behind:
         return []
     entries: list[Entry] = []
-    most = 10 if len(behind) <= 500 else 4
-    for authors in _parts(behind, ROWS_MAX // most // 2):
-        entries += await _walls(feed, authors, most, stories=False)
-        entries += await _walls(feed, authors, most, stories=True)
+    most = 10 if len(behind) <= 500 else 5
+    for authors in _parts(behind, min(KEYS_MAX, ROWS_MAX // most)):
+        entries += await _walls(feed, authors, most)
     entries.sort(key=lambda entry: entry.post, reverse=True)
     settled_ms = now_ms - int(SETTLED_S * 1000)
     if any(since < settled_ms for since in behind.values()):

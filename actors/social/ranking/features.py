@@ -27,6 +27,8 @@ FeaturesEvent = Exposed | EngagedWith
 
 
 class FeaturesState(Struct):
+    """Sums of all that the reader does, and of what they do with each author."""
+
     mine: Tally = field(default_factory=Tally)
     authors: dict[Subject, Tally] = field(default_factory=dict)  # who was met last comes last
 

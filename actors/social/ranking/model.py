@@ -34,6 +34,8 @@ class BadModel(Exception):
 
 
 class Model(Protocol):
+    """What scores posts, and can say why."""
+
     version: str  # of the file: its name and a digest of its bytes
 
     def scores(self, rows: Sequence[bytes]) -> list[float]:
@@ -51,6 +53,8 @@ def logistic(margin: float) -> float:
 
 
 class LinearFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a file of weights holds, by the features' names."""
+
     weights: dict[str, float]
     intercept: float = 0.0
 

@@ -65,6 +65,8 @@ class Engagement(Struct, frozen=True):
 
 
 class Example(Struct):
+    """A post that a reader was shown."""
+
     shown_ms: int
     values: bytes
 

@@ -7,28 +7,14 @@ once, however often its job is tried, and no page waits for another. What is rec
 
 from typing import Any, ClassVar
 
-from msgspec import Struct, field
-
 from greenroom.actors.model.actor import Actor, KindLimits
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Done, Event, Message
 from greenroom.actors.model.principal import STAFF_ROLES
-from greenroom.actors.personal.fields import Subject
 from greenroom.actors.social.spread.events import Begun, PageWritten, Planned, SpreadEvent
 from greenroom.actors.social.spread.jobs import SpreadPage
 from greenroom.actors.social.spread.messages import PAGES_MAX, Begin, WritePage, WriteTo
-
-
-class SpreadState(Struct):
-    """Bounded by what is written at all: see jobs.py."""
-
-    author: Subject = ""
-    at_ms: int = 0
-    is_story: bool = False
-    is_written: bool | None = None  # None: nothing has begun
-    planned: dict[Subject, Subject] = field(default_factory=dict)  # stretches: their first followers -> until whom
-    written: dict[str, bool] = field(default_factory=dict)  # pages
-    shed: dict[Subject, bool] = field(default_factory=dict)  # who were left out
+from greenroom.actors.social.spread.state import SpreadState, change
 
 
 class Spread(Actor[SpreadState]):
@@ -92,17 +78,7 @@ class Spread(Actor[SpreadState]):
         )
 
     def apply(self, event: SpreadEvent) -> None:
-        state = self.state
-        match event:
-            case Begun():
-                state.author, state.at_ms = event.author, event.at_ms
-                state.is_story, state.is_written = event.is_story, event.is_written
-            case Planned():
-                for stretch in event.stretches:
-                    state.planned[stretch.first] = stretch.until
-            case PageWritten():
-                state.written[event.page] = True
-                state.shed.update(dict.fromkeys(event.shed, True))
+        change(self.state, event)
 
     def view(self) -> Any:
         state = self.state

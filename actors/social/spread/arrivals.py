@@ -7,7 +7,9 @@ rows of what was deleted, or of who was unfollowed or has blocked one since, do 
 from msgspec import Struct
 
 from greenroom.actors.social.feed.events import CaughtUp, Trimmed
+from greenroom.actors.social.feed.state import FeedState
 from greenroom.actors.social.spread.events import PageWritten
+from greenroom.actors.social.spread.state import SpreadState
 from greenroom.actors.views.columns import Index, Key
 from greenroom.actors.views.page import Page
 from greenroom.actors.views.view import Origin, View
@@ -46,6 +48,10 @@ class Arrivals(View, version=1):
                     row = self.find(user=of.key, id=post)
                     if row is not None:
                         del self[row]
+
+    def seed(self, state: SpreadState | FeedState, of: Origin) -> None:
+        """Who had a post that is older than what is kept of its spread is not known: a table that is made anew is
+        without it, and nobody reads so far back."""
 
     def _write(self, user: str, post: str, author: str, at_ms: int, *, is_story: bool) -> None:
         row = self.row(user=user, id=post)

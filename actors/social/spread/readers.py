@@ -3,7 +3,9 @@
 from msgspec import Struct
 
 from greenroom.actors.social.feed.events import Followed, Returned, Unfollowed
+from greenroom.actors.social.feed.state import FeedState
 from greenroom.actors.social.spread.events import PageWritten
+from greenroom.actors.social.spread.state import SpreadState
 from greenroom.actors.views.columns import Key
 from greenroom.actors.views.page import Page
 from greenroom.actors.views.view import Origin, View
@@ -36,3 +38,11 @@ class Readers(View, version=1):
             case PageWritten():
                 for user in event.shed:
                     self.row(user=user).shed += 1
+
+    def seed(self, state: FeedState | SpreadState, of: Origin) -> None:
+        if isinstance(state, FeedState):
+            row = self.row(user=of.key)
+            row.at_ms, row.follows = max(row.at_ms, state.returned_ms), row.follows + len(state.follows)
+        else:
+            for user in state.shed:
+                self.row(user=user).shed += 1

@@ -7,6 +7,7 @@ be above the threshold, or below, loses nothing of what was posted before, and w
 from msgspec import Struct
 
 from greenroom.actors.social.spread.events import Begun
+from greenroom.actors.social.spread.state import SpreadState
 from greenroom.actors.views.columns import Key
 from greenroom.actors.views.page import Page
 from greenroom.actors.views.view import Origin, View
@@ -27,10 +28,16 @@ class Unwritten(View, version=1):
     watch = Page(by="author", limit=1)
 
     def fold(self, event: Begun, of: Origin) -> None:
-        if event.is_written:
-            return
-        row = self.row(author=event.author)
-        if event.is_story:
-            row.story = max(row.story, of.key)
+        if not event.is_written:
+            self._note(event.author, of.key, is_story=event.is_story)
+
+    def seed(self, state: SpreadState, of: Origin) -> None:
+        if state.is_written is False:
+            self._note(state.author, of.key, is_story=state.is_story)
+
+    def _note(self, author: str, post: str, *, is_story: bool) -> None:
+        row = self.row(author=author)
+        if is_story:
+            row.story = max(row.story, post)
         else:
-            row.last = max(row.last, of.key)
+            row.last = max(row.last, post)
