@@ -270,3 +270,18 @@ class SinkConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     webhook_timeout_s: float = 15.0  # for one request, seconds
     kafka: KafkaConfig = KafkaConfig()
     exposures: Path | None = None  # folder of the sink of exposures
+
+
+class NoticesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How notices leave an inbox."""
+
+    smtp_server: str = ""  # host:port; "": there is none
+    smtp_security: Literal["starttls", "tls", "plain"] = "starttls"
+    smtp_user: str = ""
+    smtp_password: SecretStr | None = None
+    smtp_from: str = ""
+    smtp_ca_file: Path | None = None  # None: the system's certificates
+    smtp_timeout_s: float = 30.0  # for each answer of the server, seconds
+    vapid_private_key: SecretStr | None = None  # 32 bytes in base64url
+    vapid_subject: str = ""
+    notices_url: str = ""  # where mails lead to

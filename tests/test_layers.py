@@ -44,8 +44,10 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "saga",
         "schema",
         "identity",
+        "inbox",
         "chat",
         "media",
+        "social",
         "testing",
     ),
     "transports": (
@@ -60,6 +62,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "views",
         "webhooks",
         "kafka",
+        "notices",
         "services",
         "client",
         "carriers",
@@ -90,7 +93,13 @@ FLOORS: dict[str, tuple[str, ...]] = {
     ),
 }
 # Domains of actors/ speak to one another by messages; this is who may know whom.
-DOMAINS = {"chat": set[str](), "identity": set[str](), "media": set[str]()}
+DOMAINS = {
+    "chat": {"inbox"},
+    "identity": set[str](),
+    "inbox": set[str](),
+    "media": set[str](),
+    "social": {"inbox", "media"},
+}
 
 
 @pytest.fixture(autouse=True)

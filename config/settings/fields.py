@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from greenroom.config.limits import MIB, DrainConfig, KafkaConfig, SinkConfig
+from greenroom.config.limits import MIB, DrainConfig, KafkaConfig, NoticesConfig, SinkConfig
 from greenroom.config.settings.forms import (
     addresses_by_name,
     arms_by_name,
@@ -16,6 +16,7 @@ from greenroom.config.settings.forms import (
     existing_folder,
     host_and_port,
     import_path,
+    mail_address,
     model_file,
     objects_address,
     origin,
@@ -25,6 +26,9 @@ from greenroom.config.settings.forms import (
     split,
     split_unless_none,
     topics_by_name,
+    vapid_contact,
+    vapid_key,
+    web_address,
     webhook_secrets,
 )
 from greenroom.config.settings.sections import SectionSettings
@@ -293,6 +297,57 @@ class NodeSettings(SectionSettings):
     ranking_exposures: Path | None = _setting(
         None, "where the sink of exposures writes what was shown, and what came of it", allowed="a folder"
     )
+
+    smtp_server: Annotated[str, AfterValidator(host_and_port)] | None = _setting(
+        None, "what notices are handed to as mail; unset: none are", allowed="host:port"
+    )
+    smtp_security: Literal["starttls", "tls", "plain"] = _setting(
+        "starttls",
+        "starttls: TLS from the second command on, or nothing is sent; tls: from the first byte, as on port 465; "
+        "plain: none, for a server on this host",
+    )
+    smtp_user: str = _setting(
+        "", "user of that server; unset: none is named", allowed="a name of at most 255 characters", max_length=255
+    )
+    smtp_password: SecretStr | None = _setting(
+        None, "password of that user", allowed="any text of at most 1,024 characters", max_length=1024
+    )
+    smtp_from: Annotated[str, AfterValidator(mail_address)] | None = _setting(
+        None, "whom notices are from", allowed="name@example.org"
+    )
+    smtp_ca_file: Annotated[Path, AfterValidator(existing_file)] | None = _setting(
+        None,
+        "certificates of those who may sign the mail server's; unset: those that the system trusts",
+        allowed="an existing file of PEM certificates",
+    )
+    smtp_timeout_s: float = _setting(30.0, "longest that the mail server may take to answer, seconds", gt=0, le=60)
+    vapid_private_key: Annotated[SecretStr, AfterValidator(vapid_key)] | None = _setting(
+        None,
+        "what messages to browsers are signed with; unset: none are sent. Browsers subscribe with its public half, and "
+        "are lost with another",
+        allowed="the 32 bytes of a private key on P-256, in base64url",
+    )
+    vapid_subject: Annotated[str, AfterValidator(vapid_contact)] | None = _setting(
+        None, "whom services of push may write to about us", allowed="mailto:name@example.org or https://host/path"
+    )
+    notices_url: Annotated[str, AfterValidator(web_address)] | None = _setting(
+        None, "where mails lead to, to read what they tell of", allowed="https://host/path"
+    )
+
+    @property
+    def notices(self) -> NoticesConfig:
+        return NoticesConfig(
+            smtp_server=self.smtp_server or "",
+            smtp_security=self.smtp_security,
+            smtp_user=self.smtp_user,
+            smtp_password=self.smtp_password,
+            smtp_from=self.smtp_from or "",
+            smtp_ca_file=self.smtp_ca_file,
+            smtp_timeout_s=self.smtp_timeout_s,
+            vapid_private_key=self.vapid_private_key,
+            vapid_subject=self.vapid_subject or "",
+            notices_url=self.notices_url or "",
+        )
 
     @property
     def sink(self) -> SinkConfig:

@@ -5,7 +5,7 @@ Nothing here says what is wrong: the refusal is made of the setting's name and o
 
 import os
 import re
-from base64 import b64decode
+from base64 import b64decode, urlsafe_b64decode
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -22,6 +22,8 @@ POOL_MODES = frozenset(("session", "transaction"))
 OBJECT_SCHEMES = frozenset(("file", "s3", "gs", "az"))
 MODEL_SUFFIXES = frozenset((".json", ".txt"))
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # keys of VAPID are below
+_MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
 _HOST = r"\[[0-9a-f:.]+\]|[a-z0-9._-]+"
 _TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")  # as brokers have it
 _ARM = re.compile(r"(?!control$)[A-Za-z0-9_-]{1,64}")  # of an experiment; `control` is whoever is in none
@@ -216,6 +218,39 @@ def webhook_secrets(value: SecretStr) -> SecretStr:
         if not 24 <= size <= 64:
             raise ValueError("must be whsec_ and 24 to 64 bytes in base64")
     return value
+
+
+def mail_address(text: str) -> str:
+    """`name@example.org`, in ASCII. Raises: ValueError."""
+    if _MAIL.fullmatch(text) is None:
+        raise ValueError("must be name@example.org")
+    return text
+
+
+def vapid_key(value: SecretStr) -> SecretStr:
+    """Raises: ValueError."""
+    secret = value.get_secret_value().rstrip("=")
+    if re.fullmatch(r"[A-Za-z0-9_-]{43}", secret) is None:
+        raise ValueError("must be 32 bytes in base64url")
+    if not 0 < int.from_bytes(urlsafe_b64decode(f"{secret}="), "big") < P256_ORDER:
+        raise ValueError("must be a private key on P-256")
+    return SecretStr(secret)
+
+
+def vapid_contact(text: str) -> str:
+    """Raises: ValueError."""
+    if text.startswith("mailto:"):
+        mail_address(text.removeprefix("mailto:"))
+        return text
+    return web_address(text)
+
+
+def web_address(text: str) -> str:
+    """`https://host/path`, or `http://`, in printable ASCII. Raises: ValueError."""
+    parts = urlsplit(text)
+    if re.fullmatch(r"[!-~]+", text) is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be https://host/path")
+    return text
 
 
 def slots_by_queue(value: object) -> object:

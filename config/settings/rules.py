@@ -42,6 +42,7 @@ def broken_rules(settings: NodeSettings) -> Iterator[Problem]:
     yield from _media(settings)
     yield from _whole_clients(settings)
     yield from _kafka(settings)
+    yield from _notices(settings)
     for lower, upper in _ORDERED:
         if getattr(settings, lower) > (most := getattr(settings, upper)):
             yield lower, f"must be at most {variable(upper)}, which is {most:g}"
@@ -90,6 +91,20 @@ def _kafka(settings: NodeSettings) -> Iterator[Problem]:
             yield name, f"is shown to nobody with GREENROOM_KAFKA_SECURITY={security}; it may be meant to be sasl_ssl"
     if security == "sasl_plaintext" and settings.kafka_sasl_mechanism == "PLAIN":
         yield "kafka_sasl_mechanism", "PLAIN without TLS shows the password to whoever listens: take SCRAM, or sasl_ssl"
+
+
+def _notices(settings: NodeSettings) -> Iterator[Problem]:
+    """How notices leave."""
+    if settings.smtp_server is not None:
+        if settings.smtp_from is None:
+            yield "smtp_from", "must be set with GREENROOM_SMTP_SERVER"
+        host = settings.smtp_server.rpartition(":")[0].strip("[]")
+        if settings.smtp_security == "plain" and not is_loopback(host):
+            yield "smtp_security", "plain shows what is told, and the password, to whoever listens on the way"
+    if bool(settings.smtp_user) != bool(_text(settings.smtp_password)):
+        yield "smtp_password", "must be set with GREENROOM_SMTP_USER, and only with it"
+    if settings.vapid_private_key is not None and settings.vapid_subject is None:
+        yield "vapid_subject", "must be set with GREENROOM_VAPID_PRIVATE_KEY: services of push want to know"
 
 
 def is_loopback(host: str) -> bool:

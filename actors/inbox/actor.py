@@ -1,0 +1,387 @@
+"""Inbox: `inbox:USER`, what its user is told of, and how.
+
+Whoever has something to tell says Notify, and Withdraw when it is not so any more. What belongs together is a group,
+"ann, bob and 8 others", until it is read; what comes then begins another. Each notice leaves a decision, which says
+what every channel did with it, and why. What leaves through a job is in outgoing.py, where to in contacts.py.
+"""
+
+from typing import Any, ClassVar
+
+from msgspec import Struct
+
+from greenroom.actors.inbox.contacts import Contacts
+from greenroom.actors.inbox.events import (
+    Archived,
+    Barred,
+    Delivered,
+    Dispatched,
+    Gone,
+    GroupsRead,
+    HookRemoved,
+    HookSet,
+    HoursChanged,
+    InboxEvent,
+    Kept,
+    ListSeen,
+    MailAsked,
+    MailConfirmed,
+    MailRemoved,
+    Muted,
+    Noticed,
+    Preferred,
+    PushAdded,
+    PushRemoved,
+    Withdrawn,
+    Withheld,
+)
+from greenroom.actors.inbox.messages import (
+    AddPush,
+    Archive,
+    BarredChanged,
+    ConfirmMail,
+    Due,
+    MarkRead,
+    MutedChanged,
+    Notify,
+    Outcome,
+    Outcomes,
+    Prefer,
+    ReadAll,
+    RemoveHook,
+    RemoveMail,
+    RemovePush,
+    See,
+    SetHook,
+    SetHours,
+    SetMail,
+    Why,
+    Withdraw,
+)
+from greenroom.actors.inbox.outgoing import Outgoing, digest_of
+from greenroom.actors.inbox.quiet import zone_named
+from greenroom.actors.inbox.showing import InboxShown, publication_of, view_of
+from greenroom.actors.inbox.state import GROUPS_MAX, Group, InboxState
+from greenroom.actors.model.actor import Actor, KindLimits, Runtime
+from greenroom.actors.model.errors import Refused
+from greenroom.actors.model.lifecycle import Answered, Undelivered
+from greenroom.actors.model.message import Done, Event, Message
+from greenroom.actors.model.principal import STAFF_ROLES
+
+LATE_MS = 600_000  # what says no time and comes so long after the end of what it is about, is not late but new
+DONE = Done()
+
+
+class Inbox(Actor[InboxState]):
+    """One user's; the key is their id."""
+
+    kind = "inbox"
+    key_is_user = True
+    commands: ClassVar[tuple[type[Message], ...]] = (
+        See,
+        MarkRead,
+        ReadAll,
+        Archive,
+        Why,
+        Prefer,
+        SetHours,
+        SetMail,
+        ConfirmMail,
+        RemoveMail,
+        AddPush,
+        RemovePush,
+        SetHook,
+        RemoveHook,
+    )
+    internal: ClassVar[tuple[type[Message], ...]] = (Notify, Withdraw, MutedChanged, BarredChanged, Due)
+    events: ClassVar[tuple[type[Event], ...]] = (
+        Noticed,
+        Withheld,
+        Withdrawn,
+        Gone,
+        GroupsRead,
+        ListSeen,
+        Archived,
+        Dispatched,
+        Kept,
+        Delivered,
+        Preferred,
+        HoursChanged,
+        MailAsked,
+        MailConfirmed,
+        MailRemoved,
+        PushAdded,
+        PushRemoved,
+        HookSet,
+        HookRemoved,
+        Muted,
+        Barred,
+    )
+    publishes_info = False
+    limits = KindLimits(history_events=5_000)
+
+    def __init__(self, entity: str, runtime: Runtime) -> None:
+        super().__init__(entity, runtime)
+        self._outgoing = Outgoing(self)
+        self._contacts = Contacts(self)
+
+    def handle(self, message: Any) -> Any:
+        """Raises: Refused; TypeError for what is none of its messages."""
+        match message:
+            case Notify():
+                return self._notify(message)
+            case Withdraw():
+                return self._withdraw(message)
+            case MutedChanged():
+                if (message.user in self.state.muted) != message.muted:
+                    self.record(Muted(user=message.user, muted=message.muted))
+                return None
+            case BarredChanged():
+                return self._bar(message)
+            case Due():
+                return self._outgoing.due(message)
+            case Answered() | Undelivered():
+                return self._outgoing.hear(message)
+        self._require_owner()
+        match message:
+            case Why():
+                return self._why(message)
+            case SetHook():
+                return self._contacts.set_hook(message)
+            case See():
+                if self.state.unseen:
+                    self.record(ListSeen())
+            case MarkRead() | ReadAll():
+                self._read(message)
+            case Archive():
+                self._archive(message.groups)
+            case Prefer():
+                self._prefer(message)
+            case SetHours():
+                self._set_hours(message)
+            case SetMail():
+                self._contacts.set_mail(message)
+            case ConfirmMail():
+                self._contacts.confirm_mail(message)
+            case RemoveMail():
+                self._contacts.remove_mail()
+            case AddPush():
+                self._contacts.add_push(message)
+            case RemovePush():
+                self._contacts.remove_push(message)
+            case RemoveHook():
+                self._contacts.remove_hook()
+            case _:
+                raise TypeError(f"{message!r:.100} is none of its messages")
+        return DONE
+
+    # Notices.
+
+    def _notify(self, notice: Notify) -> None:
+        state, id_, by = self.state, digest_of(notice.id), notice.by
+        known = state.known.get(id_)
+        if known is not None and known.live:
+            return
+        at_ms = notice.at_ms or int(self.now * 1000)
+        about = "" if notice.about == f"profile:{by}" else notice.about
+        if reason := self._why_not(notice):
+            self.record(Withheld(id=id_, kind=notice.kind, by=by, about=about, reason=reason, at_ms=at_ms))
+            return
+        number = state.open_group(notice.group)
+        group = state.groups.get(number)
+        plan = self._outgoing.plan(notice.kind, group, id_)
+        is_silent = plan.outcomes["live"] != "shown"
+        unread, drops = state.unread, 0
+        if group is None:
+            unread += not is_silent
+            if len(state.groups) >= GROUPS_MAX:
+                drops, dropped = next(iter(state.groups.items()))
+                unread -= not (dropped.read or dropped.silent)
+        names = [by, *(group.names if group is not None else ())]
+        self.record(
+            Noticed(
+                id=id_,
+                kind=notice.kind,
+                by=by,
+                about=about,
+                key=notice.group,
+                group=number or self.offset + 1,
+                text=notice.text,
+                at_ms=at_ms,
+                names=[name for name in dict.fromkeys(names) if name][:2],
+                count=1 if group is None else group.count + (by not in group.by),
+                unread=unread,
+                paces=plan.paces,
+                due_ms=plan.due_ms,
+                outcomes=plan.outcomes,
+                silent=is_silent,
+                drops=drops,
+            )
+        )
+        self._outgoing.arm()
+
+    def _why_not(self, notice: Notify) -> str:
+        """Why its user is not told; "" where they are."""
+        state, by = self.state, notice.by
+        if by == self.key:
+            return "it is your own doing"
+        if notice.kind == "moderation":
+            return ""
+        if by in state.muted:
+            return "you have muted them"
+        if by in state.barred:
+            return "one of you has blocked the other"
+        gone_ms = state.gone.get(notice.about)
+        if gone_ms is not None and (notice.at_ms or int(self.now * 1000) - LATE_MS) <= gone_ms:
+            return "what it is about was gone before"
+        return ""
+
+    def _withdraw(self, message: Withdraw) -> None:
+        state = self.state
+        if message.id:
+            id_ = digest_of(message.id)
+            known = state.known.get(id_)
+            if known is not None and known.live and known.group in state.groups:
+                self._take_out(known.group, [id_])
+        if message.group:
+            self._take_out_all([n for n, group in state.groups.items() if group.key == message.group])
+        if message.about:
+            self.record(Gone(about=message.about))
+            self._take_out_all([n for n, group in state.groups.items() if group.about == message.about])
+
+    def _take_out_all(self, numbers: list[int]) -> None:
+        for number in numbers:
+            self._take_out(number, None)
+
+    def _take_out(self, number: int, ids: list[str] | None) -> None:
+        """These of a group, or, with None, all of it."""
+        state = self.state
+        group = state.groups[number]
+        names: list[str] = []
+        count = 0
+        if ids is not None:
+            rest = Group(kind="", about="", key="", at_ms=0, offset=0, by=dict(group.by), more=group.more)
+            for id_ in ids:
+                rest.leave(state.known[id_].by)
+            names, count = rest.names, rest.count
+        is_counted = not (group.read or group.silent or count)
+        self.record(
+            Withdrawn(
+                group=number,
+                kind=group.kind,
+                about=group.about,
+                ids=ids or [],
+                names=names,
+                count=count,
+                at_ms=group.at_ms,
+                unread=state.unread - is_counted,
+            )
+        )
+        if not count:
+            self._outgoing.call_back("withdrawn", [number])
+
+    def _bar(self, message: BarredChanged) -> None:
+        state, user = self.state, message.user
+        is_barred = bool(state.barred.get(user, 0) & (1 if message.by_us else 2))
+        if is_barred == message.barred:
+            return
+        self.record(Barred(user=user, by_us=message.by_us, barred=message.barred))
+        if not message.barred:
+            return
+        theirs: dict[int, list[str]] = {}
+        for id_, known in state.known.items():
+            if known.by == user and known.live and known.group in state.groups:
+                theirs.setdefault(known.group, []).append(id_)
+        for number, ids in theirs.items():
+            self._take_out(number, ids)
+
+    # What its user does.
+
+    def _read(self, message: MarkRead | ReadAll) -> None:
+        state = self.state
+        if isinstance(message, ReadAll):
+            wanted = [n for n, group in state.groups.items() if not group.read]
+        else:
+            about = message.about
+            named = set(message.groups)
+            wanted = [
+                n for n, group in state.groups.items() if not group.read and (n in named or group.about == about != "")
+            ]
+        if wanted:
+            unread = state.unread - sum(not state.groups[n].silent for n in wanted)
+            self.record(GroupsRead(groups=wanted, unread=unread))
+            self._outgoing.call_back("read", wanted)
+
+    def _archive(self, numbers: list[int]) -> None:
+        state = self.state
+        wanted = [n for n in dict.fromkeys(numbers) if n in state.groups]
+        if wanted:
+            unread = state.unread - sum(not (g.read or g.silent) for g in map(state.groups.__getitem__, wanted))
+            self.record(Archived(groups=wanted, unread=unread))
+            self._outgoing.call_back("archived", wanted)
+
+    def _prefer(self, wanted: Prefer) -> None:
+        """Raises: Refused."""
+        if wanted.channel == "live" and wanted.pace not in ("now", "off"):
+            raise Refused("inbox.no_such_pace", "the channel itself is `now` or `off`", status=422)
+        if self.state.preferences.get(wanted.kind, {}).get(wanted.channel) != wanted.pace:
+            self.record(Preferred(kind=wanted.kind, channel=wanted.channel, pace=wanted.pace))
+
+    def _set_hours(self, wanted: SetHours) -> None:
+        """Raises: Refused."""
+        if zone_named(wanted.timezone) is None:
+            raise Refused("inbox.no_such_zone", "it must be an IANA name, such as Europe/Berlin", status=422)
+        if (wanted.quiet_from is None) != (wanted.quiet_to is None):
+            raise Refused("inbox.half_quiet", "quiet hours begin and end: give both, or neither", status=422)
+        self.record(
+            HoursChanged(
+                timezone=wanted.timezone,
+                digest_at=wanted.digest_at,
+                quiet_from=wanted.quiet_from,
+                quiet_to=wanted.quiet_to,
+            )
+        )
+        self._outgoing.hours_changed()
+
+    def _why(self, wanted: Why) -> Outcomes:
+        decisions = self.state.decisions
+        if wanted.id:
+            found = decisions.get(digest_of(wanted.id))
+            chosen = [] if found is None else [found]
+        else:
+            chosen = [one for one in reversed(decisions.values()) if wanted.group in (0, one.group)]
+        return Outcomes(
+            [
+                Outcome(
+                    kind=one.kind,
+                    by=one.by,
+                    about=one.about or f"profile:{one.by}",
+                    at_ms=one.at_ms,
+                    group=one.group,
+                    channels=dict(one.channels),
+                )
+                for one in chosen[: wanted.limit]
+            ]
+        )
+
+    # Who sees it.
+
+    def may_watch(self) -> None:
+        """Raises: Refused."""
+        self._require_owner()
+
+    def _require_owner(self) -> None:
+        who = self.principal
+        if who.system or not STAFF_ROLES.isdisjoint(who.roles):
+            return
+        if self.require_user() != self.key:
+            raise Refused("inbox.not_yours", "it is another user's")
+
+    def apply(self, event: InboxEvent) -> None:
+        self.state.change(event, self.offset, self.at_ms)
+
+    @classmethod
+    def publication(cls, event: InboxEvent) -> Struct | None:
+        return publication_of(event)
+
+    def view(self) -> InboxShown:
+        return view_of(self.state)

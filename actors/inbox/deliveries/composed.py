@@ -1,0 +1,69 @@
+"""What orders say: groups of notices as a mail, as the message to a browser, and as the body of a POST."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from greenroom.actors.inbox.events import GroupShown
+from greenroom.actors.inbox.state import Group
+from greenroom.actors.inbox.wording import about_of, sentence
+
+MAIL_GROUPS_MAX = 50
+BODY_GROUPS_MAX = 100
+PUSH_TEXT_CHARS = 200  # with the sentence far below the 4 KiB that services of push take
+SUBJECT_CHARS = 120
+
+
+def shown(number: int, group: Group, unread: int = 0) -> GroupShown:
+    return GroupShown(
+        id=number,
+        kind=group.kind,
+        about=about_of(group.about, group.names),
+        names=group.names,
+        count=group.count,
+        says=sentence(group.kind, group.names, group.count),
+        text=group.text,
+        at_ms=group.at_ms,
+        read=group.read,
+        unread=unread,
+    )
+
+
+def subject_and_body(groups: Sequence[Group]) -> tuple[str, str]:
+    """`groups`: at least one, the newest first."""
+    said = [sentence(group.kind, group.names, group.count) for group in groups[:MAIL_GROUPS_MAX]]
+    subject = said[0] if len(groups) == 1 else f"{said[0]}, and {len(groups) - 1} more"
+    lines = []
+    for group, says in zip(groups, said, strict=False):
+        lines.append(f"- {_line(says)}")
+        if group.text:
+            lines.append(f"  {_line(group.text)}")
+    if len(groups) > MAIL_GROUPS_MAX:
+        lines.append(f"- and {len(groups) - MAIL_GROUPS_MAX} more")
+    return _line(subject)[:SUBJECT_CHARS], "\n".join(lines) + "\n"
+
+
+def push_payload(groups: Mapping[int, Group], unread: int) -> str:
+    """`groups`: at least one, the newest first."""
+    number, newest = next(iter(groups.items()))
+    says = sentence(newest.kind, newest.names, newest.count)
+    more = len(groups) - 1
+    payload = {
+        "title": _line(says if not more else f"{says}, and {more} more")[:PUSH_TEXT_CHARS],
+        "body": _line(newest.text)[:PUSH_TEXT_CHARS],
+        "about": about_of(newest.about, newest.names),
+        "group": number,
+        "unread": unread,
+    }
+    return msgspec.json.encode(payload).decode()
+
+
+def hook_body(user: str, groups: Mapping[int, Group], unread: int) -> str:
+    newest = [shown(number, group) for number, group in list(groups.items())[:BODY_GROUPS_MAX]]
+    body = {"type": "inbox.notices", "user": user, "unread": unread, "count": len(groups), "groups": newest}
+    return msgspec.json.encode(body).decode()
+
+
+def _line(text: str) -> str:
+    """In one line, without control characters."""
+    return "".join(char if char.isprintable() else " " for char in text)

@@ -1,0 +1,72 @@
+"""Orders: the arguments of the jobs that take notices out, and what comes of them.
+
+How they are done, transports/notices/ says, by subclasses with the same tags: it may open connections, which an actor
+may not know of. Whatever provider is behind an address, jobs for it have the provider as their key: one that is slow,
+away or strict holds up its own.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from greenroom.actors.jobs.job import Job, JobLimits
+from greenroom.actors.jobs.limits import JobQueue, Rate
+from greenroom.actors.jobs.retry import Retry
+from greenroom.actors.personal.fields import Secret
+
+DELIVER = JobQueue("deliver", per_key=4, per_key_rate=Rate(20))
+_PATIENT = Retry(attempts=10, first_s=10.0, max_s=1_800.0)  # two hours; what is later is no news
+_LIMITS = JobLimits(timeout_s=120.0)
+Provider = Annotated[str, Meta(max_length=255)]
+
+
+class Outcome(Struct, frozen=True, omit_defaults=True):
+    """What became of it where trying again would not help."""
+
+    state: Literal["sent", "refused", "gone"] = "sent"  # gone: nothing is to be sent there any more
+    detail: str = ""
+
+
+class MailOrder(Job, queue=DELIVER, tag="job.inbox_mail"):
+    """A mail. Another attempt has the same Message-ID, by which a receiver knows it."""
+
+    provider: Provider
+    id: str
+    to: Secret[str]
+    subject: str
+    body: Secret[str]
+    unsubscribe: Secret[str] = ""  # what the link of its header says
+    partition = "provider"
+    retry = _PATIENT
+    limits = _LIMITS
+
+
+class PushOrder(Job, queue=DELIVER, tag="job.inbox_push"):
+    """A message to one browser."""
+
+    provider: Provider
+    id: str
+    endpoint: Secret[str]
+    p256dh: str
+    auth: Secret[str]
+    payload: Secret[str]  # JSON
+    topic: str = ""  # of those with the same that wait for a browser, the newest alone is shown
+    partition = "provider"
+    retry = _PATIENT
+    limits = _LIMITS
+
+
+class HookOrder(Job, queue=DELIVER, tag="job.inbox_hook"):
+    """A signed POST."""
+
+    provider: Provider
+    id: str
+    url: Secret[str]
+    secret: Secret[str]
+    body: Secret[str]  # JSON
+    partition = "provider"
+    retry = _PATIENT
+    limits = _LIMITS
+
+
+Order = MailOrder | PushOrder | HookOrder

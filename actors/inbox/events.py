@@ -1,0 +1,209 @@
+"""What happened in an inbox. Ids of notices are digests: they may name users, and who is forgotten is in none.
+
+What watchers see of it are the groups that have changed, whole, and how many are unread.
+"""
+
+from msgspec import Struct, field
+
+from greenroom.actors.inbox.messages import Pace
+from greenroom.actors.model.message import Event
+from greenroom.actors.personal.fields import Personal, Secret, Subject
+
+
+class Noticed(Event, omit_defaults=True, tag="inbox.noticed"):
+    """A group has one more, or is new."""
+
+    id: str
+    kind: str
+    by: Subject
+    about: str
+    key: str  # of the group: what is told together
+    group: int  # its number; that of this event where it is new
+    text: Personal[str] = ""
+    at_ms: int
+    names: list[Subject]  # the newest two, the newest first
+    count: int  # different ones, with this
+    unread: int  # groups, with this
+    paces: dict[str, Pace]  # of channels that will tell of it
+    due_ms: dict[str, int]  # of those that tell it soon: when, at the earliest
+    outcomes: dict[str, str]  # by channel
+    silent: bool = False  # not on the channel `live`
+    drops: int = 0  # a group that has to go for it
+
+
+class Withheld(Event, omit_defaults=True, tag="inbox.withheld"):
+    """Nothing was told, for that reason."""
+
+    id: str
+    kind: str
+    by: Subject
+    about: str
+    reason: str
+    at_ms: int
+
+
+class Withdrawn(Event, omit_defaults=True, tag="inbox.withdrawn"):
+    """Of a group these are gone; with a count of 0 all of it is."""
+
+    group: int
+    kind: str
+    about: str
+    ids: list[str]
+    names: list[Subject]
+    count: int
+    at_ms: int  # of the newest that there was
+    unread: int
+
+
+class Gone(Event, tag="inbox.gone"):
+    """What notices were about: later ones that are older come late."""
+
+    about: str
+
+
+class GroupsRead(Event, tag="inbox.read"):
+    groups: list[int]
+    unread: int
+
+
+class ListSeen(Event, tag="inbox.seen"):
+    """The list was opened."""
+
+
+class Archived(Event, tag="inbox.archived"):
+    groups: list[int]
+    unread: int
+
+
+class Dispatched(Event, omit_defaults=True, tag="inbox.dispatched"):
+    """These groups go out on a channel, by these jobs."""
+
+    channel: str
+    groups: list[int]
+    jobs: dict[str, str]  # by id: to which subscription, of `push`
+
+
+class Kept(Event, omit_defaults=True, tag="inbox.kept"):
+    """These do not, for that reason."""
+
+    channel: str
+    groups: list[int]
+    reason: str
+
+
+class Delivered(Event, omit_defaults=True, tag="inbox.delivered"):
+    """What became of a job. `reason` is empty where its receiver has it."""
+
+    job: str
+    reason: str = ""
+
+
+class Preferred(Event, tag="inbox.preferred"):
+    kind: str
+    channel: str
+    pace: Pace
+
+
+class HoursChanged(Event, omit_defaults=True, tag="inbox.hours"):
+    timezone: str
+    digest_at: int
+    quiet_from: int | None = None
+    quiet_to: int | None = None
+
+
+class MailAsked(Event, tag="inbox.mail_asked"):
+    """An address that is to be confirmed by the code of which the digest is kept."""
+
+    address: Personal[str]
+    code: Secret[str]  # SHA-256
+    expires_ms: int
+
+
+class MailConfirmed(Event, tag="inbox.mail_confirmed"):
+    pass
+
+
+class MailRemoved(Event, omit_defaults=True, tag="inbox.mail_removed"):
+    reason: str = ""
+
+
+class PushAdded(Event, omit_defaults=True, tag="inbox.push_added"):
+    id: str
+    endpoint: Secret[str]
+    p256dh: str
+    auth: Secret[str]
+
+
+class PushRemoved(Event, omit_defaults=True, tag="inbox.push_removed"):
+    id: str
+    reason: str = ""
+
+
+class HookSet(Event, tag="inbox.hook_set"):
+    url: Personal[str]
+    secret: Secret[str]
+
+
+class HookRemoved(Event, omit_defaults=True, tag="inbox.hook_removed"):
+    reason: str = ""
+
+
+class Muted(Event, tag="inbox.muted"):
+    user: Subject
+    muted: bool
+
+
+class Barred(Event, tag="inbox.barred"):
+    user: Subject
+    by_us: bool
+    barred: bool
+
+
+InboxEvent = (
+    Noticed
+    | Withheld
+    | Withdrawn
+    | Gone
+    | GroupsRead
+    | ListSeen
+    | Archived
+    | Dispatched
+    | Kept
+    | Delivered
+    | Preferred
+    | HoursChanged
+    | MailAsked
+    | MailConfirmed
+    | MailRemoved
+    | PushAdded
+    | PushRemoved
+    | HookSet
+    | HookRemoved
+    | Muted
+    | Barred
+)
+
+# What watchers see.
+
+
+class GroupShown(Struct, frozen=True, kw_only=True, tag="inbox.group", tag_field="type"):
+    """A group as it is now. With a count of 0 it is gone."""
+
+    id: int
+    kind: str = ""
+    about: str = ""
+    names: list[str] = field(default_factory=list)  # the newest two
+    count: int = 0
+    says: str = ""
+    text: str = ""
+    at_ms: int = 0
+    read: bool = False
+    unread: int = 0  # groups, of the whole inbox
+
+
+class UnreadShown(Struct, frozen=True, kw_only=True, tag="inbox.unread", tag_field="type"):
+    """These are read, or put away."""
+
+    groups: list[int]
+    unread: int
+    archived: bool = False

@@ -1,0 +1,239 @@
+"""What goes out of an inbox: when, by which channel, and what becomes of it.
+
+A group waits for its channel's pace: a moment, in which it may still be read or withdrawn, or the next digest; and for
+the end of quiet hours, digests too. What goes out at one time is one message. Whatever is read, put away or withdrawn
+before, is not sent; a job that has yet to begin is cancelled.
+"""
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Final, Literal, get_args
+
+from greenroom.actors.inbox.deliveries.addresses import mail_provider, web_provider
+from greenroom.actors.inbox.deliveries.composed import hook_body, push_payload, subject_and_body
+from greenroom.actors.inbox.deliveries.orders import HookOrder, MailOrder, Order, Outcome, PushOrder
+from greenroom.actors.inbox.events import (
+    Delivered,
+    Dispatched,
+    HookRemoved,
+    Kept,
+    MailRemoved,
+    PushRemoved,
+)
+from greenroom.actors.inbox.messages import Due, Pace
+from greenroom.actors.inbox.preferences import OUTSIDE, pace_of
+from greenroom.actors.inbox.quiet import quiet_until
+from greenroom.actors.inbox.state import FLIGHTS_MAX, SENT, UNDER_WAY, WAITS, Flight, Group, InboxState
+from greenroom.actors.jobs.single.messages import Cancel
+from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.lifecycle import Answered, Undelivered
+
+SETTLE_S = {"mail": 60.0, "push": 2.0, "hook": 1.0}  # in which it may still be read, or be more
+AGAIN_S = {"mail": 3_600.0, "push": 60.0, "hook": 0.0}  # between two messages about one group
+Digest = Literal["hourly", "daily"]
+FULL_S = 300.0  # until it is tried again, where too many jobs are under way
+DIGESTS: Final[tuple[Digest, ...]] = get_args(Digest)
+HOURLY, DAILY = "0 * * * *", "{minute} {hour} * * *"
+TOLD_BEFORE = "you were told of it before"
+DELIVERY = "delivery"  # the label of jobs that we want to hear of
+
+
+def digest_of(text: str) -> str:
+    """What stands for an id that may name users."""
+    return blake2b(text.encode(errors="surrogatepass"), digest_size=12).hexdigest()
+
+
+class Plan:
+    """What each channel will do with a notice."""
+
+    def __init__(self) -> None:
+        self.paces: dict[str, Pace] = {}
+        self.due_ms: dict[str, int] = {}
+        self.outcomes: dict[str, str] = {}
+
+
+class Outgoing:
+    """Of one inbox, for as long as it is awake: what it must not forget is in the inbox's state."""
+
+    def __init__(self, inbox: Actor[InboxState]) -> None:
+        self._inbox = inbox
+
+    @property
+    def _state(self) -> InboxState:
+        return self._inbox.state
+
+    def plan(self, kind: str, group: Group | None, id_: str) -> Plan:
+        """`id_`: the notice's; one that was withdrawn, and is back, goes out where it has not been yet."""
+        plan, state, now = Plan(), self._state, self._inbox.now
+        is_live = pace_of(state.preferences, kind, "live") != "off"
+        plan.outcomes["live"] = "shown" if is_live else "you have it off"
+        for channel in OUTSIDE:
+            pace = pace_of(state.preferences, kind, channel)
+            if pace == "off":
+                plan.outcomes[channel] = "you have it off"
+            elif missing := self._missing(channel):
+                plan.outcomes[channel] = missing
+            elif self._has_told(id_, channel):
+                plan.outcomes[channel] = TOLD_BEFORE
+            else:
+                plan.paces[channel] = pace
+                if pace == "now":
+                    sent_s = group.sent_ms.get(channel, 0) / 1000 if group is not None else 0.0
+                    plan.due_ms[channel] = int(max(now + SETTLE_S[channel], sent_s + AGAIN_S[channel]) * 1000)
+                is_quiet = quiet_until(now, state.quiet, state.timezone) is not None
+                waits = f"{WAITS} a moment" if pace == "now" else f"{WAITS} for the {pace} digest"
+                plan.outcomes[channel] = f"{WAITS} until quiet hours end" if is_quiet and pace == "now" else waits
+        return plan
+
+    def _has_told(self, id_: str, channel: str) -> bool:
+        if id_ not in self._state.known:
+            return False
+        decision = self._state.decisions.get(id_)
+        return decision is None or decision.channels.get(channel) in (SENT, UNDER_WAY, TOLD_BEFORE)
+
+    def _missing(self, channel: str) -> str:
+        """Why nothing can go there; "" where it can."""
+        state = self._state
+        if channel == "mail" and state.mail is not None and not state.mail.confirmed:
+            return "the address is not confirmed"
+        has_any = {"mail": state.mail is not None, "push": bool(state.pushes), "hook": state.hook is not None}
+        return "" if has_any[channel] else "there is nowhere to send it to"
+
+    # When.
+
+    def arm(self) -> None:
+        """Have timers for all that waits."""
+        for channel in OUTSIDE:
+            self._arm(channel)
+        for pace in self._digests:
+            if pace not in self._inbox.timers:  # one that is there may have been put off until quiet hours end
+                self._begin_digests(pace)
+
+    def _arm(self, channel: str) -> None:
+        waiting = self._state.waiting.get(channel, {})
+        due_ms = min((one.due_ms for one in waiting.values() if one.pace == "now"), default=None)
+        if due_ms is not None:
+            at = max(due_ms / 1000, self._quiet_until or 0.0)
+            self._inbox.set_timer(f"send {channel}", Due(pace="now", channel=channel), at=at)
+
+    @property
+    def _quiet_until(self) -> float | None:
+        return quiet_until(self._inbox.now, self._state.quiet, self._state.timezone)
+
+    def hours_changed(self) -> None:
+        """What waits, waits by other hours."""
+        for pace in DIGESTS:
+            self._inbox.cancel_timer(pace)
+        for channel in OUTSIDE:
+            self._arm(channel)
+        for pace in self._digests:
+            self._begin_digests(pace)
+
+    @property
+    def _digests(self) -> list[Digest]:
+        """Those that something waits for."""
+        paces = {one.pace for waiting in self._state.waiting.values() for one in waiting.values()}
+        return [pace for pace in DIGESTS if pace in paces]
+
+    def _begin_digests(self, pace: Digest) -> None:
+        hour, minute = divmod(self._state.digest_at, 60)
+        cron = HOURLY if pace == "hourly" else DAILY.format(hour=hour, minute=minute)
+        self._inbox.set_timer(pace, Due(pace=pace), cron=cron, timezone=self._state.timezone)
+
+    def due(self, message: Due) -> None:
+        inbox, quiet_until_s = self._inbox, self._quiet_until
+        if len(self._state.flights) >= FLIGHTS_MAX:
+            name = f"send {message.channel}" if message.pace == "now" else message.pace
+            inbox.set_timer(name, message, after=FULL_S)
+        elif message.pace == "now":
+            if quiet_until_s is None:
+                now_ms = int(inbox.now * 1000)
+                waiting = self._state.waiting.get(message.channel, {})
+                ready = [n for n, one in waiting.items() if one.pace == "now" and one.due_ms <= now_ms]
+                self._dispatch(message.channel, ready)
+            self._arm(message.channel)
+        elif quiet_until_s is not None:
+            inbox.set_timer(message.pace, message, at=quiet_until_s)
+        else:
+            inbox.cancel_timer(message.pace)  # the next notice for it begins another
+            for channel in OUTSIDE:
+                waiting = self._state.waiting.get(channel, {})
+                self._dispatch(channel, [n for n, one in waiting.items() if one.pace == message.pace])
+
+    # Out.
+
+    def _dispatch(self, channel: str, numbers: list[int]) -> None:
+        if not numbers:
+            return
+        inbox, state = self._inbox, self._state
+        if missing := self._missing(channel):
+            inbox.record(Kept(channel=channel, groups=numbers, reason=missing))
+            return
+        orders = self._orders(channel, {n: state.groups[n] for n in reversed(state.groups) if n in set(numbers)})
+        jobs = {inbox.start_job(order, about=DELIVERY): to for to, order in orders}
+        inbox.record(Dispatched(channel=channel, groups=numbers, jobs=jobs))
+
+    def _orders(self, channel: str, groups: dict[int, Group]) -> list[tuple[str, Order]]:
+        """`groups`: the newest first."""
+        state, unread = self._state, self._state.unread
+        id_ = digest_of(f"{self._inbox.entity} {self._inbox.offset} {channel}")
+        if channel == "mail" and state.mail is not None:
+            to = state.mail.address
+            subject, body = subject_and_body(list(groups.values()))
+            return [("", MailOrder(provider=mail_provider(to), id=id_, to=to, subject=subject, body=body))]
+        if channel == "hook" and state.hook is not None:
+            hook, body = state.hook, hook_body(self._inbox.key, groups, unread)
+            provider = web_provider(hook.url)
+            return [("", HookOrder(provider=provider, id=id_, url=hook.url, secret=hook.secret, body=body))]
+        payload = push_payload(groups, unread)
+        topic = digest_of(f"{self._inbox.entity} {next(iter(groups))}")
+        return [
+            (
+                name,
+                PushOrder(
+                    provider=web_provider(push.endpoint),
+                    id=id_,
+                    endpoint=push.endpoint,
+                    p256dh=push.p256dh,
+                    auth=push.auth,
+                    payload=payload,
+                    topic=topic,
+                ),
+            )
+            for name, push in state.pushes.items()
+        ]
+
+    def hear(self, message: Answered | Undelivered) -> None:
+        """What became of a job."""
+        job = message.entity.removeprefix("job:")
+        flight = self._state.flights.get(job)
+        if flight is None:
+            return
+        if isinstance(message, Undelivered):
+            reason = "it was read, or taken back, before" if message.name == "job.cancelled" else message.name
+            self._inbox.record(Delivered(job=job, reason=reason))
+            return
+        outcome = message.decode(Outcome)
+        reason = "" if outcome.state == "sent" else outcome.detail or outcome.state
+        self._inbox.record(Delivered(job=job, reason=reason))
+        if outcome.state == "gone":
+            self._remove(flight, reason)
+
+    def _remove(self, flight: Flight, reason: str) -> None:
+        """Nobody is there any more."""
+        state, inbox = self._state, self._inbox
+        if flight.channel == "push" and flight.to in state.pushes:
+            inbox.record(PushRemoved(id=flight.to, reason=reason))
+        elif flight.channel == "mail" and state.mail is not None:
+            inbox.record(MailRemoved(reason=reason))
+        elif flight.channel == "hook" and state.hook is not None:
+            inbox.record(HookRemoved(reason=reason))
+
+    def call_back(self, reason: str, numbers: Iterable[int]) -> None:
+        """These need not be told any more: cancel the jobs under way that tell of nothing else."""
+        state, changed = self._state, set(numbers)
+        for job, flight in state.flights.items():
+            if changed.isdisjoint(flight.groups):
+                continue
+            if all(n not in state.groups or state.groups[n].read for n in flight.groups):
+                self._inbox.tell(f"job:{job}", Cancel(reason=reason))

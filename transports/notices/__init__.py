@@ -1,0 +1,1 @@
+"""Notices that leave an inbox: as mail, to browsers, and to users' own URLs."""

@@ -1,0 +1,95 @@
+"""Mail: one over SMTP, in a thread of the worker's.
+
+`smtplib` speaks, since one message a connection needs no more; `email` makes the message, and refuses a header with a
+line end in it. Another attempt has the Message-ID of the first: where a server had taken the mail and the answer was
+lost, who receives it twice can tell. What is raised names no address, since operators see it.
+"""
+
+import smtplib
+import ssl
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import formatdate, make_msgid
+from typing import Any
+from urllib.parse import urlsplit
+
+from greenroom.actors.inbox.deliveries.orders import MailOrder, Outcome
+from greenroom.config.limits import NoticesConfig
+from greenroom.config.settings import load_settings
+
+NOBODY = frozenset((550, 551, 553))  # of RCPT: there is no such mailbox
+PERMANENT = 500
+
+
+class SendMail(MailOrder, tag="job.inbox_mail"):
+    """Send it."""
+
+    def run(self, work: Any) -> Outcome:
+        """Raises: RuntimeError, OSError, and what smtplib raises where it can't be spoken to: to be tried again."""
+        return send(message_of(self, config := load_settings().notices), self.to, config)
+
+
+def message_of(order: MailOrder, config: NoticesConfig) -> EmailMessage:
+    """Raises: ValueError for a header with a line end; RuntimeError where a setting is missing."""
+    if not config.smtp_server or not config.smtp_from:
+        raise RuntimeError("GREENROOM_SMTP_SERVER and GREENROOM_SMTP_FROM are not set here")
+    message = EmailMessage(SMTP)
+    message["From"] = config.smtp_from
+    message["To"] = order.to
+    message["Subject"] = order.subject
+    message["Date"] = formatdate(usegmt=True)
+    message["Message-ID"] = f"<{order.id}@{_domain(config.smtp_from)}>"
+    message["Auto-Submitted"] = "auto-generated"
+    body = order.body if not config.notices_url else f"{order.body}\n{config.notices_url}\n"
+    message.set_content(body)
+    return message
+
+
+def send(message: EmailMessage, to: str, config: NoticesConfig) -> Outcome:
+    """Raises: see SendMail.run."""
+    try:
+        with _connected(config) as server:
+            if config.smtp_user:
+                password = config.smtp_password
+                server.login(config.smtp_user, password.get_secret_value() if password is not None else "")
+            server.send_message(message, config.smtp_from, [to])
+    except smtplib.SMTPRecipientsRefused as error:
+        code = next((code for code, _ in error.recipients.values()), 0)
+        if code in NOBODY:
+            return Outcome("gone", f"the server says {code}: there is no such mailbox")
+        return _refused(code)
+    except smtplib.SMTPResponseException as error:
+        if isinstance(error, smtplib.SMTPDataError):
+            return _refused(error.smtp_code)
+        raise RuntimeError(f"{type(error).__name__}: the server says {error.smtp_code}") from None
+    return Outcome()
+
+
+def _refused(code: int) -> Outcome:
+    """Raises: RuntimeError where it is for now."""
+    if code < PERMANENT:
+        raise RuntimeError(f"the server says {code}")
+    return Outcome("refused", f"the server says {code}")
+
+
+def _connected(config: NoticesConfig) -> smtplib.SMTP:
+    split, timeout_s = urlsplit(f"//{config.smtp_server}"), config.smtp_timeout_s
+    host, port, us = split.hostname or "", split.port or 0, _domain(config.smtp_from)
+    if config.smtp_security == "tls":
+        return smtplib.SMTP_SSL(host, port, us, timeout=timeout_s, context=_tls(config))
+    server = smtplib.SMTP(host, port, us, timeout=timeout_s)
+    if config.smtp_security == "starttls":
+        try:
+            server.starttls(context=_tls(config))  # raises where the server has none: nothing goes out in the clear
+        except BaseException:
+            server.close()
+            raise
+    return server
+
+
+def _tls(config: NoticesConfig) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=config.smtp_ca_file)
+
+
+def _domain(address: str) -> str:
+    return address.rpartition("@")[2].rstrip(">") or make_msgid().rpartition("@")[2].rstrip(">")
