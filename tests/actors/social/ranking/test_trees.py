@@ -61,11 +61,16 @@ def test_whatever_a_file_holds_it_is_checked_or_refused(seed: int) -> None:
         checked_trees(changed.decode())
 
 
-def line(key: str, value: str) -> str:
+def line(key: str, value: str, text: str = WHOLE) -> str:
     """The file with another line in its first tree, which has the size that it says."""
-    before = re.search(rf"^{key}=.*$", WHOLE, re.MULTILINE)
+    before = re.search(rf"^{key}=.*$", text, re.MULTILINE)
     assert before is not None
-    return resized(WHOLE[: before.start()] + f"{key}={value}" + WHOLE[before.end() :])
+    return resized(text[: before.start()] + f"{key}={value}" + text[before.end() :])
+
+
+def in_circles() -> str:
+    """Each node hangs below one, and five of them below none that hangs below the first."""
+    return line("left_child", "-1 2 1 4 5 3", line("right_child", "-2 -3 -4 -5 -6 -7"))
 
 
 def resized(text: str) -> str:
@@ -83,6 +88,7 @@ def test_the_tests_files_are_refused_for_what_was_changed_alone() -> None:
     ("text", "why"),
     [
         (line("left_child", "0 1 2 3 4 5"), "is no tree"),
+        (in_circles(), "is no tree"),
         (line("left_child", "1 2 3 4 5 99"), "whole numbers from"),
         (line("left_child", "-1 -1 -1 -1 -1 -1"), "is no tree"),
         (line("left_child", "1 -1"), "is not whole"),
