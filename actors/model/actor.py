@@ -25,13 +25,14 @@ from greenroom.actors.model.effects import (
     Effects,
     Ephemeral,
     Kick,
+    Nudge,
     SetTimer,
     Startable,
     StartJob,
     Told,
 )
 from greenroom.actors.model.errors import CallCycle, Refused
-from greenroom.actors.model.message import Ask, Event, Later, Message, Reply
+from greenroom.actors.model.message import Ask, Event, Later, Message, Reply, Tell
 from greenroom.actors.model.notice import SESSION_KIND, Push
 from greenroom.actors.model.principal import STAFF_ROLES, SYSTEM, Principal
 from greenroom.actors.model.schedule import BadSchedule, Fired, WhenMissed, schedule_of
@@ -80,6 +81,9 @@ class Runtime(Protocol):
     def is_durable(self, entity: str, message: Message) -> bool:
         """Has that entity a journal? Raises: BadEntity, TypeError when no kind of that name is installed, or it takes
         no such message."""
+
+    def nudged(self, entities: Iterable[str], message: Message) -> list[str]:
+        """Each once. Raises: BadEntity, TypeError, ValueError: see Actor.nudge."""
 
     async def ask(self, entity: str, message: Ask[Reply], *, chain: tuple[str, ...], principal: Principal) -> Reply: ...
 
@@ -254,6 +258,16 @@ class Actor(Generic[State_co]):
         if about and not durable and self.durable:  # its sender would wait for a report that never comes
             raise TypeError(f"{entity} has no journal: tell it without `about`, for nobody could report")
         self.effects.name(Told(entity, message, about, durable))
+
+    def nudge(self, entities: Iterable[str], message: Tell) -> None:
+        """Tell those of these entities that are awake, on whichever node, what they may as well not hear: at most 1,000
+        at once.
+
+        It wakes nobody and keeps nobody awake. It takes a quarter of a mailbox at most, so that commands find room, and
+        is lost where that is full or a node is out of reach. `message` is one of their kind's `internal`.
+        Raises: BadEntity; TypeError for another message, ValueError for more entities.
+        """
+        self.effects.name(Nudge(self.runtime.nudged(entities, message), message))
 
     def start_job(
         self,

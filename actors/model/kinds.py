@@ -9,11 +9,11 @@ import msgspec
 from msgspec import Struct
 
 from greenroom.actors.model.actor import Actor
-from greenroom.actors.model.entity import split_entity
+from greenroom.actors.model.entity import each_once, split_entity
 from greenroom.actors.model.errors import InvalidCommand, MalformedCommand, NotInRelease, UnknownCommand, UnknownKind
 from greenroom.actors.model.kind_rules import broken_rules, list_problems
 from greenroom.actors.model.lifecycle import REPORTS
-from greenroom.actors.model.message import Event, Message, reply_type, tag_of
+from greenroom.actors.model.message import Event, Message, Tell, reply_type, tag_of
 from greenroom.actors.model.principal import user_field_problem, user_fields
 from greenroom.actors.model.showing import Showing
 from greenroom.actors.model.upcasters import EventDecoder
@@ -242,6 +242,19 @@ class Kinds:
         if kind.actor.durable and type(message) not in kind.messages:
             raise TypeError(f"{name} takes no {type(message).__qualname__}: name it in `commands` or `internal`")
         return kind.actor.durable
+
+    def nudged(self, entities: Iterable[str], message: Message) -> list[str]:
+        """Those that are to be nudged with that message, each once. Raises: BadEntity, ValueError: see `each_once`;
+        TypeError, too, when a kind is not installed or has no such Tell among `internal`: a mistake in code, as above.
+        """
+        found = each_once(entities)
+        for name in {entity.partition(":")[0] for entity in found}:
+            kind = self._kinds.get(name)
+            if kind is None or not isinstance(message, Tell) or type(message) not in kind.actor.internal:
+                raise TypeError(
+                    f"{name} is nudged with {type(message).__qualname__}, which is no Tell of its `internal`"
+                )
+        return found
 
     def __contains__(self, name: str) -> bool:
         return name in self._kinds

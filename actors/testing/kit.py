@@ -34,7 +34,7 @@ from greenroom.actors.life.departures import (
 from greenroom.actors.life.life import Life, RefusedTooLate
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.actor import Actor
-from greenroom.actors.model.effects import After, Ephemeral, Kick, StartJob, Told
+from greenroom.actors.model.effects import After, Ephemeral, Kick, Nudge, StartJob, Told
 from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.envelope import Envelope, Firing, digest_of, own_command_id
 from greenroom.actors.model.errors import ActorError
@@ -112,6 +112,7 @@ class Kit(Generic[A_co]):
         self.told: list[Told] = []  # messages to other entities, those to sessions too
         self.started: list[StartJob] = []  # jobs: `job` is the instance, `row` what is stored
         self.kicked: list[Kick] = []
+        self.nudged: list[Nudge] = []
         self.letters: list[DeadLetter] = []  # timers' messages that were refused for good
         self._journal: list[StoredEvent] = []
         self._timers: dict[str, TimerRow] = {}  # durable timers, as stored
@@ -442,6 +443,8 @@ class Kit(Generic[A_co]):
                 heapq.heappush(self._afters, (at, next(self._numbers), self._life, departure.message))
             case Kick():
                 self.kicked.append(departure)
+            case Nudge():
+                self.nudged.append(departure)
             case GivenUp():
                 self.letters += [] if departure.letter is None else [departure.letter]
                 self._refusal = departure.error

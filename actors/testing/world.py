@@ -9,7 +9,7 @@ import trio
 
 from greenroom.actors.life.budgets import Budgets
 from greenroom.actors.model.effects import Told
-from greenroom.actors.model.entity import split_entity
+from greenroom.actors.model.entity import each_once, split_entity
 from greenroom.actors.model.kinds import Kind, Kinds
 from greenroom.actors.model.message import Ask, Message, Reply
 from greenroom.actors.model.principal import Principal
@@ -62,6 +62,10 @@ class KitWorld:
         if self._kinds is not None:
             return self._kinds.is_durable(entity, message)
         return split_entity(entity)[0] != self._kind.name or self._kind.actor.durable
+
+    def nudged(self, entities: Iterable[str], message: Message) -> list[str]:
+        """Raises: BadEntity, TypeError, ValueError: see Runtime."""
+        return self._kinds.nudged(entities, message) if self._kinds is not None else each_once(entities)
 
     def trace(self, name: str, parent: str, entity: str) -> AbstractContextManager[object]:
         return nullcontext()

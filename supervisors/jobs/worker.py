@@ -6,7 +6,6 @@ when a job of its is to be cancelled.
 """
 
 from collections import deque
-from typing import Protocol
 
 import structlog
 import trio
@@ -20,6 +19,7 @@ from greenroom.actors.model.errors import ActorError, Unavailable
 from greenroom.actors.model.message import Ask, Reply
 from greenroom.config.telemetry.shown import said, shown
 from greenroom.supervisors.jobs.attempt import Attempt, Ending, Means
+from greenroom.supervisors.jobs.reach.reach import Asking
 from greenroom.supervisors.jobs.reports import Reports, how_many
 from greenroom.supervisors.jobs.words import whole
 from greenroom.supervisors.supervision.backoff import Backoff, NewBackoff
@@ -39,13 +39,6 @@ LEAVE_S = 2.0
 CANCEL_S = 2.0  # what jobs may take over their end when their worker ends: others begin them anew then
 OF_NO_USE = (400, 413, 422)  # statuses that a message has for what is in it, however often it is sent
 LOOK_S = 0.5  # between two looks for what has not ended in its grace
-
-
-class Asking(Protocol):
-    """Router.ask, or the same over HTTP."""
-
-    async def __call__(self, entity: str, message: Ask[Reply], /) -> Reply:
-        """Raises: ActorError."""
 
 
 class Worker:

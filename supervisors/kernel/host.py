@@ -107,6 +107,10 @@ class NodeWorld:
         """Raises: BadEntity, TypeError: see Runtime."""
         return self._kinds.is_durable(entity, message)
 
+    def nudged(self, entities: Iterable[str], message: Message) -> list[str]:
+        """Raises: BadEntity, TypeError, ValueError: see Runtime."""
+        return self._kinds.nudged(entities, message)
+
     async def ask(self, entity: str, message: Ask[Reply], *, chain: tuple[str, ...], principal: Principal) -> Reply:
         return await self._router.ask(entity, message, chain=chain, principal=principal)
 

@@ -75,6 +75,9 @@ class TickingRuntime:
     async def ask(self, entity: str, message: Any, **_: Any) -> Any:
         raise NotImplementedError
 
+    def nudged(self, entities: Any, message: Message) -> list[str]:
+        return list(entities)
+
     async def query(self, row: Any, key: str, asked: Any) -> Any:
         raise NotImplementedError
 

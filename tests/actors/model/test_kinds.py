@@ -253,3 +253,48 @@ def test_what_a_command_may_not_say_it_may_not_say_beside_a_whole_number_either(
                 pay.decode(b'{"to":"%b","cents":%b}' % (to, cents))
         with pytest.raises(NotInRelease):
             pay.decode(b'{"to":"ann","cents":%b,"note":"x"}' % cents)
+
+
+class Poke(Tell, tag="poked.poke"):
+    pass
+
+
+class Say(Tell, tag="poked.say"):
+    pass
+
+
+class Question(Ask[int], tag="poked.question"):
+    pass
+
+
+class PokedState(Struct):
+    pass
+
+
+class Poked(Actor[PokedState]):
+    kind = "poked"
+    commands = (Say,)
+    internal = (Poke, Question)
+    durable = False
+
+    def handle(self, message: Message) -> Any:
+        raise NotImplementedError
+
+    def view(self) -> Any:
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("entities", "message"),
+    [
+        (["poked:a"], Say()),
+        (["poked:a"], Question()),
+        (["poked:a", "other:b"], Poke()),
+    ],
+    ids=["a command", "a question", "no such kind"],
+)
+def test_a_nudge_is_a_tell_that_is_internal_to_its_kind(entities: list[str], message: Message) -> None:
+    kinds = Kinds((Poked,))
+    assert kinds.nudged(["poked:a", "poked:b", "poked:a"], Poke()) == ["poked:a", "poked:b"]
+    with pytest.raises(TypeError, match="no Tell of its `internal`"):
+        kinds.nudged(entities, message)

@@ -231,6 +231,7 @@ def test_a_view_with_one_page_and_no_text_to_tell_rows_apart_has_none_of_many() 
         of_many(Numbered, ["1"])
 
 
+@pytest.mark.bound("pages of a view that are read at once")
 def test_what_is_read_of_many_pages_at_once_is_bounded() -> None:
     most = [str(number) for number in range(PAGES_MAX)]
     assert len(different([*most, *most], ROWS_MAX // PAGES_MAX)) == PAGES_MAX
