@@ -264,7 +264,8 @@ class Kinds:
 
 
 def find_classes(import_path: str) -> list[type]:
-    """The classes that `package.module` defines or re-exports from inside, or the one at `package.module:Class`.
+    """The classes that `package.module` defines, re-exports from inside or names in `__all__`, or the one at
+    `package.module:Class`.
 
     Raises: BadEntityClass naming the path when it can't be imported.
     """
@@ -276,10 +277,11 @@ def find_classes(import_path: str) -> list[type]:
     if class_name:
         found = getattr(module, class_name, None)
         return [found] if isinstance(found, type) else []
+    named = set(getattr(module, "__all__", ()))
     return [
         item
-        for item in vars(module).values()
-        if isinstance(item, type) and f"{item.__module__}.".startswith(f"{module_name}.")
+        for name, item in vars(module).items()
+        if isinstance(item, type) and (name in named or f"{item.__module__}.".startswith(f"{module_name}."))
     ]
 
 

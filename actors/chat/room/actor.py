@@ -30,6 +30,7 @@ from greenroom.actors.chat.room.events import (
     Unmuted,
     Unreacted,
 )
+from greenroom.actors.chat.room.mentions import tell_mentioned, withdraw_mentions
 from greenroom.actors.chat.room.messages import (
     DATA_BYTES_MAX,
     Ban,
@@ -235,6 +236,8 @@ class Room(Actor[RoomState]):
         self.record(
             MessageSent(author=user, text=ask.text, reply_to=ask.reply_to, data=ask.data, client_id=ask.client_id)
         )
+        if "@" in ask.text:
+            tell_mentioned(self, self.offset, user, ask.text)
         return Sent(self.offset, self.at_ms)
 
     def _wait_in_slow_mode(self, user: str) -> None:
@@ -251,7 +254,9 @@ class Room(Actor[RoomState]):
         self._member(user)
         if self._author(ask.offset) != user:
             raise Refused("room.not_yours", "only its author may edit a message")
+        before = self._text(ask.offset)
         self.record(MessageEdited(message=ask.offset, text=ask.text, by=user))
+        tell_mentioned(self, ask.offset, user, ask.text, before)
 
     def _delete(self, offset: int) -> None:
         if self.pair is not None or self._rank() < RANKS["moderator"]:
@@ -261,7 +266,14 @@ class Room(Actor[RoomState]):
                 raise Refused("room.not_yours", "only its author or a moderator may delete a message")
         else:
             self._author(offset)
+        before = self._text(offset)
         self.record(MessageDeleted(message=offset, by=self.principal.user))
+        withdraw_mentions(self, offset, before)
+
+    def _text(self, offset: int) -> str:
+        """Of a message; "" of one that is too old for the room to know it."""
+        posted = self.state.window.get(offset)
+        return "" if posted is None else posted.text
 
     def _react(self, offset: int, emoji: str) -> None:
         user = self._speaker()

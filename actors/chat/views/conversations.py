@@ -22,8 +22,9 @@ from greenroom.actors.chat.room.events import (
     ReadUpTo,
     RoomEvent,
 )
+from greenroom.actors.chat.room.mentions import mentioned
 from greenroom.actors.chat.room.state import RoomState
-from greenroom.actors.chat.views.texts import kept, mentioned, preview
+from greenroom.actors.chat.views.texts import kept, preview
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.principal import Principal
 from greenroom.actors.views.columns import Key

@@ -190,3 +190,22 @@ class HeardText(Struct, frozen=True):
     """Kept apart, so that forgetting a user finds it."""
 
     text: Personal[str] = ""
+
+
+class Flush(Tell, tag="feed.flush"):
+    """To itself: tell watchers what is new."""
+
+
+# What watchers hear.
+
+
+class New(Struct, frozen=True, tag="feed.new"):
+    """So many posts have come since its user last read; from 100 on it is at least so many."""
+
+    count: int
+
+
+class Top(Struct, frozen=True, tag="feed.top"):
+    """To be put above all that is shown, in this order."""
+
+    posts: list[PostShown]

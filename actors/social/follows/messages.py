@@ -184,6 +184,7 @@ class Allowed(Struct, frozen=True):
     barred: bool  # by a block of the author's
     close: bool
     private: bool  # the author's account
+    all_barred: list[Subject] | None = None  # where they are few: all whom the author bars, so one answer is enough
 
 
 class MayAsk(Ask[Allowed], tag="follows.may_ask"):

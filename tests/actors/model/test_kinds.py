@@ -186,6 +186,12 @@ def test_a_path_to_a_package_finds_what_it_re_exports() -> None:
     assert find_actors("greenroom.actors.chat.room") == [Room]
 
 
+def test_a_path_to_a_module_finds_what_it_names_as_its_own(module: types.ModuleType) -> None:
+    vars(module)["__all__"] = ["Room", "Absent"]
+    assert find_actors("somebody_elses") == [module.Tally, Room]
+    assert "rules" in [actor.kind for actor in find_actors("greenroom.social")]
+
+
 def test_a_path_to_a_class_finds_it(module: types.ModuleType) -> None:
     assert find_actors("somebody_elses:Tally") == [module.Tally]
     assert find_actors("greenroom.actors.chat.room:Room") == [Room]

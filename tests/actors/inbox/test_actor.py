@@ -1,0 +1,249 @@
+"""Groups, what is read, withdrawn and withheld, and why."""
+
+import pytest
+
+from greenroom.actors.inbox.actor import Inbox
+from greenroom.actors.inbox.events import Noticed, Withheld
+from greenroom.actors.inbox.messages import (
+    Archive,
+    BarredChanged,
+    MarkRead,
+    MutedChanged,
+    Notify,
+    Prefer,
+    ReadAll,
+    See,
+    SetHours,
+    Why,
+    Withdraw,
+)
+from greenroom.actors.inbox.state import DECISIONS_MAX, GROUPS_MAX, KNOWN_MAX, NAMED_MAX
+from greenroom.actors.model.errors import InvalidCommand, Refused
+from greenroom.testing import Kit
+from tests.actors.inbox.inboxes import inbox, notice
+
+
+def said(kit: Kit[Inbox]) -> list[str]:
+    return [group["says"] for group in kit.view()["groups"]]
+
+
+def why(kit: Kit[Inbox], id_: str) -> dict[str, str]:
+    (found,) = kit.ask(Why(id=id_), user="me").decisions
+    return found.channels
+
+
+def test_what_belongs_together_is_told_together() -> None:
+    kit = inbox()
+    for number in range(8):
+        kit.tell(notice(f"user{number}"))
+    kit.tell(notice("bob"))
+    kit.tell(notice("ann"))
+    assert said(kit) == ["ann, bob and 8 others reacted to your post"]
+    last = kit.publications[-1]
+    assert (last["type"], last["count"], last["names"], last["unread"]) == ("inbox.group", 10, ["ann", "bob"], 1)
+    kit.restart()
+    kit.restart(from_snapshot=True)
+
+
+def test_one_who_does_more_counts_once() -> None:
+    kit = inbox()
+    kit.tell(notice("ann", "comment", n=1))
+    kit.tell(notice("bob", "comment", n=2))
+    kit.tell(notice("ann", "comment", n=3))
+    assert said(kit) == ["ann and bob commented on your post"]
+    kit.tell(Withdraw(id="comment:p1:ann:3"))
+    assert kit.view()["groups"][0]["count"] == 2
+    kit.tell(Withdraw(id="comment:p1:ann:1"))
+    assert said(kit) == ["bob commented on your post"]
+
+
+def test_the_same_notice_again_is_the_same() -> None:
+    kit = inbox()
+    kit.tell(notice("ann"))
+    before = kit.events[:]
+    kit.tell(notice("ann"))
+    kit.ask(ReadAll(), user="me")
+    kit.tell(notice("ann"))
+    assert kit.events[: len(before)] == before and kit.view()["unread"] == 0
+    assert sum(isinstance(event, Noticed) for event in kit.events) == 1
+
+
+def test_what_comes_after_a_group_is_read_begins_another() -> None:
+    kit = inbox()
+    kit.tell(notice("ann"))
+    kit.ask(MarkRead(about="post:p1"), user="me")
+    kit.tell(notice("bob"))
+    assert said(kit) == ["bob reacted to your post", "ann reacted to your post"]
+    assert kit.view()["unread"] == 1
+
+
+def test_seen_read_and_archived() -> None:
+    kit = inbox()
+    kit.tell(notice("ann"))
+    kit.tell(notice("bob", post="p2"))
+    assert (kit.view()["unread"], kit.view()["unseen"]) == (2, 2)
+    kit.ask(See(), user="me")
+    assert (kit.view()["unread"], kit.view()["unseen"]) == (2, 0)
+    first, second = (group["id"] for group in kit.view()["groups"])
+    kit.ask(MarkRead(groups=[first, 99]), user="me")
+    assert kit.publications[-1] == {"type": "inbox.unread", "groups": [first], "unread": 1, "archived": False}
+    kit.ask(Archive(groups=[second, second, 99]), user="me")
+    assert kit.publications[-1] == {"type": "inbox.unread", "groups": [second], "unread": 0, "archived": True}
+    assert [group["id"] for group in kit.view()["groups"]] == [first]
+    before = len(kit.events)
+    for nothing in (See(), ReadAll(), Archive(groups=[second]), MarkRead(groups=[first]), MarkRead()):
+        kit.ask(nothing, user="me")
+    assert len(kit.events) == before
+    kit.restart(from_snapshot=True)
+
+
+def test_a_notice_that_is_withdrawn_is_not_there_any_more() -> None:
+    kit = inbox()
+    kit.tell(notice("ann", "comment", text="hello"))
+    kit.tell(notice("bob", "comment", text="rude"))
+    kit.tell(Withdraw(id="comment:p1:bob"))
+    assert said(kit) == ["ann commented on your post"]
+    assert "rude" not in str(kit.view()) and kit.publications[-1]["count"] == 1
+    kit.tell(Withdraw(id="comment:p1:ann"))
+    assert kit.view()["groups"] == [] and kit.view()["unread"] == 0
+    assert (kit.publications[-1]["count"], kit.publications[-1]["unread"]) == (0, 0)
+    kit.tell(Withdraw(id="comment:p1:ann"))
+    kit.tell(Withdraw(id="never"))
+    kit.restart()
+
+
+def test_a_post_that_is_deleted_takes_all_about_it_along() -> None:
+    kit = inbox()
+    kit.tell(notice("ann"))
+    kit.tell(notice("bob", "comment"))
+    kit.tell(notice("cat", post="p2"))
+    kit.tell(Withdraw(about="post:p1"))
+    assert said(kit) == ["cat reacted to your post"]
+    kit.tell(Withdraw(group="like:p2"))
+    assert said(kit) == []
+
+
+def test_a_delete_that_arrives_before_what_it_deletes() -> None:
+    """The post's own word comes before that of its thread, which knows of a comment from before."""
+    kit = inbox()
+    kit.tell(Withdraw(about="post:p1"))
+    kit.tell(notice("ann", "comment", at_ms=int(kit.now * 1000) - 1))
+    kit.tell(notice("bob", "comment"))
+    assert said(kit) == []
+    assert why(kit, "comment:p1:ann") == {"all": "what it is about was gone before"}
+    assert why(kit, "comment:p1:bob") == {"all": "what it is about was gone before"}
+    kit.advance(1)
+    kit.tell(notice("cat", "comment", at_ms=int(kit.now * 1000)))
+    assert said(kit) == ["cat commented on your post"], "it is there again: what is newer than its end is no late one"
+
+
+def test_nobody_is_told_of_what_they_did_themselves() -> None:
+    kit = inbox()
+    kit.tell(notice("me"))
+    assert said(kit) == [] and why(kit, "like:p1:me") == {"all": "it is your own doing"}
+
+
+def test_of_the_muted_and_the_blocked_nothing_is_told() -> None:
+    kit = inbox()
+    kit.tell(notice("bob", "comment"))
+    kit.tell(notice("ann", "comment"))
+    kit.tell(MutedChanged(user="ann", muted=True))
+    kit.tell(BarredChanged(user="bob", by_us=False, barred=True))
+    assert said(kit) == ["ann commented on your post"], "a block takes along what was there before it"
+    kit.tell(notice("ann"))
+    kit.tell(notice("bob"))
+    assert why(kit, "like:p1:ann") == {"all": "you have muted them"}
+    assert why(kit, "like:p1:bob") == {"all": "one of you has blocked the other"}
+    kit.tell(notice("bob", "moderation"))
+    assert len(said(kit)) == 2, "what a moderator says comes through"
+    kit.tell(BarredChanged(user="bob", by_us=True, barred=True))
+    kit.tell(BarredChanged(user="bob", by_us=False, barred=False))
+    kit.tell(notice("bob", "share"))
+    assert isinstance(kit.events[-1], Withheld), "the other block holds"
+    kit.tell(BarredChanged(user="bob", by_us=True, barred=False))
+    kit.tell(MutedChanged(user="ann", muted=False))
+    kit.tell(notice("bob", "share"))
+    kit.tell(notice("ann", "share"))
+    assert said(kit)[0] == "ann and bob shared your post"
+    kit.restart(from_snapshot=True)
+
+
+def test_a_kind_that_is_off_on_the_channel_is_not_shown() -> None:
+    kit = inbox()
+    kit.ask(Prefer(kind="like", channel="live", pace="off"), user="me")
+    kit.tell(notice("ann"))
+    assert kit.publications == [] and kit.view()["groups"] == [] and kit.view()["unread"] == 0
+    assert why(kit, "like:p1:ann")["live"] == "you have it off"
+    with pytest.raises(Refused, match=r"inbox\.no_such_pace"):
+        kit.ask(Prefer(kind="like", channel="live", pace="daily"), user="me")
+
+
+def test_only_its_user_and_staff_look_in() -> None:
+    kit = inbox()
+    for user in ("eve", ""):
+        for command in (See(), ReadAll(), Why()):
+            with pytest.raises(Refused):
+                kit.ask(command, user=user)
+        with pytest.raises(Refused):
+            kit.watch(user=user)
+    kit.watch(user="me")
+    kit.watch(user="sue", roles=("admin",))
+
+
+def test_watchers_see_neither_decisions_nor_addresses() -> None:
+    kit = inbox()
+    kit.tell(notice("me"))
+    kit.tell(Withdraw(about="post:p9"))
+    kit.tell(MutedChanged(user="ann", muted=True))
+    kit.ask(SetHours(timezone="Europe/Berlin"), user="me")
+    assert kit.publications == []
+
+
+def test_hours_that_make_no_sense() -> None:
+    kit = inbox()
+    with pytest.raises(Refused, match=r"inbox\.no_such_zone"):
+        kit.ask(SetHours(timezone="Mars/Olympus"), user="me")
+    with pytest.raises(Refused, match=r"inbox\.half_quiet"):
+        kit.ask(SetHours(quiet_from=60), user="me")
+    with pytest.raises(InvalidCommand):
+        kit.ask(SetHours(quiet_from=0, quiet_to=24 * 60), user="me")
+
+
+def test_why_tells_of_one_of_a_group_and_of_the_newest() -> None:
+    kit = inbox()
+    kit.tell(notice("ann", text="x"))
+    kit.tell(notice("bob", "follow"))
+    kit.tell(notice("me"))
+    newest = kit.ask(Why(), user="me").decisions
+    assert [(one.kind, one.by) for one in newest] == [("like", "me"), ("follow", "bob"), ("like", "ann")]
+    assert newest[1].about == "profile:bob"
+    (one,) = kit.ask(Why(group=newest[2].group), user="me").decisions
+    assert one.channels == {
+        "live": "shown",
+        "mail": "you have it off",
+        "push": "you have it off",
+        "hook": "there is nowhere to send it to",
+    }
+    assert kit.ask(Why(id="no such"), user="me").decisions == []
+    assert len(kit.ask(Why(limit=2), user="me").decisions) == 2
+
+
+def test_all_of_it_is_bounded() -> None:
+    kit = inbox()
+    for number in range(GROUPS_MAX + 5):
+        kit.tell(notice("ann", post=f"p{number}"))
+    state = kit.state
+    assert len(state.groups) == GROUPS_MAX and kit.view()["unread"] == GROUPS_MAX and len(kit.view()["groups"]) == 50
+    assert kit.publications[-1]["unread"] == GROUPS_MAX
+    for number in range(NAMED_MAX + 20):
+        kit.tell(notice(f"user{number}", post="hot"))
+    assert kit.view()["groups"][0]["count"] == NAMED_MAX + 20, "counted, though not known by name"
+    group = next(reversed(state.groups.values()))
+    assert len(group.by) == NAMED_MAX and len(state.decisions) == DECISIONS_MAX and len(state.known) <= KNOWN_MAX
+    kit.tell(Withdraw(id=f"like:hot:user{NAMED_MAX + 10}"))
+    assert kit.view()["groups"][0]["count"] == NAMED_MAX + 19
+    kit.restart(from_snapshot=True)
+    with pytest.raises(InvalidCommand):
+        kit.tell(Notify(id="x" * 401, kind="like", by="ann", about="post:p", group="g"))
+    with pytest.raises(InvalidCommand):
+        kit.tell(Notify(id="x", kind="like", by="ann", about="post:p", group="g", text="x" * 201))
