@@ -3,7 +3,7 @@ its watchers are told. The queue itself (actor.py) is about who gets which.
 """
 
 import random
-from typing import Any
+from typing import Any, NoReturn
 
 from msgspec import Raw
 
@@ -37,7 +37,7 @@ from greenroom.actors.jobs.queue.steered import SteeredQueue
 from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.actors.jobs.texts import NULL_JSON, require_json, require_object
 from greenroom.actors.model.actor import Runtime
-from greenroom.actors.model.errors import Overloaded, Refused, Unavailable
+from greenroom.actors.model.errors import Forgotten, Overloaded, Refused, Unavailable
 from greenroom.actors.model.message import Done, Later
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.jobs.jobs import JobFound, JobOutcome
@@ -133,16 +133,23 @@ class SingleJobs(SteeredQueue):
 
     # What people do about one job.
 
-    def _cancel(self, message: CancelJob, writes: Jobs) -> Cancelling:
+    def _cancel(self, message: CancelJob, writes: Jobs) -> Any:
         job = self.desk.jobs.get(message.id)
         if job is None:
-            raise Refused("queue.no_such_job", "it has ended, or there is none", status=404)
+            return self._cannot_cancel(message)
         if self.desk.cancel(job, message.reason, self.now_ms, writes):
             return Cancelling("cancelled")
         held = self.desk.hands.held_of(job)
         if held is not None:
             self.end_beat(held.worker)
         return Cancelling("cancelling")
+
+    async def _cannot_cancel(self, message: CancelJob) -> NoReturn:
+        """One that was erased reports to nobody, so whoever waits for its end must hear of that here. A row is there
+        with the event that starts it, so without one it is gone. Raises: Forgotten, Refused, Unavailable."""
+        if await self._find(message.id) is None:
+            raise Forgotten("the job was erased, or there was none")
+        raise Refused("queue.no_such_job", "it has ended, or was added just now", status=404)
 
     def _retry(self, message: RetryJob, writes: Jobs) -> Any:
         job = self.desk.jobs.get(message.id)
