@@ -116,7 +116,7 @@ def test_counts_are_exact_though_the_server_is_killed_meanwhile(people: Server) 
     wait_until(lambda: counts(people, "star")[0] == len(stay), "the count")
     wait_until(lambda: set(listed(people, "star", "followers", "zoe")) == stay, "the rows")
     assert all(feed(people, fan) == (["star"] if fan in stay else []) for fan in fans)
-    assert recounted(people, "star") == {"followers": len(stay), "edges": len(stay)}
+    assert recounted(people, "star") == {"followers": len(stay), "edges": len(stay), "moved": False}
 
 
 def test_people_are_found_by_what_they_say_of_themselves(people: Server) -> None:

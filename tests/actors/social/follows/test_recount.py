@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from greenroom.actors.social.follows.recount import LATER_S, PAGE, Recounted, RecountFollowers
+from greenroom.actors.social.follows.recount import LATER_S, LOOKS, PAGE, Recounted, RecountFollowers
 from greenroom.actors.social.follows.views import Authors, Followers
 from greenroom.store.views.asked import Asked, Rows
 from greenroom.testing import JobKit
@@ -43,11 +43,14 @@ def test_all_pages_are_counted() -> None:
     assert recounted(jobs).drift == 0
 
 
-def test_a_drift_is_told() -> None:
+def test_a_drift_that_stays_is_told() -> None:
     jobs = JobKit(RecountFollowers)
     jobs.when_queried(Authors.Row, counted(9))
     jobs.when_queried(Followers.Row, edges_of_ann(7))
-    assert recounted(jobs).drift == 2
+    began = jobs.now
+    found = recounted(jobs)
+    assert (found.drift, found.moved) == (2, False)
+    assert jobs.now == began + (LOOKS - 1) * LATER_S
 
 
 def test_whom_nobody_follows_has_no_row() -> None:
@@ -57,11 +60,22 @@ def test_whom_nobody_follows_has_no_row() -> None:
     assert recounted(jobs) == Recounted(0, 0)
 
 
-def test_what_moves_meanwhile_is_counted_again_later() -> None:
+def test_who_is_counted_and_no_row_yet_is_looked_for_again() -> None:
     jobs = JobKit(RecountFollowers)
-    jobs.when_queried(Authors.Row, counted(6, 7, 7))
+    rows = [6]
+    jobs.when_queried(Authors.Row, counted(7))
+
+    def find(key: str, asked: Asked) -> Rows[Any]:
+        found = edges_of_ann(rows[0])(key, asked)
+        rows[0] = 7  # it is folded by the next look
+        return found
+
+    jobs.when_queried(Followers.Row, find)
+    assert recounted(jobs) == Recounted(7, 7)
+
+
+def test_where_somebody_comes_all_the_while_that_is_told() -> None:
+    jobs = JobKit(RecountFollowers)
+    jobs.when_queried(Authors.Row, counted(*range(100)))
     jobs.when_queried(Followers.Row, edges_of_ann(7))
-    began = jobs.now
-    outcome = jobs.run(RecountFollowers(author="ann"))
-    assert (outcome.result, outcome.begun) == ({"followers": 7, "edges": 7}, 2)
-    assert jobs.now >= began + LATER_S
+    assert recounted(jobs).moved
