@@ -41,8 +41,8 @@ async def test_those_who_are_awake_hear_it_wherever_they_live(autojump_clock: Mo
 async def test_who_is_not_where_it_was_believed_to_be_is_not_looked_for(autojump_clock: MockClock) -> None:
     async with cluster(A, B, C) as run:
         await awake_at(run, C, "talk:c")
-        run.nodes[B].ownership.believed = {"talk:c": A, "talk:lost": None}
-        run.nodes[B].kernel.router.nudge(["talk:c", "talk:lost"], Poke(text="one"))
+        run.nodes[B].ownership.believed = {"talk:c": A, "talk:lost": None, "talk:mine": B}
+        run.nodes[B].kernel.router.nudge(["talk:c", "talk:lost", "talk:mine"], Poke(text="one"))
         await trio.sleep(0.1)
         assert poked(run, C, "talk:c") == [] and run.nodes[A].awake() == set()
 
