@@ -3,14 +3,15 @@
 import pytest
 
 from greenroom import Refused
+from greenroom.actors.social.feed import home
 from greenroom.actors.social.feed.cursor import CURSOR_S
 from greenroom.actors.social.feed.messages import BarredChanged, CloseChanged, MutedChanged, Post, Read, Seen, Signal
 from greenroom.actors.social.follows.views import Authors
 from greenroom.actors.social.post.views import Posts
 from greenroom.actors.social.profile.views import Profiles
+from greenroom.actors.social.spread import share
 from greenroom.actors.social.spread.arrivals import Arrivals
 from greenroom.actors.social.spread.events import PageWritten
-from greenroom.actors.social.spread.share import FOLLOWS_FULL
 from tests.actors.social.feed.world import DAY_S, World, ids
 
 
@@ -205,13 +206,15 @@ def test_what_was_hidden_is_not_shown_again(world: World) -> None:
     assert world.ids() == [kept]
 
 
-def test_who_follows_very_many_is_told_what_they_do_not_get(world: World) -> None:
-    for number in range(FOLLOWS_FULL + 500):
-        world.follow(f"u{number}", settled=False)
+def test_who_follows_very_many_is_told_what_they_do_not_get(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(home, "FOLLOWS_FULL", 3)
+    monkeypatch.setattr(share, "FOLLOWS_FULL", 3)
     page = PageWritten(page="1", author="u1", at_ms=1, kept=[], shed=["ann"], is_story=False)
-    world.happened += [(f"spread:{number}", page) for number in range(3)]
-    read = world.read()
-    assert (read.shed, read.kept_share) == (3, FOLLOWS_FULL / (FOLLOWS_FULL + 500))
+    world.happened += [(f"spread:{number}", page) for number in range(2)]
+    world.follow("u1", "u2", "u3")
+    assert (world.read().shed, world.read().kept_share) == (0, 1.0)
+    world.follow("u4")
+    assert (world.read().shed, world.read().kept_share) == (2, 0.75)
 
 
 def test_nobody_else_reads_it(world: World) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from greenroom.actors.social.feed.live import FLUSH_S
 from greenroom.actors.social.feed.messages import Arrived, BarredChanged, Show
-from greenroom.actors.social.feed.reader import NUDGED_MAX
+from greenroom.actors.social.feed.reader import NUDGED_MAX, RECENT_S
 from tests.actors.social.feed.world import World, ids
 
 
@@ -105,6 +105,9 @@ def test_a_nudge_that_comes_before_every_row_is_read_all_the_same(world: World) 
     post = world.post("bob", written=None)
     world.nudge(post)
     assert world.ids() == [post]
+    assert world.ids() == [post], "and does not go again until its row is there"
+    world.kit.advance(RECENT_S)
+    assert world.ids() == [], "a nudge is no promise"
 
 
 def test_an_arrival_of_nothing_is_no_harm(world: World) -> None:
