@@ -93,6 +93,7 @@ ELSEWHERE = {
     "transports/pages/operator_requests.py": "transports/pages/test_admin.py",
     "actors/media/cutting/limited.py": "actors/media/cutting/test_programs.py",
     "actors/media/state.py": "actors/media/test_actor.py",
+    "actors/social/moderation/state.py": "actors/social/moderation/test_cases.py",
     "store/objects/in_threads.py": "store/objects/test_objects.py",
     "supervisors/node/media.py": "e2e/media/test_media.py",
     "transports/pages/described/media_documents.py": "e2e/media/test_media.py",

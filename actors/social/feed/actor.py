@@ -58,6 +58,7 @@ from greenroom.actors.social.feed.rows import shown, visible
 from greenroom.actors.social.feed.state import BY_THEM, BY_US, change
 from greenroom.actors.social.feed.stories import rings
 from greenroom.actors.social.moderation.messages import Judge
+from greenroom.actors.social.moderation.subject import case_of, flag_of
 from greenroom.actors.social.names import new_post_id
 from greenroom.actors.social.post.messages import Publish
 from greenroom.actors.social.ranking.messages import Explain, Exposure, Observe
@@ -178,6 +179,9 @@ class Feed(Reader):
                     is_shadowed=judged.verdict == "shadow",
                 ),
             )
+            flag = flag_of(judged, self.key)
+            if flag is not None:
+                self.tell(case_of(made), flag)
             return Posted(made)
 
         return post()

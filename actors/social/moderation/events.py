@@ -61,6 +61,7 @@ class Moved(Event, tag="case.moved"):
     state: CaseState
     by: Subject = ""
     why: Personal[str] = ""
+    rule: str = ""  # that has hidden it once more, as it was edited
 
 
 class AuthorShadowed(Event, tag="case.author_shadowed"):

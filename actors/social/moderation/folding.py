@@ -25,6 +25,8 @@ SPELLED_MIN: Final = 3  # single letters in a row that are read as a word: `s p 
 
 
 def folded(text: str) -> str:
+    if text.isascii():
+        return text.lower()
     spread = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     seen = (one for one in spread if unicodedata.combining(one) < _ACCENT and unicodedata.category(one) != "Cf")
     return "".join(seen).translate(_ALIKE)

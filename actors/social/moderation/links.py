@@ -24,7 +24,8 @@ def hosts_of(text: str) -> set[str]:
 def _host(link: str) -> str:
     """What stands where a host does: `http://user@HOST:80/path`, or `HOST/path`."""
     _, scheme, rest = link.partition("://")
-    return _HOST_ENDS.split((rest if scheme else link).lstrip("/\\"), maxsplit=1)[0].rpartition("@")[2].partition(":")[0]
+    named = _HOST_ENDS.split((rest if scheme else link).lstrip("/\\"), maxsplit=1)[0]
+    return named.rpartition("@")[2].partition(":")[0]
 
 
 def host_name(host: str) -> str:

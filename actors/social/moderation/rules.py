@@ -28,10 +28,10 @@ from greenroom.actors.social.moderation.messages import (
     Verdict,
 )
 from greenroom.actors.social.moderation.state import RULES_MAX, SHADOWED_MAX, RulesEvent, RulesState
+from greenroom.actors.social.moderation.subject import SHADOWED
 from greenroom.actors.social.roles import require_moderator
 
 ALL = "all"  # the only key
-SHADOWED_RULE = "author"  # the verdict's, where it is the author who is shadowed: no rule of words is called so
 FOR_EVER = float("inf")
 
 
@@ -92,7 +92,7 @@ class Rules(Actor[RulesState]):
         verdict = self._matcher.judge(asked.text)
         if verdict.verdict != "fine" or self.state.shadowed.get(asked.author, 0) <= self._now_ms:
             return verdict
-        return Verdict("shadow", SHADOWED_RULE)
+        return Verdict("shadow", SHADOWED)
 
     def _put(self, message: Put) -> Done:
         rules = self.state.rules
@@ -101,8 +101,8 @@ class Rules(Actor[RulesState]):
                 check(rule)
             except BadRule as error:
                 raise Refused("rules.bad_rule", f"{name}: {error}", status=422) from None
-        if SHADOWED_RULE in message.rules:
-            raise Refused("rules.bad_rule", f"{SHADOWED_RULE}: a shadowed author is called so", status=422)
+        if SHADOWED in message.rules:
+            raise Refused("rules.bad_rule", f"{SHADOWED}: a shadowed author is called so", status=422)
         if len(rules.keys() | message.rules.keys()) > RULES_MAX:
             raise Refused("rules.too_many", f"there may be {RULES_MAX} rules", status=409)
         changed = {name: rule for name, rule in message.rules.items() if rules.get(name) != rule}

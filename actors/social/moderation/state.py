@@ -81,6 +81,7 @@ class CaseFile(Struct):
                     self.reports[event.user] = Kept(event.reason, event.text, at_ms)
             case Moved():
                 self.state = event.state
+                self.rule = event.rule or self.rule
                 if event.state in DECIDED:
                     self.decided_by, self.decided_ms, self.why = event.by, at_ms, event.why
                     self.decided = len(self.reporters)

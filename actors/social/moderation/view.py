@@ -42,7 +42,8 @@ class Cases(View, version=1):
                 row.count, row.reasons = event.count, dict(event.reasons)
             case Moved():
                 row, before = self.row(state=event.state, case=of.key), self.row(state=event.was, case=of.key)
-                row.author, row.rule, row.opened_ms = before.author, before.rule, before.opened_ms
+                row.author, row.opened_ms = before.author, before.opened_ms
+                row.rule = event.rule or before.rule
                 row.count, row.reasons = before.count, dict(before.reasons)
                 row.decided_by, row.decided_ms = before.decided_by, before.decided_ms
                 if event.state in DECIDED:

@@ -20,6 +20,7 @@ from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Done, Event, Message
 from greenroom.actors.model.principal import STAFF_ROLES
 from greenroom.actors.social.moderation.messages import Judge
+from greenroom.actors.social.moderation.subject import case_of, flag_of
 from greenroom.actors.social.names import is_post_id, ms_of
 from greenroom.actors.social.notices import notice, notice_id
 from greenroom.actors.social.post.events import (
@@ -237,6 +238,9 @@ class Post(ReactingPost):
                     is_shadowed=self.state.is_shadowed or verdict.verdict == "shadow",
                 )
             )
+            flag = flag_of(verdict, user)
+            if flag is not None:
+                self.tell(case_of(self.key), flag)
             self._mention()
             return DONE
 

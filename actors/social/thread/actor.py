@@ -16,7 +16,8 @@ from greenroom.actors.inbox.messages import Withdraw
 from greenroom.actors.model.actor import KindLimits
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Done, Event, Message
-from greenroom.actors.social.moderation.messages import Judge
+from greenroom.actors.social.moderation.messages import Flag, Judge
+from greenroom.actors.social.moderation.subject import case_of, flag_of
 from greenroom.actors.social.notices import notice, notice_id
 from greenroom.actors.social.post.messages import CommentsChanged
 from greenroom.actors.social.ranking.messages import Engaged
@@ -133,10 +134,12 @@ class Thread(TellingThread):
 
         async def comment() -> Commented:
             await self._require_admitted(user)
-            veil = await self._judged(user, text)
+            veil, flag = await self._judged(user, text)
             state = self.state
             offset = self.record(CommentMade(author=user, text=text, reply_to=ask.reply_to or 0, veil=veil))
             commented = Commented(offset, self.at_ms)
+            if flag is not None:
+                self.tell(case_of(self.key, offset), flag)
             if not veil:
                 self._tell_of(offset, user, text)
                 if user != state.author:
@@ -156,11 +159,13 @@ class Thread(TellingThread):
 
         async def edit() -> Done:
             await self._require_admitted(user)
-            veil = await self._judged(user, text)
+            veil, flag = await self._judged(user, text)
             before = self.state.veils.get(offset, "")
             if veil and not before:
                 self._withdraw(offset)
             self.record(CommentEdited(comment=offset, author=user, text=text, veil=veil or before))
+            if flag is not None:
+                self.tell(case_of(self.key, offset), flag)
             if not (veil or before):
                 self._name(offset, text)
             elif not before:
@@ -169,12 +174,13 @@ class Thread(TellingThread):
 
         return edit()
 
-    async def _judged(self, user: str, text: str) -> Veil:
-        """Raises: Refused by a rule."""
+    async def _judged(self, user: str, text: str) -> tuple[Veil, Flag | None]:
+        """With what moderators are told of it. Raises: Refused by a rule."""
         verdict = await self.ask("rules:all", Judge(author=user, text=text))
         if verdict.verdict == "refuse":
             raise Refused("thread.against_the_rules", verdict.rule, status=422)
-        return "pending" if verdict.verdict == "hide" else "shadowed" if verdict.verdict == "shadow" else ""
+        veil: Veil = "pending" if verdict.verdict == "hide" else "shadowed" if verdict.verdict == "shadow" else ""
+        return veil, flag_of(verdict, user)
 
     def _delete(self, offset: int) -> None:
         who, state = self.principal, self.state

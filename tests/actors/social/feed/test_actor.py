@@ -13,7 +13,7 @@ from greenroom.actors.social.feed.messages import (
     Seen,
     Signal,
 )
-from greenroom.actors.social.moderation.messages import Judge, Verdict
+from greenroom.actors.social.moderation.messages import Flag, Judge, Verdict
 from greenroom.actors.social.names import is_post_id, ms_of
 from greenroom.actors.social.post.messages import Publish
 from greenroom.actors.social.ranking.messages import Explain, Observe
@@ -26,9 +26,7 @@ def world() -> World:
 
 
 def published(world: World) -> Publish:
-    message = world.kit.told[-1].message
-    assert isinstance(message, Publish)
-    return message
+    return [told.message for told in world.kit.told if isinstance(told.message, Publish)][-1]
 
 
 def test_a_post_has_an_id_of_its_time_and_goes_to_its_own_entity(world: World) -> None:
@@ -59,6 +57,7 @@ def test_rules_may_hold_a_post_back(world: World, verdict: str, pending: bool, s
     world.kit.ask(Post(text="buy"), user="ann")
     assert (published(world).is_pending, published(world).is_shadowed) == (pending, shadowed)
     assert [(ask.author, ask.text) for ask in asked] == [("ann", "buy")]
+    assert [told.message.rule for told in world.kit.told if isinstance(told.message, Flag)] == ["links"]
 
 
 def test_rules_may_refuse_a_post(world: World) -> None:

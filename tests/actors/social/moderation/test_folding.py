@@ -28,6 +28,11 @@ def test_what_is_read_alike_is_alike(written: str) -> None:
     assert "".join(words_of(folded(written))) == "freemoney"
 
 
+def test_letters_of_ascii_are_as_those_beside_others() -> None:
+    text = "".join(map(chr, range(128)))
+    assert folded(text) == folded(f"{text}ж")[:-1]
+
+
 def test_words_stay_words() -> None:
     assert words_of(folded("Grüße, it's 10430 o'clock")) == ["grusse", "it", "s", "10430", "o", "clock"]
     assert words_of(folded("यह हिन्दी है")) != words_of(folded("यह हनद है")), "vowels of Indic scripts are letters"

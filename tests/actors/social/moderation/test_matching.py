@@ -94,7 +94,7 @@ def by_looking(rules: dict[str, Rule], text: str) -> Verdict:
         or (one.words and one.anywhere and one.words.replace(" ", "") in spaced.replace(" ", ""))
         or (one.words and not one.anywhere and f" {one.words} " in spaced)
     ]
-    return Verdict(("refuse", "hide", "shadow")[min(broken)[0]], min(broken)[1]) if broken else FINE  # type: ignore[arg-type]
+    return Verdict(("refuse", "hide", "shadow")[min(broken)[0]], min(broken)[1]) if broken else FINE
 
 
 class Counted(dict[str, Any]):

@@ -4,7 +4,7 @@ import pytest
 
 from greenroom import Origin, Principal, Refused
 from greenroom.actors.social.moderation.events import AuthorShadowed, Moved, Opened, Reported
-from greenroom.actors.social.moderation.state import CaseFile
+from greenroom.actors.social.moderation.state import CaseEvent, CaseFile
 from greenroom.actors.social.moderation.view import Cases
 from greenroom.actors.testing.kit import EPOCH_S
 from greenroom.testing import fold
@@ -25,13 +25,13 @@ def test_a_case_stands_in_one_state_at_a_time() -> None:
             (A, reported("bob", 1)),
             (B, Opened(author="cy", state="pending", rule="luck")),
             (A, reported("cy", 2)),
-            (A, Moved(was="open", state="pending")),
+            (A, Moved(was="open", state="pending", rule="luck")),
             (A, Moved(was="pending", state="cleared", by="mod")),
             (A, AuthorShadowed(state="cleared", author="ann", seconds=60, by="max")),
         ],
     )
     assert [(row.state, row.case[-1], row.author, row.count, row.rule, row.decided_by) for row in rows] == [
-        ("cleared", "a", "ann", 2, "", "max"),
+        ("cleared", "a", "ann", 2, "luck", "max"),
         ("pending", "b", "cy", 0, "luck", ""),
     ]
     cleared = rows[0]
@@ -61,7 +61,11 @@ def test_it_is_for_moderators() -> None:
 
 
 def test_a_state_without_its_events_makes_the_same_row() -> None:
-    events = [Opened(author="ann", state="open"), reported("bob", 1), Moved(was="open", state="hidden", by="mod")]
+    events: list[CaseEvent] = [
+        Opened(author="ann", state="open"),
+        reported("bob", 1),
+        Moved(was="open", state="hidden", by="mod"),
+    ]
     state = CaseFile()
     for number, event in enumerate(events):
         state.change(event, int((EPOCH_S + number) * 1000))

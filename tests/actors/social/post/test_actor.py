@@ -6,7 +6,7 @@ import pytest
 
 from greenroom import InvalidCommand, Refused
 from greenroom.actors.inbox.messages import Notify, Withdraw
-from greenroom.actors.social.moderation.messages import Judge, Verdict
+from greenroom.actors.social.moderation.messages import Flag, Judge, Verdict
 from greenroom.actors.social.names import ms_of
 from greenroom.actors.social.post.actor import (
     EARLY_MS,
@@ -199,8 +199,11 @@ def test_its_author_edits_it_and_rules_are_asked() -> None:
 
 def test_an_edit_that_rules_want_looked_at_is_seen_by_nobody_until_it_is() -> None:
     kit, _ = published(text="good")
-    kit.when_asked("rules:all", lambda _: Verdict(verdict="hide"))
+    kit.when_asked("rules:all", lambda _: Verdict(verdict="hide", rule="links"))
     kit.ask(Edit(text="bad"), user="ann")
+    assert [told.message for told in kit.told if told.entity == f"case:{kit.actor.key}"] == [
+        Flag(author="ann", rule="links", verdict="hide")
+    ]
     with pytest.raises(Refused, match=r"post\.not_found"):
         kit.ask(React(), user="bob")
     assert kit.publications == []
