@@ -161,6 +161,7 @@ class Attempt:
                     return await reach()
             finally:
                 self._reaching.discard(scope)
+        self.stop(Ending.TIMED_OUT)  # if nothing else: the clock of threads may be a little behind
         raise Cancel("this attempt is to end")
 
     def note(self, share: float, note: str) -> None:

@@ -1,7 +1,7 @@
 """One attempt at a job in a test: the worker's own code, in virtual time, and without threads and processes."""
 
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
 import trio
@@ -19,6 +19,7 @@ from greenroom.supervisors.jobs.attempt import Attempt, Means
 from greenroom.supervisors.jobs.processes import Processes
 from greenroom.supervisors.jobs.reach.reach import Reach
 
+Result = TypeVar("Result")
 MIDDLE = 0.5  # of the chance by which a rest is longer or shorter: none
 
 
@@ -118,29 +119,26 @@ class _CalledWork:
         return msgspec.json.decode(known)
 
     def children(self) -> list[Child]:
-        found: list[Child] = _at_once(self._attempt.children())
-        return found
+        return _at_once(self._attempt.children())
 
     def ask(self, entity: str, message: Ask[Reply]) -> Reply:
-        reply: Reply = _at_once(self._attempt.ask(entity, message))
-        return reply
+        return _at_once(self._attempt.ask(entity, message))
 
     def query(self, row: type[Row], key: str, **asked: Any) -> Rows[Row]:
-        rows: Rows[Row] = _at_once(self._attempt.query(row, key, **asked))
-        return rows
+        return _at_once(self._attempt.query(row, key, **asked))
 
     def query_pages(self, row: type[Row], keys: Iterable[str], **asked: Any) -> dict[str, list[Row]]:
-        pages: dict[str, list[Row]] = _at_once(self._attempt.query_pages(row, keys, **asked))
-        return pages
+        return _at_once(self._attempt.query_pages(row, keys, **asked))
 
     def nudge(self, entities: Iterable[str], message: Tell) -> None:
         self._attempt.nudge(entities, message)
 
 
-def _at_once(answering: Coroutine[Any, Any, object]) -> Any:
+def _at_once(answering: Coroutine[Any, Any, Result]) -> Result:
     """What is returned by a coroutine that waits for nothing, as Attempted's do not."""
     try:
         answering.send(None)
     except StopIteration as stop:
-        return stop.value
+        result: Result = stop.value
+        return result
     raise AssertionError("it waits")

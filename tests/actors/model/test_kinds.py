@@ -283,6 +283,12 @@ class Poked(Actor[PokedState]):
     internal = (Poke, Question)
     durable = False
 
+    def handle(self, message: Message) -> Any:
+        raise NotImplementedError
+
+    def view(self) -> Any:
+        return {}
+
 
 @pytest.mark.parametrize(
     ("entities", "message"),

@@ -54,6 +54,9 @@ class Feed(Actor[FeedState]):
     def apply(self, event: Event) -> None:
         pass
 
+    def view(self) -> Any:
+        return {}
+
 
 class Spread(Job, queue="spread", tag="job.spread"):
     to: list[str]

@@ -38,7 +38,7 @@ async def test_what_clients_may_send_goes_to_the_server() -> None:
     outside = Outside(Kinds((Poked,)), server)
     assert await outside.ask("poked:a", Note(text="one")) == 7
     assert server.asked == [("poked:a", Note(text="one"))]
-    with pytest.raises(NoEntities, match="takes poked[.]inner from no client"):
+    with pytest.raises(NoEntities, match=r"takes poked\.inner from no client"):
         await outside.ask("poked:a", Inner())
     with pytest.raises(BadEntity):
         await outside.ask("poked", Note(text="one"))
