@@ -84,6 +84,7 @@ def test_no_more_is_inserted_at_once_than_was_asked_for(world: World) -> None:
     assert (new["count"], [one["id"] for one in inserted["posts"]]) == (5, posts[:2:-1])
 
 
+@pytest.mark.bound("posts that a feed was nudged of since its user read")
 def test_what_is_remembered_of_nudges_is_bounded(world: World) -> None:
     for _ in range(NUDGED_MAX + 5):
         world.nudge(world.post("bob", written=None))

@@ -1,5 +1,7 @@
 """What a feed has in memory, each part bounded."""
 
+import pytest
+
 from greenroom.actors.social.feed.actor import Feed
 from greenroom.actors.social.feed.cursor import Placed
 from greenroom.actors.social.feed.events import Returned
@@ -12,6 +14,7 @@ def arrived(number: int) -> Arrived:
     return Arrived(post=f"{number:032x}", author="bob", at_ms=number)
 
 
+@pytest.mark.bound("posts of which a feed remembers how they were shown")
 def test_the_newest_that_were_served_are_remembered() -> None:
     feed = Kit(Feed, key="ann").actor
     feed.remember_served(Served("bob", Placed(f"{number}"), "", "") for number in range(SERVED_MAX + 2))

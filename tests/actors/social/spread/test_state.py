@@ -6,8 +6,8 @@ from greenroom.actors.social.spread.state import SpreadState, change
 
 
 def test_events_come_to_the_pages_that_are_written_and_who_was_left_out() -> None:
+    assert SpreadState().is_written is None, "nothing has begun"
     state = SpreadState()
-    assert state.is_written is None, "nothing has begun"
     change(state, Begun(author="bob", at_ms=7, is_story=True, is_written=True))
     change(state, Planned(stretches=[Stretch("a", "k"), Stretch("k")]))
     change(state, Planned(stretches=[Stretch("a", "m")]))
