@@ -3,15 +3,17 @@
 import pytest
 
 from greenroom import Refused
+from greenroom.actors.model.errors import Unavailable
 from greenroom.actors.social.feed import home
 from greenroom.actors.social.feed.cursor import CURSOR_S
 from greenroom.actors.social.feed.messages import BarredChanged, CloseChanged, MutedChanged, Post, Read, Seen, Signal
 from greenroom.actors.social.follows.views import Authors
-from greenroom.actors.social.post.views import Posts
+from greenroom.actors.social.post.views import Posts, Wall
 from greenroom.actors.social.profile.views import Profiles
 from greenroom.actors.social.spread import share
 from greenroom.actors.social.spread.arrivals import Arrivals
 from greenroom.actors.social.spread.events import PageWritten
+from greenroom.store.views.asked import Asked, Rows
 from tests.actors.social.feed.world import DAY_S, World, ids
 
 
@@ -116,6 +118,20 @@ def test_reading_on_one_day_is_told_once(world: World) -> None:
     for _ in range(3):
         world.read()
         world.kit.advance(3_600.0)
+    assert [type(event).__name__ for event in world.kit.events] == ["Returned"]
+
+
+def test_a_read_that_fails_on_its_way_leaves_nothing_behind(world: World) -> None:
+    def fail(key: str, asked: Asked) -> Rows[Wall.Row]:
+        raise Unavailable("the view is being made")
+
+    found = world.kit._world.found[Wall.Row]
+    world.kit.when_queried(Wall.Row, fail)
+    with pytest.raises(Unavailable):
+        world.read()
+    assert world.kit.events == []
+    world.kit.when_queried(Wall.Row, found)
+    world.read()
     assert [type(event).__name__ for event in world.kit.events] == ["Returned"]
 
 

@@ -42,6 +42,15 @@ def test_the_same_twice_is_one(world: World) -> None:
     assert told(world) == [{"type": "feed.new", "count": 1}]
 
 
+def test_what_was_read_is_not_new_when_it_is_nudged_once_more(world: World) -> None:
+    post = world.post("bob")
+    world.nudge(post)
+    assert world.ids() == [post]
+    told(world)
+    world.nudge(post)  # by a page that was tried again
+    assert told(world) == []
+
+
 def test_what_is_not_to_be_seen_is_not_counted(world: World) -> None:
     gone, close = world.post("bob"), world.post("bob", visibility="close")
     stranger = world.post("zoe", written=None)
