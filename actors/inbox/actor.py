@@ -188,7 +188,7 @@ class Inbox(Actor[InboxState]):
             return
         number = state.open_group(notice.group)
         group = state.groups.get(number)
-        plan = self._outgoing.plan(notice.kind, group, told_before=known is not None)
+        plan = self._outgoing.plan(notice.kind, group, id_)
         is_silent = plan.outcomes["live"] != "shown"
         unread, drops = state.unread, 0
         if group is None:

@@ -186,7 +186,7 @@ InboxEvent = (
 # What watchers see.
 
 
-class GroupShown(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="inbox.group", tag_field="type"):
+class GroupShown(Struct, frozen=True, kw_only=True, tag="inbox.group", tag_field="type"):
     """A group as it is now. With a count of 0 it is gone."""
 
     id: int

@@ -23,7 +23,7 @@ from greenroom.actors.inbox.events import (
 from greenroom.actors.inbox.messages import Due, Pace
 from greenroom.actors.inbox.preferences import OUTSIDE, pace_of
 from greenroom.actors.inbox.quiet import quiet_until
-from greenroom.actors.inbox.state import FLIGHTS_MAX, WAITS, Flight, Group, InboxState
+from greenroom.actors.inbox.state import FLIGHTS_MAX, SENT, UNDER_WAY, WAITS, Flight, Group, InboxState
 from greenroom.actors.jobs.single.messages import Cancel
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.lifecycle import Answered, Undelivered
@@ -34,6 +34,7 @@ Digest = Literal["hourly", "daily"]
 FULL_S = 300.0  # until it is tried again, where too many jobs are under way
 DIGESTS: Final[tuple[Digest, ...]] = get_args(Digest)
 HOURLY, DAILY = "0 * * * *", "{minute} {hour} * * *"
+TOLD_BEFORE = "you were told of it before"
 DELIVERY = "delivery"  # the label of jobs that we want to hear of
 
 
@@ -61,7 +62,8 @@ class Outgoing:
     def _state(self) -> InboxState:
         return self._inbox.state
 
-    def plan(self, kind: str, group: Group | None, *, told_before: bool) -> Plan:
+    def plan(self, kind: str, group: Group | None, id_: str) -> Plan:
+        """`id_`: the notice's; one that was withdrawn, and is back, goes out where it has not been yet."""
         plan, state, now = Plan(), self._state, self._inbox.now
         is_live = pace_of(state.preferences, kind, "live") != "off"
         plan.outcomes["live"] = "shown" if is_live else "you have it off"
@@ -71,8 +73,8 @@ class Outgoing:
                 plan.outcomes[channel] = "you have it off"
             elif missing := self._missing(channel):
                 plan.outcomes[channel] = missing
-            elif told_before:
-                plan.outcomes[channel] = "you were told of it before"
+            elif self._has_told(id_, channel):
+                plan.outcomes[channel] = TOLD_BEFORE
             else:
                 plan.paces[channel] = pace
                 if pace == "now":
@@ -82,6 +84,12 @@ class Outgoing:
                 waits = f"{WAITS} a moment" if pace == "now" else f"{WAITS} for the {pace} digest"
                 plan.outcomes[channel] = f"{WAITS} until quiet hours end" if is_quiet and pace == "now" else waits
         return plan
+
+    def _has_told(self, id_: str, channel: str) -> bool:
+        if id_ not in self._state.known:
+            return False
+        decision = self._state.decisions.get(id_)
+        return decision is None or decision.channels.get(channel) in (SENT, UNDER_WAY, TOLD_BEFORE)
 
     def _missing(self, channel: str) -> str:
         """Why nothing can go there; "" where it can."""

@@ -45,6 +45,7 @@ PUSH_MAX = 10  # browsers
 FLIGHTS_MAX = 40  # jobs under way: with so many, nothing more goes out
 CONFIRMATIONS_PER_DAY = 5
 UNDER_WAY = "under way"
+SENT = "sent"
 WAITS = "waits"  # what an outcome begins with that is none yet
 
 Value = TypeVar("Value")
@@ -289,7 +290,7 @@ class InboxState(Struct):
             if decision.group not in flight.groups or decision.channels.get(flight.channel) != UNDER_WAY:
                 continue
             if not event.reason:
-                decision.channels[flight.channel] = "sent"
+                decision.channels[flight.channel] = SENT
             elif not others:
                 decision.channels[flight.channel] = f"not delivered: {event.reason}"
 

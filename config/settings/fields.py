@@ -26,8 +26,8 @@ from greenroom.config.settings.forms import (
     split,
     split_unless_none,
     topics_by_name,
+    vapid_contact,
     vapid_key,
-    vapid_subject,
     web_address,
     webhook_secrets,
 )
@@ -327,7 +327,7 @@ class NodeSettings(SectionSettings):
         "are lost with another",
         allowed="the 32 bytes of a private key on P-256, in base64url",
     )
-    vapid_subject: Annotated[str, AfterValidator(vapid_subject)] | None = _setting(
+    vapid_subject: Annotated[str, AfterValidator(vapid_contact)] | None = _setting(
         None, "whom services of push may write to about us", allowed="mailto:name@example.org or https://host/path"
     )
     notices_url: Annotated[str, AfterValidator(web_address)] | None = _setting(

@@ -237,7 +237,7 @@ def vapid_key(value: SecretStr) -> SecretStr:
     return SecretStr(secret)
 
 
-def vapid_subject(text: str) -> str:
+def vapid_contact(text: str) -> str:
     """Raises: ValueError."""
     if text.startswith("mailto:"):
         mail_address(text.removeprefix("mailto:"))

@@ -106,7 +106,7 @@ def test_a_notice_that_is_withdrawn_is_not_there_any_more() -> None:
     assert "rude" not in str(kit.view()) and kit.publications[-1]["count"] == 1
     kit.tell(Withdraw(id="comment:p1:ann"))
     assert kit.view()["groups"] == [] and kit.view()["unread"] == 0
-    assert kit.publications[-1]["unread"] == 0 and "count" not in kit.publications[-1]
+    assert (kit.publications[-1]["count"], kit.publications[-1]["unread"]) == (0, 0)
     kit.tell(Withdraw(id="comment:p1:ann"))
     kit.tell(Withdraw(id="never"))
     kit.restart()
@@ -135,16 +135,6 @@ def test_a_delete_that_arrives_before_what_it_deletes() -> None:
     kit.advance(1)
     kit.tell(notice("cat", "comment", at_ms=int(kit.now * 1000)))
     assert said(kit) == ["cat commented on your post"], "it is there again: what is newer than its end is no late one"
-
-
-def test_a_like_taken_back_and_given_again_is_listed_and_sent_out_no_more() -> None:
-    kit = inbox()
-    kit.ask(Prefer(kind="like", channel="hook", pace="now"), user="me")
-    kit.tell(notice("ann"))
-    kit.tell(Withdraw(id="like:p1:ann"))
-    kit.tell(notice("ann"))
-    assert said(kit) == ["ann reacted to your post"]
-    kit.restart(from_snapshot=True)
 
 
 def test_nobody_is_told_of_what_they_did_themselves() -> None:
@@ -184,7 +174,7 @@ def test_a_kind_that_is_off_on_the_channel_is_not_shown() -> None:
     kit.tell(notice("ann"))
     assert kit.publications == [] and kit.view()["groups"] == [] and kit.view()["unread"] == 0
     assert why(kit, "like:p1:ann")["live"] == "you have it off"
-    with pytest.raises(Refused, match="inbox.no_such_pace"):
+    with pytest.raises(Refused, match=r"inbox\.no_such_pace"):
         kit.ask(Prefer(kind="like", channel="live", pace="daily"), user="me")
 
 
@@ -211,9 +201,9 @@ def test_watchers_see_neither_decisions_nor_addresses() -> None:
 
 def test_hours_that_make_no_sense() -> None:
     kit = inbox()
-    with pytest.raises(Refused, match="inbox.no_such_zone"):
+    with pytest.raises(Refused, match=r"inbox\.no_such_zone"):
         kit.ask(SetHours(timezone="Mars/Olympus"), user="me")
-    with pytest.raises(Refused, match="inbox.half_quiet"):
+    with pytest.raises(Refused, match=r"inbox\.half_quiet"):
         kit.ask(SetHours(quiet_from=60), user="me")
     with pytest.raises(InvalidCommand):
         kit.ask(SetHours(quiet_from=0, quiet_to=24 * 60), user="me")

@@ -285,3 +285,20 @@ def test_two_messages_have_two_names_and_two_attempts_have_one() -> None:
     assert len(names) == 2, "what is retried is the same job, with the same id in its arguments"
     kit.ask(ReadAll(), user="me")
     kit.restart()
+
+
+def test_a_like_taken_back_and_given_again_goes_out_once() -> None:
+    kit = with_hook(inbox())
+    kit.tell(notice("ann"))
+    kit.tell(Withdraw(id="like:p1:ann"))
+    kit.tell(notice("ann"))
+    kit.advance(1)
+    assert orders(kit) == ["hook: 1"], "it had not been told yet"
+    kit.tell(Withdraw(id="like:p1:ann"))
+    kit.tell(notice("ann"))
+    assert kit.view()["unread"] == 1 and outcome(kit, "like:p1:ann", "hook") == "you were told of it before"
+    kit.tell(Withdraw(id="like:p1:ann"))
+    kit.tell(notice("ann"))
+    kit.advance(3_600)
+    assert orders(kit) == ["hook: 1"]
+    kit.restart(from_snapshot=True)

@@ -90,7 +90,9 @@ def test_a_zone_that_sets_its_clock_by_half_an_hour() -> None:
     assert quiet_until(forward - 1, quiet, "Australia/Lord_Howe") == forward
 
 
-@pytest.mark.parametrize("name", ["", "Nowhere/Else", "../../etc/passwd", "/etc/localtime", "Europe", "Europe/Berlin\0"])
+@pytest.mark.parametrize(
+    "name", ["", "Nowhere/Else", "../../etc/passwd", "/etc/localtime", "Europe", "Europe/Berlin\0"]
+)
 def test_what_is_no_zone_counts_as_utc(name: str) -> None:
     assert zone_named(name) is None
     now = datetime(2026, 1, 10, 23, 0, tzinfo=UTC).timestamp()

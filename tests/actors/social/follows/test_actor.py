@@ -50,6 +50,7 @@ def test_an_edge_begins_when_its_author_has_counted_it() -> None:
     assert people.say("ann", Follow(user="bob")) == FollowShown("following")
     assert people.feeds["ann"].follows == {"bob"}
     assert [one.kind for one in people.notices["bob"].values()] == ["follow"]
+    assert people.kits["ann"].state.following == {"bob": Followed(1, int(people.kits["ann"].now * 1000))}
     assert people.kits["ann"].view()["following"] == 1
     assert people.kits["bob"].view()["followers"] == 1
 
@@ -301,6 +302,18 @@ def test_who_is_blocked_while_they_ask_does_not_come_in() -> None:
     assert people.kits["bob"].state.followers == 0
     assert people.kits["ann"].state.asked == {} == people.kits["ann"].state.following
     assert people.notices["bob"] == {}
+
+
+def test_who_waits_to_be_let_in_and_is_blocked_waits_no_more() -> None:
+    people = People("ann", "bob")
+    people.say("bob", SetPrivate(private=True))
+    people.say("ann", Follow(user="bob"))
+    people.settle()
+    people.say("bob", Block(user="ann"))
+    with pytest.raises(Refused, match=r"follows\.no_request"):
+        people.say("bob", Accept(user="ann"))
+    people.settle()
+    assert people.kits["ann"].state.asked == {} and people.notices["bob"] == {}
 
 
 def test_lists_have_bounds() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from greenroom import InvalidCommand, Refused
+from greenroom import Ask, InvalidCommand, Refused
 from greenroom.actors.inbox.messages import Notify, Withdraw
 from greenroom.actors.social.moderation.messages import Flag, Judge, Verdict
 from greenroom.actors.social.names import ms_of
@@ -44,6 +44,10 @@ def plans(kit: Kit[Post]) -> list[Any]:
 def mentions(kit: Kit[Post]) -> list[str]:
     deliver_own(kit)
     return [entity for entity, said in told(kit, Notify) if said.kind == "mention"]
+
+
+def gone(kit: Kit[Post]) -> str:
+    return kit.state.gone
 
 
 # Published.
@@ -89,7 +93,8 @@ def test_deleted_it_is_gone_for_everybody() -> None:
     kit.ask(Delete(), user="ann")
     assert kit.events[-1] == Deleted(author="ann", by="ann", tags=["tea"])
     assert kit.state.content.text == "" and kit.state.reactors == {}
-    for message in (React(), Edit(text="again")):
+    messages: tuple[Ask[Any], ...] = (React(), Edit(text="again"))
+    for message in messages:
         with pytest.raises(Refused, match=r"post\.gone") as refused:
             kit.ask(message, user="ann")
         assert refused.value.status == 410
@@ -113,7 +118,7 @@ def test_a_delete_that_comes_before_the_post_deletes_it_when_it_comes() -> None:
     kit.ask(Delete(), user="ann")
     kit.ask(Delete(), user="ann")
     kit.tell(Publish(author="ann", text="never seen"))
-    assert kit.state.gone == "deleted" and not plans(kit) and not kit.told
+    assert gone(kit) == "deleted" and not plans(kit) and not kit.told
     assert "never seen" not in str(kit.events)
     kit.tell(Publish(author="ann", text="never seen"))
     assert not plans(kit)
@@ -127,7 +132,7 @@ def test_a_delete_of_somebody_else_s_that_has_not_come_does_nothing() -> None:
     with pytest.raises(Refused, match=r"post\.not_found"):
         kit.ask(Delete(), user="one more")
     kit.tell(Publish(author="ann", text="x"))
-    assert plans(kit) and not kit.state.gone and kit.state.unwanted_by == []
+    assert plans(kit) and not gone(kit) and kit.state.unwanted_by == []
 
 
 def test_a_delete_of_what_there_never_was_makes_nothing() -> None:
@@ -158,21 +163,21 @@ def test_a_story_ends_after_a_day() -> None:
 def test_a_story_ends_though_nobody_runs_when_its_time_is_over() -> None:
     kit, _ = published(text="x", is_story=True)
     kit.miss(3 * DAY_S)
-    assert not kit.state.gone
+    assert not gone(kit)
     kit.advance(0)
-    assert kit.state.gone == "ended"
+    assert gone(kit) == "ended"
 
 
 def test_a_story_does_not_end_early_and_a_post_never() -> None:
     kit, _ = published(text="x", is_story=True)
     kit.tell(End())
-    assert not kit.state.gone
+    assert not gone(kit)
     kit.ask(Delete(), user="ann")
     kit.advance(2 * DAY_S)
-    assert kit.state.gone == "deleted"
+    assert gone(kit) == "deleted"
     kit, _ = published(text="x")
     kit.tell(End())
-    assert not kit.state.gone
+    assert not gone(kit)
 
 
 # Edited.
@@ -273,6 +278,11 @@ def test_a_mention_in_what_is_deleted_by_then_is_not_told() -> None:
     assert mentions(kit) == []
     kit.tell(TellMentioned())
     assert mentions(kit) == []
+    kit, _ = published(text="@bob")
+    kit.tell(Hide(hidden=True))
+    assert mentions(kit) == []
+    kit.tell(Hide(hidden=False))
+    assert mentions(kit) == ["inbox:bob"], "it is told once it can be seen"
 
 
 # Hidden, pending, shadowed.
@@ -317,7 +327,7 @@ def test_what_a_moderator_hides_is_seen_by_nobody_and_can_come_back() -> None:
     assert len(plans(kit)) == 1
     kit.ask(Delete(), user="ann")
     kit.tell(Hide(hidden=False))
-    assert kit.state.gone == "deleted"
+    assert gone(kit) == "deleted"
     kit.restart()
 
 
