@@ -147,8 +147,8 @@ class Follows(Readable):
                 return self._follow(user)
             case Relate(user=user):
                 return self._relate(user)
-            case Suggest(limit=limit):
-                return self._suggest(limit)
+            case Suggest():
+                return self._suggest(message)
         self._change(message)
         return Done()
 

@@ -118,19 +118,30 @@ class Suggestion(Struct, frozen=True):
     some: list[str]  # of these, at most three
 
 
+class Person(Struct, frozen=True):
+    """As a profile has them."""
+
+    user: str
+    name: str = ""  # "": their user id is shown
+    avatar: str = ""  # a media id
+
+
 class Suggested(Struct, frozen=True):
     users: list[Suggestion]
+    people: list[Person] = []  # the same, where that was asked for
 
 
 class Suggest(Ask[Suggested], tag="follows.suggest"):
     """Whom else to follow: those whom many of the followed follow."""
 
     limit: Annotated[int, Meta(ge=1, le=50)] = 20
+    people: bool = False  # with names and pictures
 
 
 class Listed(Struct, frozen=True):
     users: list[str]  # `following`: who was asked last is first; others by their ids
     next: str | None = None  # a cursor, for what comes behind
+    people: list[Person] = []  # the same, where that was asked for
 
 
 class List(Ask[Listed], tag="follows.list"):
@@ -140,6 +151,7 @@ class List(Ask[Listed], tag="follows.list"):
     which: ListName
     limit: Annotated[int, Meta(ge=1, le=LIST_MAX)] = 100
     cursor: Annotated[str, Meta(min_length=1, max_length=2_000)] | None = None
+    people: bool = False  # with names and pictures
 
 
 # From one `follows` to another. `seq` numbers the follower's edges: an answer to an earlier one says nothing of a

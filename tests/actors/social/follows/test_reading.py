@@ -17,6 +17,7 @@ from greenroom.actors.social.follows.messages import (
     ListName,
     MayAsk,
     Mute,
+    Person,
     Relate,
     Relation,
     SetClose,
@@ -25,9 +26,11 @@ from greenroom.actors.social.follows.messages import (
     Suggestion,
     Unblock,
 )
+from greenroom.actors.social.follows.reading import LISTS_PER_H
 from greenroom.actors.social.follows.suggesting import ASKED_MAX
 from greenroom.actors.social.follows.views import Followers, Following
 from greenroom.actors.social.post.messages import AudienceChanged
+from greenroom.actors.social.profile.views import Profiles
 from greenroom.actors.views.query import BadQuery
 from greenroom.store.views.asked import Asked, Rows
 from greenroom.testing import Kit
@@ -169,3 +172,28 @@ def test_a_cursor_of_another_list_is_refused() -> None:
     for which in ("following", "followers"):
         with pytest.raises(Refused, match=r"follows\.bad_cursor"):
             kit.ask(List(which=which, cursor="made up"), user="ann")
+
+
+def test_names_and_pictures_come_with_a_list_where_they_are_asked_for() -> None:
+    kit = following("bob", "cat")
+    asked: list[str] = []
+
+    def find(key: str, _: Asked) -> Rows[Profiles.Row]:
+        asked.append(key)
+        return Rows([Profiles.Row(key, "Bob B.", "0a")] if key == "bob" else [])
+
+    kit.when_queried(Profiles.Row, find)
+    assert kit.ask(List(which="following"), user="ann").people == [] == asked
+    listed = kit.ask(List(which="following", people=True), user="ann")
+    assert listed.people == [Person("cat"), Person("bob", "Bob B.", "0a")]
+    kit.when_queried(Following.Row, lambda key, _: Rows([Following.Row(key, "dan")]))
+    assert kit.ask(Suggest(people=True), user="ann").people == [Person("dan")]
+
+
+def test_lists_of_others_are_read_so_often_an_hour() -> None:
+    kit = following("bob")
+    for _ in range(LISTS_PER_H):
+        kit.ask(List(which="following"), user="zoe")
+    with pytest.raises(Refused, match=r"follows\.too_many_lists"):
+        kit.ask(List(which="following"), user="zoe")
+    kit.ask(List(which="following"), user="ann")
