@@ -12,6 +12,7 @@ FOLLOWING_MAX = 7_500
 BLOCKED_MAX = MUTED_MAX = 10_000
 CLOSE_MAX = 500
 PENDING_MAX = 1_000
+ALL_BARRED_MAX = 200
 
 LIST_MAX = 500  # of a list, at once
 
@@ -196,7 +197,7 @@ class Allowed(Struct, frozen=True):
     barred: bool  # by a block of the author's
     close: bool
     private: bool  # the author's account
-    all_barred: list[Subject] | None = None  # where they are few: all whom the author bars, so one answer is enough
+    all_barred: list[Subject] | None = None  # all whom the author bars, where they are few: one answer is enough then
 
 
 class MayAsk(Ask[Allowed], tag="follows.may_ask"):

@@ -6,6 +6,7 @@ from greenroom import Refused
 from greenroom.actors.social.follows.actor import Follows
 from greenroom.actors.social.follows.askers import KEPT_S
 from greenroom.actors.social.follows.messages import (
+    ALL_BARRED_MAX,
     Allowed,
     Block,
     Edge,
@@ -42,16 +43,29 @@ def test_a_post_asks_who_may_and_hears_when_that_changes() -> None:
     kit = Kit(Follows, key="ann")
     kit.ask(Block(user="bob"), user="ann")
     kit.ask(SetClose(user="cat"), user="ann")
-    assert kit.ask(MayAsk(user="bob", post="p1")) == Allowed(barred=True, close=False, private=False)
-    assert kit.ask(MayAsk(user="cat", post="p2")) == Allowed(barred=False, close=True, private=False)
+    assert kit.ask(MayAsk(user="bob", post="p1")) == Allowed(
+        barred=True, close=False, private=False, all_barred=["bob"]
+    )
+    assert kit.ask(MayAsk(user="cat", post="p2")) == Allowed(
+        barred=False, close=True, private=False, all_barred=["bob"]
+    )
     kit.ask(SetPrivate(private=True), user="ann")
     assert told(kit, "post:p1") == told(kit, "post:p2") == [AudienceChanged()]
     kit.ask(Unblock(user="bob"), user="ann")
     assert len(told(kit, "post:p1")) == 1  # it has asked for nothing since
-    assert kit.ask(MayAsk(user="bob", post="p1")) == Allowed(barred=False, close=False, private=True)
+    assert kit.ask(MayAsk(user="bob", post="p1")) == Allowed(barred=False, close=False, private=True, all_barred=[])
     kit.advance(KEPT_S + 1)
     kit.ask(Block(user="bob"), user="ann")
     assert len(told(kit, "post:p1")) == 1  # it keeps no answer for so long
+
+
+def test_all_who_are_barred_are_told_of_where_they_are_few() -> None:
+    kit = Kit(Follows, key="ann")
+    kit.state.blocked.update(f"u{number}" for number in range(ALL_BARRED_MAX))
+    allowed = kit.ask(MayAsk(user="cat", post="p1"))
+    assert allowed.all_barred == sorted(kit.state.blocked)
+    kit.state.blocked.add("one more")
+    assert kit.ask(MayAsk(user="cat", post="p1")).all_barred is None
 
 
 def test_whoever_wants_to_act_is_asked_how_they_stand() -> None:
