@@ -114,6 +114,8 @@ class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Outcomes(Struct, frozen=True):
+    """The answer to Why."""
+
     decisions: list[Outcome]  # newest first
 
 
@@ -159,6 +161,8 @@ class RemovePush(Ask[Done], tag="inbox.remove_push"):
 
 
 class HookSecret(Struct, frozen=True):
+    """The answer to SetHook."""
+
     secret: str  # as Standard Webhooks writes it; it is shown once
 
 

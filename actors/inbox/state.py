@@ -118,6 +118,8 @@ class Flight(Struct, array_like=True):
 
 
 class Mail(Struct):
+    """An address, confirmed or not yet."""
+
     address: Personal[str]
     confirmed: bool = False
     code: Secret[str] = ""  # SHA-256 of what the mail says
@@ -133,11 +135,15 @@ class Push(Struct):
 
 
 class Hook(Struct):
+    """A URL of its user's own."""
+
     url: Personal[str]
     secret: Secret[str]
 
 
 class InboxState(Struct):
+    """All that an inbox knows."""
+
     groups: dict[int, Group] = field(default_factory=dict)  # by number; that which changed last is last
     known: dict[str, Known] = field(default_factory=dict)  # by the digest of their ids, oldest first
     decisions: dict[str, Decision] = field(default_factory=dict)  # likewise

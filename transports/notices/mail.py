@@ -26,7 +26,8 @@ class SendMail(MailOrder, tag="job.inbox_mail"):
 
     def run(self, work: Any) -> Outcome:
         """Raises: RuntimeError, OSError, and what smtplib raises where it can't be spoken to: to be tried again."""
-        return send(message_of(self, config := load_settings().notices), self.to, config)
+        config = load_settings().notices
+        return send(message_of(self, config), self.to, config)
 
 
 def message_of(order: MailOrder, config: NoticesConfig) -> EmailMessage:
@@ -46,7 +47,7 @@ def message_of(order: MailOrder, config: NoticesConfig) -> EmailMessage:
 
 
 def send(message: EmailMessage, to: str, config: NoticesConfig) -> Outcome:
-    """Raises: see SendMail.run."""
+    """Raises: RuntimeError, OSError, SMTPException: to be tried again."""
     try:
         with _connected(config) as server:
             if config.smtp_user:
