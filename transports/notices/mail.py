@@ -41,8 +41,9 @@ def message_of(order: MailOrder, config: NoticesConfig) -> EmailMessage:
     message["Date"] = formatdate(usegmt=True)
     message["Message-ID"] = f"<{order.id}@{_domain(config.smtp_from)}>"
     message["Auto-Submitted"] = "auto-generated"
-    body = order.body if not config.notices_url else f"{order.body}\n{config.notices_url}\n"
-    message.set_content(body)
+    if config.notices_url:
+        message["List-Unsubscribe"] = f"<{config.notices_url}>"  # where preferences are; not with one click
+    message.set_content(order.body if not config.notices_url else f"{order.body}\n{config.notices_url}\n")
     return message
 
 

@@ -35,7 +35,6 @@ class MailOrder(Job, queue=DELIVER, tag="job.inbox_mail"):
     to: Secret[str]
     subject: str
     body: Secret[str]
-    unsubscribe: Secret[str] = ""  # what the link of its header says
     partition = "provider"
     retry = _PATIENT
     limits = _LIMITS
