@@ -29,6 +29,7 @@ class Noticed(Event, omit_defaults=True, tag="inbox.noticed"):
     outcomes: dict[str, str]  # by channel
     silent: bool = False  # not on the channel `live`
     drops: int = 0  # a group that has to go for it
+    says: str = ""  # what they did, where the kind does not say it
 
 
 class Withheld(Event, omit_defaults=True, tag="inbox.withheld"):
@@ -53,6 +54,7 @@ class Withdrawn(Event, omit_defaults=True, tag="inbox.withdrawn"):
     count: int
     at_ms: int  # of the newest that there was
     unread: int
+    says: str = ""
 
 
 class Gone(Event, tag="inbox.gone"):

@@ -9,7 +9,7 @@ from greenroom.actors.model.message import Ask, Done, Tell
 from greenroom.actors.personal.fields import Personal, Secret, Subject
 
 NoticeKind = Literal[
-    "like", "comment", "reply", "mention", "follow", "request", "accepted", "share", "post", "moderation"
+    "like", "comment", "reply", "mention", "follow", "request", "accepted", "share", "post", "moderation", "other"
 ]
 NoticeId = Annotated[str, Meta(min_length=1, max_length=400)]
 
@@ -24,6 +24,7 @@ class Notify(Tell, tag="inbox.notify"):
     group: NoticeId  # what is told together: `like:POST`
     text: Annotated[Personal[str], Meta(max_length=200)] = ""
     at_ms: int = 0  # Unix; 0 is now
+    says: Annotated[str, Meta(max_length=100)] = ""  # what they did, behind their names, where the kind does not say it
 
 
 class Withdraw(Tell, tag="inbox.withdraw"):

@@ -33,7 +33,7 @@ class MailOrder(Job, queue=DELIVER, tag="job.inbox_mail"):
     provider: Provider
     id: str
     to: Secret[str]
-    subject: str
+    subject: Secret[str]
     body: Secret[str]
     partition = "provider"
     retry = _PATIENT

@@ -88,9 +88,11 @@ def test_so_many_codes_are_sent_a_day_and_tried_an_hour() -> None:
 
 def test_nobody_sets_anothers() -> None:
     kit = inbox()
-    for command in (SetMail(address="a@b.org"), ConfirmMail(code="x"), SetHook(url="https://a.org"), RemoveMail()):
+    for command in (SetMail(address="a@b.org"), ConfirmMail(code="x"), RemoveMail(), RemoveHook()):
         with pytest.raises(Refused, match=r"inbox\.not_yours"):
             kit.ask(command, user="eve")
+    with pytest.raises(Refused, match=r"inbox\.not_yours"):
+        kit.ask(SetHook(url="https://a.org"), user="eve")
 
 
 def test_a_mail_with_a_code_says_for_whom() -> None:

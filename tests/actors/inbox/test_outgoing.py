@@ -9,6 +9,7 @@ import pytest
 from greenroom.actors.inbox.actor import Inbox
 from greenroom.actors.inbox.deliveries.orders import HookOrder, MailOrder, Outcome, PushOrder
 from greenroom.actors.inbox.messages import MarkRead, Prefer, ReadAll, RemoveMail, SetHours, Why, Withdraw
+from greenroom.actors.inbox.outgoing import SENDER_PER_H
 from greenroom.actors.inbox.state import FLIGHTS_MAX
 from greenroom.actors.jobs.single.messages import Cancel
 from greenroom.actors.model.effects import StartJob, Told
@@ -283,7 +284,7 @@ def test_an_address_that_is_removed_meanwhile() -> None:
 def test_with_too_many_jobs_under_way_the_rest_waits() -> None:
     kit = with_hook(inbox())
     for number in range(FLIGHTS_MAX + 5):
-        kit.tell(notice("ann", post=f"p{number}"))
+        kit.tell(notice(f"user{number}", post=f"p{number}"))
         kit.advance(2)
     assert len(sent(kit)) == FLIGHTS_MAX
     for job in sent(kit):
@@ -319,3 +320,17 @@ def test_a_like_taken_back_and_given_again_goes_out_once() -> None:
     kit.advance(3_600)
     assert orders(kit) == ["hook: 1"]
     kit.restart(from_snapshot=True)
+
+
+def test_of_one_who_does_too_much_nothing_goes_out_at_once_and_all_of_it_is_listed() -> None:
+    kit = with_push(inbox())
+    for number in range(SENDER_PER_H + 1):
+        kit.tell(notice("ann", "mention", post=f"p{number}"))
+    assert outcome(kit, "mention:p29:ann", "push") == "waits a moment"
+    assert outcome(kit, "mention:p30:ann", "push") == "they have done too much within the hour"
+    assert kit.view()["unread"] == SENDER_PER_H + 1
+    kit.tell(notice("bob", "mention"))
+    assert outcome(kit, "mention:p1:bob", "push") == "waits a moment"
+    kit.advance(3_600)
+    kit.tell(notice("ann", "mention", post="later"))
+    assert outcome(kit, "mention:later:ann", "push") == "waits a moment"
