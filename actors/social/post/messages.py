@@ -125,3 +125,15 @@ class ShowCounts(Tell, tag="post.show_counts"):
 
 class TellMentioned(Tell, tag="post.tell_mentioned"):
     """To itself: tell those whom its text names, and who have not been told."""
+
+
+class Said(Struct, frozen=True, kw_only=True):
+    """What a post says, whether it is shown or not."""
+
+    author: Subject
+    text: Personal[str] = ""
+    media: Personal[list[str]] = field(default_factory=list)
+
+
+class SaidOf(Ask[Said], tag="post.said_of"):
+    """By its case, for moderators: what does it say? Of one that is gone refused."""
