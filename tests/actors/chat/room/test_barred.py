@@ -65,13 +65,14 @@ def test_nobody_is_shown_who_has_blocked_whom() -> None:
     assert room.watch(user="ann") == before.watch(user="ann")
 
 
-def test_it_goes_on_once_neither_blocks_the_other() -> None:
+@pytest.mark.parametrize(("first", "second"), [TWO, TWO[::-1]])
+def test_it_goes_on_once_neither_blocks_the_other(first: str, second: str) -> None:
     room = conversation("ann", "bob")
     room.restart()
     room.restart(from_snapshot=True)
-    room.tell(BarredChanged(by="ann", barred=False))
+    room.tell(BarredChanged(by=first, barred=False))
     refused(room, SendMessage(text="x"), "ann", "room.blocked")
-    room.tell(BarredChanged(by="bob", barred=False))
+    room.tell(BarredChanged(by=second, barred=False))
     say(room, user="ann")
     say(room, user="bob")
 
