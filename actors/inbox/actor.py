@@ -188,7 +188,7 @@ class Inbox(Actor[InboxState]):
             return
         number = state.open_group(notice.group)
         group = state.groups.get(number)
-        plan = self._outgoing.plan(notice.kind, group, id_)
+        plan = self._outgoing.plan(notice.kind, by, group, id_)
         is_silent = plan.outcomes["live"] != "shown"
         unread, drops = state.unread, 0
         if group is None:
@@ -215,6 +215,7 @@ class Inbox(Actor[InboxState]):
                 outcomes=plan.outcomes,
                 silent=is_silent,
                 drops=drops,
+                says=notice.says,
             )
         )
         self._outgoing.arm()
@@ -274,6 +275,7 @@ class Inbox(Actor[InboxState]):
                 count=count,
                 at_ms=group.at_ms,
                 unread=state.unread - is_counted,
+                says=group.says,
             )
         )
         if not count:

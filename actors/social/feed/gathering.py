@@ -61,7 +61,7 @@ async def _entries(feed: Reader, *, stories: bool = False) -> list[Entry]:
     loud = await _loud(feed)
     if loud:
         found += await _walls(feed, loud, min(WALL_MAX, ROWS_MAX // len(loud)), stories=stories)
-    found += [Entry(one.post, one.author, one.at_ms, one.is_story) for one in feed.nudged.values()]
+    found += [Entry(one.post, one.author, one.at_ms, one.is_story) for one in feed.heard]
     follows = feed.state.follows
     found = [entry for entry in found if entry.author in follows]
     return found + (await _own(feed, stories=stories))

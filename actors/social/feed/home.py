@@ -25,7 +25,7 @@ async def read(feed: Reader, wanted: Read) -> FeedPage:
     posts = {post: row for post, row in found.posts.items() if is_wanted(feed.state, row) and not row.is_story}
     places = [place for place in places if place.post in posts]
     snapshot = await in_order(feed, places, found, wanted.order)
-    feed.nudged.clear()
+    feed.have_read()
     name = feed.snapshots.keep(snapshot) if len(snapshot) > wanted.limit else ""
     return await _page(feed, name, snapshot, 0, wanted.limit, found)
 

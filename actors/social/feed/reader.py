@@ -14,6 +14,7 @@ SERVED_MAX = 500
 NUDGED_MAX = 100  # posts of which its user has not heard: with more, the count stays there
 LOUD_S = 10.0  # that it is remembered who has to be looked up
 SUGGESTED_S = 600.0
+RECENT_S = 60.0  # that a nudge counts as much as a row: by then there is one
 
 
 class Served(Struct, frozen=True):
@@ -53,6 +54,7 @@ class Reader(Actor[FeedState]):
         super().__init__(entity, runtime)
         self.snapshots = Snapshots(self.key)
         self.nudged: dict[str, Arrived] = {}  # since its user last read, oldest first
+        self._recent: dict[str, tuple[float, Arrived]] = {}  # those before, with when it was read
         self.served: dict[str, Served] = {}
         self.loud = Kept(LOUD_S)  # authors whose walls have to be looked up
         self.suggested = Kept(SUGGESTED_S)
@@ -75,6 +77,22 @@ class Reader(Actor[FeedState]):
         for event in self._due:
             self.record(event)
         self._due = []
+
+    @property
+    def heard(self) -> list[Arrived]:
+        """Of which posts it was told lately. Their rows may come later."""
+        known = (one for since_s, one in self._recent.values() if self.now - since_s < RECENT_S)
+        return [*self.nudged.values(), *known]
+
+    def has_heard_of(self, post: str) -> bool:
+        return post in self.nudged or post in self._recent
+
+    def have_read(self) -> None:
+        """Its user has what there is: nothing is new."""
+        kept = {post: one for post, one in self._recent.items() if self.now - one[0] < RECENT_S}
+        kept |= {post: (self.now, one) for post, one in self.nudged.items()}
+        self._recent = dict(list(kept.items())[-NUDGED_MAX:])
+        self.nudged = {}
 
     def remember_served(self, served: Iterable[Served]) -> None:
         for one in served:

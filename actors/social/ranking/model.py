@@ -48,7 +48,7 @@ class Model(Protocol):
 def logistic(margin: float) -> float:
     if margin >= 0:
         return 1.0 / (1.0 + math.exp(-margin))
-    up = math.exp(max(margin, -700.0))  # less is no float
+    up = math.exp(margin)  # the other way round a great one is no float
     return up / (1.0 + up)
 
 

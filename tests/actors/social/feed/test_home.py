@@ -3,14 +3,17 @@
 import pytest
 
 from greenroom import Refused
+from greenroom.actors.model.errors import Unavailable
+from greenroom.actors.social.feed import home
 from greenroom.actors.social.feed.cursor import CURSOR_S
 from greenroom.actors.social.feed.messages import BarredChanged, CloseChanged, MutedChanged, Post, Read, Seen, Signal
 from greenroom.actors.social.follows.views import Authors
-from greenroom.actors.social.post.views import Posts
+from greenroom.actors.social.post.views import Posts, Wall
 from greenroom.actors.social.profile.views import Profiles
+from greenroom.actors.social.spread import share
 from greenroom.actors.social.spread.arrivals import Arrivals
 from greenroom.actors.social.spread.events import PageWritten
-from greenroom.actors.social.spread.share import FOLLOWS_FULL
+from greenroom.store.views.asked import Asked, Rows
 from tests.actors.social.feed.world import DAY_S, World, ids
 
 
@@ -118,6 +121,20 @@ def test_reading_on_one_day_is_told_once(world: World) -> None:
     assert [type(event).__name__ for event in world.kit.events] == ["Returned"]
 
 
+def test_a_read_that_fails_on_its_way_leaves_nothing_behind(world: World) -> None:
+    def fail(key: str, asked: Asked) -> Rows[Wall.Row]:
+        raise Unavailable("the view is being made")
+
+    found = world.kit._world.found[Wall.Row]
+    world.kit.when_queried(Wall.Row, fail)
+    with pytest.raises(Unavailable):
+        world.read()
+    assert world.kit.events == []
+    world.kit.when_queried(Wall.Row, found)
+    world.read()
+    assert [type(event).__name__ for event in world.kit.events] == ["Returned"]
+
+
 def test_what_was_posted_just_before_one_followed_is_there(world: World) -> None:
     post = world.post("bob", written=None)
     world.follow("bob", settled=False)
@@ -205,13 +222,15 @@ def test_what_was_hidden_is_not_shown_again(world: World) -> None:
     assert world.ids() == [kept]
 
 
-def test_who_follows_very_many_is_told_what_they_do_not_get(world: World) -> None:
-    for number in range(FOLLOWS_FULL + 500):
-        world.follow(f"u{number}", settled=False)
+def test_who_follows_very_many_is_told_what_they_do_not_get(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(home, "FOLLOWS_FULL", 3)
+    monkeypatch.setattr(share, "FOLLOWS_FULL", 3)
     page = PageWritten(page="1", author="u1", at_ms=1, kept=[], shed=["ann"], is_story=False)
-    world.happened += [(f"spread:{number}", page) for number in range(3)]
-    read = world.read()
-    assert (read.shed, read.kept_share) == (3, FOLLOWS_FULL / (FOLLOWS_FULL + 500))
+    world.happened += [(f"spread:{number}", page) for number in range(2)]
+    world.follow("u1", "u2", "u3")
+    assert (world.read().shed, world.read().kept_share) == (0, 1.0)
+    world.follow("u4")
+    assert (world.read().shed, world.read().kept_share) == (2, 0.75)
 
 
 def test_nobody_else_reads_it(world: World) -> None:

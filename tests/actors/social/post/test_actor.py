@@ -278,6 +278,11 @@ def test_a_mention_in_what_is_deleted_by_then_is_not_told() -> None:
     assert mentions(kit) == []
     kit.tell(TellMentioned())
     assert mentions(kit) == []
+    kit, _ = published(text="@bob")
+    kit.tell(Hide(hidden=True))
+    assert mentions(kit) == []
+    kit.tell(Hide(hidden=False))
+    assert mentions(kit) == ["inbox:bob"], "it is told once it can be seen"
 
 
 # Hidden, pending, shadowed.
