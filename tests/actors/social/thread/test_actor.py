@@ -7,7 +7,7 @@ import pytest
 
 from greenroom import Ask, InvalidCommand, Refused
 from greenroom.actors.inbox.messages import Notify, Withdraw
-from greenroom.actors.social.moderation.messages import Verdict
+from greenroom.actors.social.moderation.messages import Flag, Verdict
 from greenroom.actors.social.post.messages import CommentsChanged
 from greenroom.actors.social.ranking.messages import Engaged
 from greenroom.actors.social.thread import actor
@@ -102,7 +102,10 @@ def test_rules_are_asked_before_something_is_said() -> None:
         say(kit, "bob")
     for verdict, veil in ((Verdict(verdict="hide"), "pending"), (Verdict(verdict="shadow"), "shadowed")):
         kit.when_asked("rules:all", partial(judged, verdict))
-        assert kit.state.veils[say(kit, "bob", verdict.verdict)] == veil
+        offset = say(kit, "bob", verdict.verdict)
+        assert kit.state.veils[offset] == veil
+        flag = Flag(author="bob", rule="", verdict=verdict.verdict)  # type: ignore[arg-type]
+        assert told(kit, Flag)[-1] == (f"case:{ID}.{offset}", flag)
     assert texts(kit) == [] and counts(kit) == [] and kit.publications == [] and not told(kit, Notify)
     kit.when_asked("rules:all", lambda _: FINE)
     pending, shadowed = kit.state.veils
@@ -138,6 +141,7 @@ def test_one_edits_ones_own() -> None:
     kit.when_asked("rules:all", lambda _: Verdict(verdict="hide"))
     kit.ask(Edit(offset=offset, text="bad"), user="bob")
     assert texts(kit) == [] and counts(kit) == [1, 0] and kit.publications[-1]["type"] == "thread.deleted"
+    assert told(kit, Flag) == [(f"case:{ID}.{offset}", Flag(author="bob", rule="", verdict="hide"))]
     kit.when_asked("rules:all", lambda _: FINE)
     kit.ask(Edit(offset=offset, text="good"), user="bob")
     assert texts(kit) == [], "who has edited it does not decide that it may be seen"
