@@ -84,7 +84,7 @@ class Group(Struct):
             self.more -= 1
 
 
-class Known(Struct, array_like=True):
+class Known(Struct, omit_defaults=True):
     """A notice that was taken."""
 
     group: int
