@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-TYPED := $(addprefix -m ,greenroom greenroom.testing greenroom.sinks greenroom.__main__) $(addprefix -p ,greenroom.config \
+TYPED := $(addprefix -m ,greenroom greenroom.testing greenroom.sinks greenroom.social greenroom.__main__) $(addprefix -p ,greenroom.config \
 	greenroom.store greenroom.actors greenroom.transports greenroom.supervisors bench tests)
 
 .PHONY: help setup wheel serve test bench chaos drill lint types format lock clean

@@ -269,6 +269,7 @@ class SinkConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     webhook_private_addresses: bool = False  # may these be in private networks, and without TLS?
     webhook_timeout_s: float = 15.0  # for one request, seconds
     kafka: KafkaConfig = KafkaConfig()
+    exposures: Path | None = None  # folder of the sink of exposures
 
 
 class NoticesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -56,7 +56,6 @@ ELSEWHERE = {
     "store/migrations": "store/postgres/test_migrate.py",
     "supervisors/cluster/looking.py": "supervisors/cluster/test_membership_shared.py",
     "supervisors/node/draining.py": "faults/process/test_stop.py",
-    "store/views/reading.py": "store/views/test_paging.py",
     "supervisors/kernel/ownership.py": "supervisors/kernel/cells/test_sureness.py",
     "store/views/memory": "store/views/test_writing.py",  # one suite runs over both, where it asks for `where`
     "store/views/shape.py": "store/views/test_tables.py",
@@ -93,6 +92,7 @@ ELSEWHERE = {
     "transports/pages/operator_requests.py": "transports/pages/test_admin.py",
     "actors/media/cutting/limited.py": "actors/media/cutting/test_programs.py",
     "actors/media/state.py": "actors/media/test_actor.py",
+    "actors/social/moderation/state.py": "actors/social/moderation/test_cases.py",
     "store/objects/in_threads.py": "store/objects/test_objects.py",
     "supervisors/node/media.py": "e2e/media/test_media.py",
     "transports/pages/described/media_documents.py": "e2e/media/test_media.py",

@@ -1,9 +1,20 @@
 """Work: what a job under way knows of itself, and can say. And what it raises, or returns, to say how it goes on."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 from msgspec import Struct
+
+from greenroom.actors.model.errors import Refused
+from greenroom.actors.model.message import Ask, Reply, Tell
+from greenroom.store.views.asked import NO_FILTERS, Filters, Row, Rows
+
+
+class NoEntities(Refused):
+    """The job is worked on where entities, or views, are out of reach; the text says why."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__("work.no_entities", why, status=503)
 
 
 class Child(Struct, frozen=True):
@@ -42,6 +53,40 @@ class Work(Protocol):
         Raises: ActorError where the queue can't be asked.
         """
 
+    async def ask(self, entity: str, message: Ask[Reply]) -> Reply:
+        """Ask an entity, as Greenroom itself. It ends with the attempt; asked again by the next one, it is another
+        message, unless it has an `idempotency_key`.
+
+        In a process of `greenroom work` only what clients may send, in the name of its token.
+        Raises: as the entity refuses; Overloaded, Unavailable, HandlerFailed, OutcomeUnknown; NoEntities.
+        """
+
+    async def query(
+        self,
+        row: type[Row],
+        key: str,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        before: str | None = None,
+        search: str | None = None,
+        where: Filters = NO_FILTERS,
+    ) -> Rows[Row]:
+        """Rows of one page of a view: see Actor.query. Raises: likewise; NoEntities."""
+
+    async def query_pages(
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters = NO_FILTERS
+    ) -> dict[str, list[Row]]:
+        """The first rows of each of many pages: see Actor.query_pages. Raises: likewise; NoEntities."""
+
+    def nudge(self, entities: Iterable[str], message: Tell) -> None:
+        """Tell those of them that are awake, on whichever node, what they may as well not hear: at most 1,000 at once.
+
+        It wakes nobody and keeps nobody awake, takes no room that commands need, and is lost where it finds none or a
+        node is out of reach. The message is one of their kind's `internal`.
+        Raises: BadEntity; TypeError, ValueError for a mistake in code; NoEntities.
+        """
+
 
 class ThreadWork(Protocol):
     """The same, as a `def run` sees it."""
@@ -62,6 +107,30 @@ class ThreadWork(Protocol):
 
     def children(self) -> list[Child]:
         """As Work.children."""
+
+    def ask(self, entity: str, message: Ask[Reply]) -> Reply:
+        """As Work.ask. Raises: Cancel, here and below, once the attempt is to end."""
+
+    def query(
+        self,
+        row: type[Row],
+        key: str,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        before: str | None = None,
+        search: str | None = None,
+        where: Filters = NO_FILTERS,
+    ) -> Rows[Row]:
+        """As Work.query."""
+
+    def query_pages(
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters = NO_FILTERS
+    ) -> dict[str, list[Row]]:
+        """As Work.query_pages."""
+
+    def nudge(self, entities: Iterable[str], message: Tell) -> None:
+        """As Work.nudge."""
 
 
 class Snooze(Exception):

@@ -7,7 +7,7 @@ A publication is the stored event itself; effects that need no more than to wait
 from msgspec import Struct
 
 from greenroom.actors.life.outgoing import Outgoing
-from greenroom.actors.model.effects import After, Ephemeral, Kick, StartJob, Told
+from greenroom.actors.model.effects import After, Ephemeral, Kick, Nudge, StartJob, Told
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.message import ReplySlot
 from greenroom.store.journal.consequences.outbox import OutboxRow
@@ -79,4 +79,5 @@ Departure = (
     | Kick
     | GivenUp
     | JobsStarted
+    | Nudge
 )

@@ -15,6 +15,7 @@ from greenroom.actors.model.effects import (
     Effect,
     Ephemeral,
     Kick,
+    Nudge,
     SetTimer,
     StartJob,
     Told,
@@ -69,7 +70,7 @@ def gather(kind: Kind, effects: Sequence[Effect], present: DurableTimers | None)
 
 def _gather_rare(effect: Effect, found: Gathered, present: DurableTimers | None) -> None:
     match effect:
-        case Told() | Ephemeral():
+        case Told() | Ephemeral() | Nudge():
             found.leaving.append(effect)
         case After():
             found.leaving.append(effect)

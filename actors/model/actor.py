@@ -25,20 +25,21 @@ from greenroom.actors.model.effects import (
     Effects,
     Ephemeral,
     Kick,
+    Nudge,
     SetTimer,
     Startable,
     StartJob,
     Told,
 )
 from greenroom.actors.model.errors import CallCycle, Refused
-from greenroom.actors.model.message import Ask, Event, Later, Message, Reply
+from greenroom.actors.model.message import Ask, Event, Later, Message, Reply, Tell
 from greenroom.actors.model.notice import SESSION_KIND, Push
 from greenroom.actors.model.principal import STAFF_ROLES, SYSTEM, Principal
 from greenroom.actors.model.schedule import BadSchedule, Fired, WhenMissed, schedule_of
 from greenroom.actors.model.upcasters import Upcaster
 from greenroom.store.jobs.jobs import QueueReads
 from greenroom.store.journal.consequences.timers import TimerRow
-from greenroom.store.views.asked import Asked, Row, Rows
+from greenroom.store.views.asked import NO_FILTERS, Asked, Filters, Row, Rows
 
 State_co = TypeVar("State_co", covariant=True)  # so that any actor is an Actor[object]
 TIMER_NAME_MAX = 512  # characters
@@ -81,10 +82,18 @@ class Runtime(Protocol):
         """Has that entity a journal? Raises: BadEntity, TypeError when no kind of that name is installed, or it takes
         no such message."""
 
+    def nudged(self, entities: Iterable[str], message: Message) -> list[str]:
+        """Each once. Raises: BadEntity, TypeError, ValueError: see Actor.nudge."""
+
     async def ask(self, entity: str, message: Ask[Reply], *, chain: tuple[str, ...], principal: Principal) -> Reply: ...
 
     async def query(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
         """Of the view with that class of rows."""
+
+    async def query_pages(
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters
+    ) -> dict[str, list[Row]]:
+        """Likewise."""
 
     @property
     def jobs(self) -> QueueReads:
@@ -250,6 +259,16 @@ class Actor(Generic[State_co]):
             raise TypeError(f"{entity} has no journal: tell it without `about`, for nobody could report")
         self.effects.name(Told(entity, message, about, durable))
 
+    def nudge(self, entities: Iterable[str], message: Tell) -> None:
+        """Tell those of these entities that are awake, on whichever node, what they may as well not hear: at most 1,000
+        at once.
+
+        It wakes nobody and keeps nobody awake. It takes a quarter of a mailbox at most, so that commands find room, and
+        is lost where that is full or a node is out of reach. `message` is one of their kind's `internal`.
+        Raises: BadEntity; TypeError for another message, ValueError for more entities.
+        """
+        self.effects.name(Nudge(self.runtime.nudged(entities, message), message))
+
     def start_job(
         self,
         job: Startable,
@@ -400,7 +419,7 @@ class Actor(Generic[State_co]):
         after: str | None = None,
         before: str | None = None,
         search: str | None = None,
-        where: Mapping[str, Any] = MappingProxyType({}),
+        where: Filters = NO_FILTERS,
     ) -> Rows[Row]:
         """Rows of one page of a view, from an async handler: `await self.query(Standings.Row, "finale", limit=10)`.
 
@@ -410,6 +429,17 @@ class Actor(Generic[State_co]):
         """
         asked = Asked(limit=limit, after=after, before=before, search=search, where=where)
         return await self.runtime.query(row, key, asked)
+
+    async def query_pages(
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters = NO_FILTERS
+    ) -> dict[str, list[Row]]:
+        """The first `limit` rows of many pages, read at once: `await self.query_pages(Wall.Row, authors, limit=5)`.
+
+        By key, in the order given, each page in its own order; one without rows is not among them. Pages of one row, by
+        their only key, are rows by key, and so are the rows of a view with one page, whose only key is a text. At most
+        1,000 keys, and 5,000 rows: `limit` of each. Raises: as `query`.
+        """
+        return await self.runtime.query_pages(row, keys, limit=limit, where=where)
 
     # What it may look at.
 

@@ -82,6 +82,13 @@ class AnswerLater(Struct, frozen=True, gc=False):
     reply: Any
 
 
+class Nudge(Struct, frozen=True, gc=False):
+    """A message for those of these entities that are awake, on whichever node: see Actor.nudge."""
+
+    entities: list[str]
+    message: Message
+
+
 class Startable(Protocol):
     """A job: see actors/jobs/job.py."""
 
@@ -123,7 +130,7 @@ class WriteJobs(Struct, frozen=True, gc=False):
     jobs: Jobs
 
 
-Effect = Told | Ephemeral | Kick | After | SetTimer | CancelTimer | AnswerLater | WriteJobs | StartJob
+Effect = Told | Ephemeral | Kick | After | SetTimer | CancelTimer | AnswerLater | WriteJobs | StartJob | Nudge
 
 
 class Effects:

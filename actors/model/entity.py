@@ -1,11 +1,13 @@
 """An entity's name, `kind:key`, which is also the name of its channel."""
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from greenroom.actors.model.errors import ActorError
 
 KEY_BYTES_MAX = 255
+NUDGED_MAX = 1_000  # entities, at once
 _ENTITY = re.compile(r"([a-z][a-z0-9_]*):([^\x00-\x1f\x7f-\x9f]+)", re.DOTALL)
 
 
@@ -28,3 +30,15 @@ def split_entity(entity: str) -> tuple[str, str]:
     if length > KEY_BYTES_MAX:
         raise BadEntity(f"the key is longer than {KEY_BYTES_MAX} bytes")
     return match[1], match[2]
+
+
+def each_once(entities: Iterable[str]) -> list[str]:
+    """Those that are to be nudged. Raises: BadEntity; TypeError, ValueError for one name, or more than NUDGED_MAX."""
+    if isinstance(entities, str):
+        raise TypeError(f"{entities[:80]!r} is one entity: nudge a list of them")
+    found = list(dict.fromkeys(entities))
+    if len(found) > NUDGED_MAX:
+        raise ValueError(f"{len(found)} entities are to be nudged at once, and at most {NUDGED_MAX} may be")
+    for entity in found:
+        split_entity(entity)
+    return found

@@ -9,11 +9,11 @@ import msgspec
 from msgspec import Struct
 
 from greenroom.actors.model.actor import Actor
-from greenroom.actors.model.entity import split_entity
+from greenroom.actors.model.entity import each_once, split_entity
 from greenroom.actors.model.errors import InvalidCommand, MalformedCommand, NotInRelease, UnknownCommand, UnknownKind
 from greenroom.actors.model.kind_rules import broken_rules, list_problems
 from greenroom.actors.model.lifecycle import REPORTS
-from greenroom.actors.model.message import Event, Message, reply_type, tag_of
+from greenroom.actors.model.message import Event, Message, Tell, reply_type, tag_of
 from greenroom.actors.model.principal import user_field_problem, user_fields
 from greenroom.actors.model.showing import Showing
 from greenroom.actors.model.upcasters import EventDecoder
@@ -243,6 +243,19 @@ class Kinds:
             raise TypeError(f"{name} takes no {type(message).__qualname__}: name it in `commands` or `internal`")
         return kind.actor.durable
 
+    def nudged(self, entities: Iterable[str], message: Message) -> list[str]:
+        """Those that are to be nudged with that message, each once. Raises: BadEntity, ValueError: see `each_once`;
+        TypeError, too, when a kind is not installed or has no such Tell among `internal`: a mistake in code, as above.
+        """
+        found = each_once(entities)
+        for name in {entity.partition(":")[0] for entity in found}:
+            kind = self._kinds.get(name)
+            if kind is None or not isinstance(message, Tell) or type(message) not in kind.actor.internal:
+                raise TypeError(
+                    f"{name} is nudged with {type(message).__qualname__}, which is no Tell of its `internal`"
+                )
+        return found
+
     def __contains__(self, name: str) -> bool:
         return name in self._kinds
 
@@ -251,7 +264,8 @@ class Kinds:
 
 
 def find_classes(import_path: str) -> list[type]:
-    """The classes that `package.module` defines or re-exports from inside, or the one at `package.module:Class`.
+    """The classes that `package.module` defines, re-exports from inside or names in `__all__`, or the one at
+    `package.module:Class`.
 
     Raises: BadEntityClass naming the path when it can't be imported.
     """
@@ -263,10 +277,11 @@ def find_classes(import_path: str) -> list[type]:
     if class_name:
         found = getattr(module, class_name, None)
         return [found] if isinstance(found, type) else []
+    named = set(getattr(module, "__all__", ()))
     return [
         item
-        for item in vars(module).values()
-        if isinstance(item, type) and f"{item.__module__}.".startswith(f"{module_name}.")
+        for name, item in vars(module).items()
+        if isinstance(item, type) and (name in named or f"{item.__module__}.".startswith(f"{module_name}."))
     ]
 
 

@@ -13,6 +13,7 @@ from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import Overloaded
 from greenroom.actors.model.message import Message
 
+NUDGES_PART = 4  # nudges are at most this part of what may wait
 Item = Message | Envelope  # a bare message is a tell between actors
 
 
@@ -37,7 +38,7 @@ class Mailbox:
     A list, not a deque, and none while nothing waits: an idle deque takes 760 bytes, and a burst is a swap.
     """
 
-    __slots__ = ("_bytes_max", "_capacity", "_queue", "_waiter", "bytes", "control", "sealed")
+    __slots__ = ("_bytes_max", "_capacity", "_queue", "_waiter", "bytes", "control", "nudges", "sealed")
 
     def __init__(self, capacity: int, bytes_max: int) -> None:
         self._capacity = capacity  # messages that may wait; -1 once sealed, so that put() has one test
@@ -47,6 +48,7 @@ class Mailbox:
         self._waiter: trio.lowlevel.Task | None = None
         self.bytes = 0  # what waiting envelopes had on the wire; bare tells are counted, not weighed
         self.sealed = False
+        self.nudges = 0  # so many of the messages that wait keep nobody awake; its cell takes them off again
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -80,6 +82,15 @@ class Mailbox:
             raise Overloaded(f"{self.bytes} bytes wait")
         self.put(envelope)
         self.bytes += envelope.size
+
+    def nudge(self, message: Message) -> bool:
+        """Queue what nobody misses; of that a quarter of the capacity at most, so that no command finds the mailbox
+        full of it. Was it queued?"""
+        if self.nudges * NUDGES_PART >= self._capacity or len(self._queue) >= self._capacity:
+            return False
+        self.put(message)
+        self.nudges += 1
+        return True
 
     def put_control(self, signal: object) -> None:
         """Queue a control message, ahead of every ordinary one. One that waits already says it all, so few ever do."""

@@ -34,7 +34,7 @@ from greenroom.actors.life.departures import (
 from greenroom.actors.life.life import Life, RefusedTooLate
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.actor import Actor
-from greenroom.actors.model.effects import After, Ephemeral, Kick, StartJob, Told
+from greenroom.actors.model.effects import After, Ephemeral, Kick, Nudge, StartJob, Told
 from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.envelope import Envelope, Firing, digest_of, own_command_id
 from greenroom.actors.model.errors import ActorError
@@ -112,6 +112,7 @@ class Kit(Generic[A_co]):
         self.told: list[Told] = []  # messages to other entities, those to sessions too
         self.started: list[StartJob] = []  # jobs: `job` is the instance, `row` what is stored
         self.kicked: list[Kick] = []
+        self.nudged: list[Nudge] = []
         self.letters: list[DeadLetter] = []  # timers' messages that were refused for good
         self._journal: list[StoredEvent] = []
         self._timers: dict[str, TimerRow] = {}  # durable timers, as stored
@@ -219,14 +220,14 @@ class Kit(Generic[A_co]):
 
     def bring(self, message: Message) -> None:
         """What the runtime itself brings it, which passes no wire."""
-        self._handle(Envelope(message=message, principal=SYSTEM, slot=Slot()))
+        self._finish(Envelope(message=message, principal=SYSTEM, slot=Slot()))
 
     def when_asked(self, entity: str, answer: Callable[[Any], Any]) -> None:
         """Play another entity: `answer(message)` returns the reply to what ours asks it, or raises."""
         self._world.answers[entity] = answer
 
     def when_queried(self, row: type[Row], find: Callable[[str, Asked], Rows[Row]]) -> None:
-        """Play a view: `find(key, asked)` returns the rows that a query of ours finds."""
+        """Play a view: `find(key, asked)` returns the rows that a query of ours finds; of many pages, of each."""
         self._world.found[row] = find
 
     def answered(self, told: Told, reply: Any = None) -> None:
@@ -442,6 +443,8 @@ class Kit(Generic[A_co]):
                 heapq.heappush(self._afters, (at, next(self._numbers), self._life, departure.message))
             case Kick():
                 self.kicked.append(departure)
+            case Nudge():
+                self.nudged.append(departure)
             case GivenUp():
                 self.letters += [] if departure.letter is None else [departure.letter]
                 self._refusal = departure.error

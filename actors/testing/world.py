@@ -1,7 +1,7 @@
 """The world of an entity under test: a clock that stands still, whoever the test says watches, and others that the test
 plays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -9,13 +9,14 @@ import trio
 
 from greenroom.actors.life.budgets import Budgets
 from greenroom.actors.model.effects import Told
-from greenroom.actors.model.entity import split_entity
+from greenroom.actors.model.entity import each_once, split_entity
 from greenroom.actors.model.kinds import Kind, Kinds
 from greenroom.actors.model.message import Ask, Message, Reply
 from greenroom.actors.model.principal import Principal
+from greenroom.actors.views.query import different
 from greenroom.store.jobs.jobs import JobFound
 from greenroom.store.jobs.no_jobs import NoJobs
-from greenroom.store.views.asked import Asked, Row, Rows
+from greenroom.store.views.asked import Asked, Filters, Row, Rows
 
 
 class KitJobs(NoJobs):
@@ -62,6 +63,10 @@ class KitWorld:
             return self._kinds.is_durable(entity, message)
         return split_entity(entity)[0] != self._kind.name or self._kind.actor.durable
 
+    def nudged(self, entities: Iterable[str], message: Message) -> list[str]:
+        """Raises: BadEntity, TypeError, ValueError: see Runtime."""
+        return self._kinds.nudged(entities, message) if self._kinds is not None else each_once(entities)
+
     def trace(self, name: str, parent: str, entity: str) -> AbstractContextManager[object]:
         return nullcontext()
 
@@ -78,6 +83,14 @@ class KitWorld:
         await trio.lowlevel.checkpoint()
         assert row in self.found, f"it queries {row.__qualname__}: say kit.when_queried({row.__qualname__}, ...)"
         return self.found[row](key, asked)
+
+    async def query_pages(
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters
+    ) -> dict[str, list[Row]]:
+        """Page by page. Raises: BadQuery; as `query`."""
+        asked = Asked(limit=limit, where=where)
+        pages = {key: (await self.query(row, key, asked)).rows[:limit] for key in different(keys, limit)}
+        return {key: rows for key, rows in pages.items() if rows}
 
     def has_ended(self, process: str) -> bool:
         return process in self.ended

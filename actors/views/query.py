@@ -4,7 +4,7 @@ Filters are on keys and on what is marked `Index`, so that each is answered by a
 together with those before it. Decisions only: reader.py asks the database.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -12,12 +12,13 @@ from msgspec import Struct
 from greenroom.actors.views.cursor import BadCursor, Cursors
 from greenroom.actors.views.layout import Layout, NotThatValue
 from greenroom.actors.views.page import ALL, LIMIT_MAX
-from greenroom.store.views.asked import Asked
+from greenroom.store.views.asked import Asked, Filters
 from greenroom.store.views.paging import RANK, Among, Wanted, best_first
 from greenroom.store.views.reading import Found
 from greenroom.store.views.tables import Table
 
 SEARCH_MAX = 500  # characters of a search
+PAGES_MAX, ROWS_MAX = 1_000, 5_000  # that are read at once, of many pages: these, and rows of all of them together
 RANK_MAX = 1e6  # that no row has
 # What a query over HTTP says beside its filters; a column of such a name can be read, and not filtered by.
 RESERVED = ("limit", "after", "before", "search", "at", "stale")
@@ -60,7 +61,7 @@ class Query:
             raise BadQuery("limit", f"must be 1 to {LIMIT_MAX}")
         if self._backwards and asked.after is not None:
             raise BadQuery("before", "and after exclude each other")
-        where = self._filters(asked.where)
+        where = _filters(layout, asked.where, {layout.page.by} if across is None else ())
         search = _search(layout, asked.search)
         if across is not None and search is None:
             raise BadQuery("search", f"must be given: {layout.view} of many pages have no other order")
@@ -96,25 +97,6 @@ class Query:
                 raise NoSuchPage(f"{self._layout.view} has one page, {ALL!r}")
             return ()
         return ((by, key),)
-
-    def _filters(self, asked: Mapping[str, Any]) -> list[tuple[str, Any]]:
-        """In the order of the columns, so that the same filters are the same query. Raises: BadQuery."""
-        layout = self._layout
-        fixed = {layout.page.by, *asked} if self._across is None else {*asked}
-        keys = [column.name for column in layout.shape.key]
-        found: dict[str, Any] = {}
-        for name, value in asked.items():
-            column = layout.shape.column(name)
-            if column is None or not (column.is_key or column.is_indexed):
-                raise BadQuery(name, f"is no key and no index of {layout.view}")
-            missing = [one for one in keys[: keys.index(name)] if one not in fixed] if not column.is_indexed else []
-            if missing:
-                raise BadQuery(name, f"can be filtered by together with {' and '.join(missing)}")
-            try:
-                found[name] = layout.value_of(name, value)
-            except NotThatValue as error:
-                raise BadQuery(name, str(error)) from None
-        return [(name, found[name]) for name in layout.shape.names if name in found]
 
     def _place(self, asked: Asked) -> tuple[Any, ...] | None:
         """Raises: BadQuery."""
@@ -153,6 +135,55 @@ class Query:
         return self._cursors.encode([row.rank if at is None else row.values[at] for at in self._places])
 
 
+class QueryOfMany:
+    """The first rows of each of many pages of one view, understood."""
+
+    def __init__(self, layout: Layout, keys: Iterable[str], *, limit: int, where: Filters) -> None:
+        """`keys` of pages; of a view with one page, whose rows have one key, a text, of rows. Raises: BadQuery."""
+        self.column = _by(layout)
+        self.keys: Sequence[str] = different(keys, limit)
+        try:
+            for key in self.keys:
+                layout.fit(self.column, key)
+        except NotThatValue as error:
+            raise BadQuery("keys", f"has one that {error}") from None
+        self.wanted = Wanted(where=tuple(_filters(layout, where, {self.column})), order=layout.order, limit=limit)
+        self._at = layout.shape.names.index(self.column)
+
+    def by_page(self, found: Iterable[Found]) -> dict[str, list[Found]]:
+        """What was read, in the order in which the keys were given; none of a page without rows."""
+        pages: dict[str, list[Found]] = {}
+        for row in found:
+            pages.setdefault(row.values[self._at], []).append(row)
+        return {key: pages[key] for key in self.keys if key in pages}
+
+
+def different(keys: Iterable[str], limit: int) -> list[str]:
+    """Each once, and no more than may be read at once. Raises: BadQuery."""
+    if isinstance(keys, str):
+        raise BadQuery("keys", "is one text: give a list of them")
+    found = list(dict.fromkeys(keys))
+    if len(found) > PAGES_MAX:
+        raise BadQuery("keys", f"must be at most {PAGES_MAX}, and there are {len(found)}")
+    if not 1 <= limit <= LIMIT_MAX:
+        raise BadQuery("limit", f"must be 1 to {LIMIT_MAX}")
+    if len(found) * limit > ROWS_MAX:
+        raise BadQuery(
+            "limit", f"must be at most {ROWS_MAX // len(found)} of {len(found)} pages: {ROWS_MAX} rows in all"
+        )
+    return found
+
+
+def _by(layout: Layout) -> str:
+    """The column that says of which page a row is, or which one of the only page. Raises: BadQuery."""
+    if layout.page.by:
+        return layout.page.by
+    keys = layout.shape.key
+    if len(keys) > 1 or layout.type_of(keys[0].name) is not str:
+        raise BadQuery("keys", f"says nothing: {layout.view} has one page, and rows by other keys than one text")
+    return keys[0].name
+
+
 class Arranged(Struct, frozen=True):
     """The rows of one answer, in the page's order, and cursors for what is behind and before them."""
 
@@ -160,6 +191,26 @@ class Arranged(Struct, frozen=True):
     rows: list[Found]
     next: str | None  # None: there is nothing
     previous: str | None
+
+
+def _filters(layout: Layout, asked: Filters, given: Collection[str]) -> list[tuple[str, Any]]:
+    """In the order of the columns, so that the same filters are the same query. `given`: keys that have one value on
+    the page. Raises: BadQuery."""
+    fixed = {*given, *asked}
+    keys = [column.name for column in layout.shape.key]
+    found: dict[str, Any] = {}
+    for name, value in asked.items():
+        column = layout.shape.column(name)
+        if column is None or not (column.is_key or column.is_indexed):
+            raise BadQuery(name, f"is no key and no index of {layout.view}")
+        missing = [one for one in keys[: keys.index(name)] if one not in fixed] if not column.is_indexed else []
+        if missing:
+            raise BadQuery(name, f"can be filtered by together with {' and '.join(missing)}")
+        try:
+            found[name] = layout.value_of(name, value)
+        except NotThatValue as error:
+            raise BadQuery(name, str(error)) from None
+    return [(name, found[name]) for name in layout.shape.names if name in found]
 
 
 def _search(layout: Layout, text: str | None) -> str | None:

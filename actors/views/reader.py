@@ -6,19 +6,20 @@ shape, not by this release's code: while releases change, a node may have to rea
 
 from collections.abc import Callable, Iterable
 from math import inf
+from typing import Any
 
 import trio
 from msgspec import MsgspecError, Struct
 
 from greenroom.actors.model.errors import Unavailable
-from greenroom.actors.views.installed import Views
+from greenroom.actors.views.installed import Installed, Views
 from greenroom.actors.views.layout import Layout, NoSuchColumn
 from greenroom.actors.views.page_actor import Loaded
-from greenroom.actors.views.query import Across, Arranged, Query
+from greenroom.actors.views.query import Across, Arranged, Query, QueryOfMany
 from greenroom.actors.views.turns import Turns
-from greenroom.store.views.asked import Asked, Row, Rows
+from greenroom.store.views.asked import Asked, Filters, Row, Rows
 from greenroom.store.views.paging import Wanted
-from greenroom.store.views.reading import RowReading
+from greenroom.store.views.reading import Found, RowReading
 from greenroom.store.views.store import Version
 from greenroom.store.views.tables import Table
 
@@ -101,15 +102,28 @@ class ViewReader:
     async def rows(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
         """As `read`, of the view with that class of rows. Raises: as `read`; TypeError where no such view is installed;
         Unavailable, too, where the live version is of another shape."""
+        installed = self._of_rows(row)
+        found = await self.read(installed.name, key, asked)
+        return Rows(_rows(installed, found.rows), found.next, found.previous)
+
+    async def rows_of_many(
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters
+    ) -> dict[str, list[Row]]:
+        """See Actor.query_pages. Raises: as `rows`."""
+        installed = self._of_rows(row)
+        live = self.live(installed.name)
+        query = QueryOfMany(live.layout, keys, limit=limit, where=where)
+        if not query.keys:
+            return {}
+        found = await self._reading.pages(live.table, query.wanted, query.column, query.keys)
+        return {key: _rows(installed, rows) for key, rows in query.by_page(found).items()}
+
+    def _of_rows(self, row: type[Any]) -> Installed:
+        """The view with that class of rows. Raises: TypeError."""
         installed = next((one for one in self.views if one.view.Row is row), None)
         if installed is None:
             raise TypeError(f"{row.__qualname__} is the `Row` of no installed view")
-        found = await self.read(installed.name, key, asked)
-        try:
-            rows = [installed.to_row(one.values) for one in found.rows]
-        except (MsgspecError, TypeError, ValueError) as error:
-            raise Unavailable(f"the live version of the view {installed.name} is another than the code's") from error
-        return Rows(rows, found.next, found.previous)
+        return installed
 
     async def load(self, view: str, key: str, *, spare: int) -> Loaded:
         """See PageSource."""
@@ -137,3 +151,11 @@ class ViewReader:
             while await self._reading.folded(self.live(name).version.id, entity) < offset:
                 await trio.sleep(wait_s)
                 wait_s = min(2 * wait_s, FOLDED_MAX_S)
+
+
+def _rows(installed: Installed, found: Iterable[Found]) -> list[Any]:
+    """Of the view's own class. Raises: Unavailable."""
+    try:
+        return [installed.to_row(one.values) for one in found]
+    except (MsgspecError, TypeError, ValueError) as error:
+        raise Unavailable(f"the live version of the view {installed.name} is another than the code's") from error

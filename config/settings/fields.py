@@ -9,6 +9,7 @@ from pydantic_settings import NoDecode
 from greenroom.config.limits import MIB, DrainConfig, KafkaConfig, NoticesConfig, SinkConfig
 from greenroom.config.settings.forms import (
     addresses_by_name,
+    arms_by_name,
     below,
     database_address,
     existing_file,
@@ -16,6 +17,7 @@ from greenroom.config.settings.forms import (
     host_and_port,
     import_path,
     mail_address,
+    model_file,
     objects_address,
     origin,
     public_key,
@@ -275,6 +277,27 @@ class NodeSettings(SectionSettings):
         15.0, "longest that brokers may take to acknowledge a batch of a Kafka sink, seconds", gt=0, le=300
     )
 
+    ranking_model: Annotated[Path, AfterValidator(model_file)] | None = _setting(
+        None,
+        "the model that feeds are ranked by, read again when it has changed; unset: the light score alone",
+        allowed="an existing file that ends in .txt, of LightGBM, or in .json, of weights",
+    )
+    ranking_experiment: str = _setting(
+        "experiment",
+        "name of the experiment whose arms RANKING_ARMS are; another one splits users anew",
+        allowed="a name of letters, digits, - and _",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+    )
+    ranking_arms: Annotated[dict[str, tuple[float, Path | None]], NoDecode, BeforeValidator(arms_by_name)] = _setting(
+        {},
+        "parts of the users whose feeds are ranked otherwise, by a hash of the user; all others are the control",
+        allowed="name=percent:file, or name=percent:light for the light score, several separated by commas; at most "
+        "100 percent together",
+    )
+    ranking_exposures: Path | None = _setting(
+        None, "where the sink of exposures writes what was shown, and what came of it", allowed="a folder"
+    )
+
     smtp_server: Annotated[str, AfterValidator(host_and_port)] | None = _setting(
         None, "what notices are handed to as mail; unset: none are", allowed="host:port"
     )
@@ -344,6 +367,7 @@ class NodeSettings(SectionSettings):
                 message_bytes_max=self.kafka_message_bytes_max,
                 timeout_s=self.kafka_timeout_s,
             ),
+            exposures=self.ranking_exposures,
         )
 
     @property

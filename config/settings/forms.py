@@ -20,11 +20,13 @@ OWN_PATHS = frozenset(
 # How a pooler before the database, such as PgBouncer, gives sessions away; and so what we may keep in them.
 POOL_MODES = frozenset(("session", "transaction"))
 OBJECT_SCHEMES = frozenset(("file", "s3", "gs", "az"))
+MODEL_SUFFIXES = frozenset((".json", ".txt"))
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # keys of VAPID are below
 _MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
 _HOST = r"\[[0-9a-f:.]+\]|[a-z0-9._-]+"
 _TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")  # as brokers have it
+_ARM = re.compile(r"(?!control$)[A-Za-z0-9_-]{1,64}")  # of an experiment; `control` is whoever is in none
 _WILDCARD = r"\*(?:\.[a-z0-9_-]+){2,}"  # of a domain somebody owns: `*.org` is everybody's
 # A scheme of an app (`capacitor`, `ionic`, `tauri`) has a host and no subdomains.
 _ORIGIN = re.compile(
@@ -139,6 +141,27 @@ def existing_folder(path: Path) -> Path:
     if not (path.is_dir() and os.access(path, os.R_OK | os.X_OK)):
         raise ValueError
     return path
+
+
+def model_file(path: Path) -> Path:
+    """Raises: ValueError."""
+    if path.suffix not in MODEL_SUFFIXES:
+        raise ValueError
+    return existing_file(path)
+
+
+def arms_by_name(value: object) -> object:
+    """`bold=10:bold.txt,plain=10:light` as a mapping; None is the light score. Raises: ValueError."""
+    if not isinstance(value, str):
+        return value
+    arms: dict[str, tuple[float, Path | None]] = {}
+    for name, one in _by_name(value).items():
+        percent, _, path = one.partition(":")
+        arms[name] = float(percent), None if path == "light" else model_file(Path(path))
+    least = all(_ARM.fullmatch(name) and percent > 0 for name, (percent, _) in arms.items())
+    if not least or not sum(percent for percent, _ in arms.values()) <= 100:
+        raise ValueError
+    return arms
 
 
 def addresses_by_name(value: object) -> object:

@@ -181,6 +181,15 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "librdkafka, with which a Kafka sink delivers, says that something is wrong; `error` has its words. What "
             "follows from it for deliveries is told by `sink_rests`."
         ),
+        "ranking_model_loaded": "Feeds are ranked by this version of a model from now on.",
+        "ranking_model_refused": (
+            "A model file can't be used; `error` says why. Feeds are ranked by what was in it before, or by the light "
+            "score. Put a whole file in its place: write it beside, then rename it."
+        ),
+        "exposures_dropped": (
+            "The folder of exposures had too many files, and the oldest went, read or not. Take away those that have "
+            "been read."
+        ),
         "key_set_replaced": (
             "The file of public keys holds others now: tokens of those that left it are refused from now on."
         ),

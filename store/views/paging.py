@@ -50,9 +50,9 @@ def best_first(table: Table) -> tuple[str, ...]:
     return (f"-{RANK}", *(f"-{column.name}" for column in table.shape.key))
 
 
-def statement(table: Table, wanted: Wanted) -> tuple[str, list[Any]]:
+def statement(table: Table, wanted: Wanted, also: Sequence[str] = ()) -> tuple[str, list[Any]]:
     """The SQL with its arguments. Its columns: those of the shape, `_revision`, and of a search `_rank`, `_snippet`.
-    Rows come in the direction of reading: backwards the nearest to the place first."""
+    Rows come in the direction of reading: backwards the nearest to the place first. `also`: further conditions."""
     arguments: list[Any] = []
 
     def argument(value: Any, kind: str) -> str:
@@ -60,6 +60,7 @@ def statement(table: Table, wanted: Wanted) -> tuple[str, list[Any]]:
         return f"${len(arguments)}::{kind}"
 
     conditions = [f"{quoted(name)} = {argument(value, _column(table, name).type)}" for name, value in wanted.where]
+    conditions = [*also, *conditions]
     if wanted.among is not None:
         name, (other, text) = quoted(wanted.among.column), wanted.among.where
         those = f"SELECT {name} FROM {wanted.among.table.rows} WHERE {quoted(other)} = {argument(text, 'text')}"
@@ -89,6 +90,19 @@ def statement(table: Table, wanted: Wanted) -> tuple[str, list[Any]]:
     plain = f"translate(concat_ws(E'\\n', {texts}), '{HIT_BEGINS}{HIT_ENDS}', '')"
     headline = f"ts_headline({literal(table.shape.language)}::regconfig, {plain}, {query}, {literal(HEADLINE)})"
     return f"SELECT page.*, {headline} AS {SNIPPET} FROM ({sql}) page", arguments
+
+
+def statement_of_many(table: Table, wanted: Wanted, column: str, values: Sequence[str]) -> tuple[str, list[Any]]:
+    """The same of many pages at once: those whose `column`, a text, has one of the `values`, each of which is named
+    once. No search, no place. The rows of a page follow one another in its order; the pages come in any.
+
+    Each page is a scan of its own, of an index as that of a single one is: a `LIMIT` below `LATERAL` leaves Postgres
+    no other way, and whatever joins it keeps the order of what it joins.
+    """
+    assert wanted.search is None and wanted.among is None and wanted.place is None
+    one, arguments = statement(table, wanted, (f"{quoted(column)} = asked.key",))
+    arguments.append(list(values))
+    return f"SELECT page.* FROM unnest(${len(arguments)}::text[]) asked(key) CROSS JOIN LATERAL ({one}) page", arguments
 
 
 def beyond(terms: Sequence[str], place: Sequence[str], *, backwards: bool = False) -> str:

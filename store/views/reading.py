@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from greenroom.store.views.paging import HIT_BEGINS, HIT_ENDS, Wanted, statement
+from greenroom.store.views.paging import HIT_BEGINS, HIT_ENDS, Wanted, statement, statement_of_many
 from greenroom.store.views.tables import Table
 
 Fetch = Callable[..., Awaitable[Sequence[Any]]]  # one statement with its arguments. Raises: StoreUnavailable
@@ -33,6 +33,10 @@ class RowReading(Protocol):
     async def page(self, table: Table, wanted: Wanted) -> list[Found]:
         """At most `wanted.limit` rows, in the order in which they are read: backwards, the last one first."""
 
+    async def pages(self, table: Table, wanted: Wanted, column: str, values: Sequence[str]) -> list[Found]:
+        """As `page`, no search and no place, of each of the pages whose `column`, a text, is one of the `values`, which
+        are all different: at most `wanted.limit` rows of each, in order, one page after another."""
+
     async def first(self, table: Table, wanted: Wanted) -> tuple[list[Found], int]:
         """As `page`, no search, with a revision that none of the table has exceeded by the time of the reading."""
 
@@ -49,6 +53,12 @@ class Reading:
     async def page(self, table: Table, wanted: Wanted) -> list[Found]:
         """See RowReading."""
         sql, arguments = statement(table, wanted)
+        width = len(table.shape.columns)
+        return [_found(row, width) for row in await self._fetch(sql, *arguments)]
+
+    async def pages(self, table: Table, wanted: Wanted, column: str, values: Sequence[str]) -> list[Found]:
+        """See RowReading."""
+        sql, arguments = statement_of_many(table, wanted, column, values)
         width = len(table.shape.columns)
         return [_found(row, width) for row in await self._fetch(sql, *arguments)]
 

@@ -9,6 +9,7 @@ import sys
 import typer
 
 from greenroom.supervisors.cli.dead_letters import letters_app
+from greenroom.supervisors.cli.demo.app import demo_app
 from greenroom.supervisors.cli.entities import show_entities
 from greenroom.supervisors.cli.explain import explain
 from greenroom.supervisors.cli.forget import forget
@@ -49,6 +50,7 @@ app.add_typer(letters_app, name="dead-letters")
 app.add_typer(views_app, name="views")
 app.add_typer(schedules_app, name="schedules")
 app.add_typer(sagas_app, name="sagas")
+app.add_typer(demo_app, name="demo")
 
 
 def main() -> None:

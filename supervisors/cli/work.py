@@ -11,6 +11,7 @@ import typer
 
 from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.life.turn import Turn
+from greenroom.actors.model.kinds import Kinds
 from greenroom.config.settings import Settings, load_settings
 from greenroom.config.settings.forms import slots_by_queue
 from greenroom.config.telemetry.exporters import Telemetry
@@ -24,6 +25,7 @@ from greenroom.supervisors.cli.serving.clock import BootClock
 from greenroom.supervisors.cli.terminal.console import say
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_plainly
 from greenroom.supervisors.jobs.over_http import OverHttp
+from greenroom.supervisors.jobs.reach.outside import Outside
 from greenroom.supervisors.jobs.rescue import this_worker
 from greenroom.supervisors.jobs.workers import Workers
 from greenroom.supervisors.supervision.backoff import new_backoff
@@ -54,7 +56,7 @@ def work(
         assert isinstance(slots, dict)
         settings = load_settings()
         configure_logs(settings.log)
-        installed_kinds(settings)  # finds what lies in the folder one stands in
+        kinds = installed_kinds(settings)  # finds what lies in the folder one stands in
         jobs = installed_jobs(settings)
         for queue in slots:
             if not jobs.of_queue(queue):
@@ -65,7 +67,7 @@ def work(
             sys.stderr.write("greenroom: the token goes to another host by http://: who is between can read it\n")
         asking = OverHttp(url, _token(settings, server))
         with logs_aside():
-            trio.run(_run, settings, slots, jobs, asking, clock=BootClock(), strict_exception_groups=True)
+            trio.run(_run, settings, slots, jobs, kinds, asking, clock=BootClock(), strict_exception_groups=True)
 
 
 def _token(settings: Settings, server: str | None) -> "partial[str]":
@@ -82,7 +84,7 @@ def _token(settings: Settings, server: str | None) -> "partial[str]":
     return partial(TokenSigner(config, time.time).connection_token, USER, roles=["service"], ttl_s=TOKEN_S)
 
 
-async def _run(settings: Settings, slots: dict[str, int], jobs: Jobs, asking: OverHttp) -> None:
+async def _run(settings: Settings, slots: dict[str, int], jobs: Jobs, kinds: Kinds, asking: OverHttp) -> None:
     turn = Turn()
     telemetry = Telemetry(settings.trace) if settings.trace.exporter != "none" else None
     drain = trio.Event()
@@ -96,6 +98,7 @@ async def _run(settings: Settings, slots: dict[str, int], jobs: Jobs, asking: Ov
         turn=turn,
         new_backoff=new_backoff,
         process=this_worker(),
+        reach=Outside(kinds, asking),
         tracing=telemetry.tracing if telemetry is not None else None,
     )
     async with trio.open_nursery() as nursery:  # owner: the process

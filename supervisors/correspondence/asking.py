@@ -32,7 +32,7 @@ from greenroom.actors.model.errors import (
 )
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.lifecycle import Attended, AudienceChanged, Inspect, Inspected
-from greenroom.actors.model.message import ReplySlot, decoded_reply
+from greenroom.actors.model.message import Message, ReplySlot, decoded_reply
 from greenroom.actors.model.principal import SYSTEM
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.supervisors.correspondence.answering import RemoteSlot
@@ -83,14 +83,16 @@ class Asking:
         feed: Callable[[str], int],
         not_held: Callable[[str, int], None],
         chase: Callable[[str, str], None],
+        nudge: Callable[[list[str], Message], None],
         instruments: Instruments,
     ) -> None:
         """`node` is this one's incarnation. `send` raises Overloaded, Unavailable and HandlerFailed, with nothing sent.
         `submit` is the router's. `look` has the referee asked who owns what, soon. `before_inspect` is called when an
         Inspect of an entity is about to be sent to a node, and may raise what `send` does; it returns the number of the
         feed that goes before that, as `feed` does for an entity at any time. `not_held` is called when a node says that
-        it does not own an entity. `chase`: see Elsewhere."""
+        it does not own an entity. `chase`, `nudge`: see Elsewhere."""
         self.chase = chase
+        self.nudge = nudge
         self._node = node
         self._kinds = kinds
         self._ownership = ownership

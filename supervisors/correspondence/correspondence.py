@@ -24,6 +24,7 @@ from greenroom.supervisors.correspondence.catching_up import CatchingUp
 from greenroom.supervisors.correspondence.chasing import Chasing
 from greenroom.supervisors.correspondence.feeding import Feeding
 from greenroom.supervisors.correspondence.feeds import Feeds
+from greenroom.supervisors.correspondence.nudging import Nudging
 from greenroom.supervisors.correspondence.paging import PagesElsewhere
 from greenroom.supervisors.correspondence.questions import Answer as Answers
 from greenroom.supervisors.correspondence.questions import Questions, no_answer
@@ -46,6 +47,7 @@ from greenroom.supervisors.correspondence.wire import (
     Kicked,
     Listen,
     NotHeld,
+    Nudged,
     OfNewerRelease,
     OtherVersion,
     Owned,
@@ -141,7 +143,15 @@ class Correspondence:
             feed=lambda entity: self.feeds.number(entity),
             not_held=lambda entity, at: self.feeds.not_held(entity, at),
             chase=lambda asker, entity: self.chasing.begin(asker, entity),
+            nudge=lambda entities, message: self.nudging.nudge(entities, message),
             instruments=instruments,
+        )
+        self.nudging = Nudging(
+            node=node,
+            kinds=kinds,
+            owner=ownership.owner,
+            send=self._say,
+            nudge_here=lambda entity, message: kernel().router.nudge_here(entity, message),
         )
         self.answering = Answering(
             kinds=kinds,
@@ -191,6 +201,7 @@ class Correspondence:
             Sent: self.answering.sent,
             Abandoned: self.answering.abandoned,
             Due: self.answering.due,
+            Nudged: self.nudging.nudged,
             Chased: self.chasing.chased,
             Circular: self.chasing.circular,
             Replied: self.asking.replied,

@@ -276,13 +276,20 @@ class PagesWatched(Struct, frozen=True, array_like=True, tag=66, gc=False):
     views: list[str]
 
 
+class Nudged(Struct, frozen=True, array_like=True, tag=67, gc=False):
+    """To those of these entities that are awake there."""
+
+    entities: list[str]
+    body: bytes  # the message, JSON with its "type"
+
+
 FromAsker = Sent | Abandoned | Due | Chased
 FromOwner = Replied | Seen | Counted | Rejected | NotHeld | Unanswered
 FromWatcher = Feed | Unfeed | Watched | Listen
 FromWatched = Published | Shown | Kicked | Began | FeedEnded
 OfAudience = Roster | Came
 OfPages = PagesChanged | PagesStale | PagesWatched
-BetweenNodes = Owned | HandedOn | Question | Told | OfPages
+BetweenNodes = Owned | HandedOn | Question | Told | OfPages | Nudged
 Frame = FromAsker | Circular | FromOwner | FromWatcher | FromWatched | OfAudience | BetweenNodes
 
 _encode = msgspec.msgpack.Encoder().encode

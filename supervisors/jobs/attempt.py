@@ -8,9 +8,9 @@ coroutine that shields itself it is said what it is, while it goes on in its slo
 import math
 import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -23,15 +23,20 @@ from greenroom.actors.jobs.queue.messages import Finished, TakenJob
 from greenroom.actors.jobs.work import Cancel, Child, Discard, Pause, Snooze
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.errors import HandlerStuck, InvalidCommand
+from greenroom.actors.model.message import Ask, Reply, Tell
 from greenroom.config.telemetry.shown import said, shown
 from greenroom.config.telemetry.tracing import ENTITY, Tracing, below, traceparent_of
+from greenroom.store.views.asked import NO_FILTERS, Asked, Filters, Row, Rows
 from greenroom.supervisors.jobs.processes import JobRaised, Processes, ProcessLost
+from greenroom.supervisors.jobs.reach.outside import Nowhere
+from greenroom.supervisors.jobs.reach.reach import Reach
 from greenroom.supervisors.jobs.results import BadResult, encode_result
 from greenroom.supervisors.jobs.stepping import stepping
 from greenroom.supervisors.jobs.threads import InThread, run_in_thread
 from greenroom.supervisors.jobs.words import TEXT_MAX, reason_of, seconds_of, whole
 
 log = structlog.get_logger("greenroom.jobs")
+Result = TypeVar("Result")
 
 
 class Ending(Enum):
@@ -51,8 +56,11 @@ class Means:
         threads: trio.CapacityLimiter,
         processes: Processes,
         *,
+        reach: Reach | None = None,
         tracing: Tracing | None = None,
     ) -> None:
+        """`reach`: None: jobs ask nobody."""
+        self.reach: Reach = reach if reach is not None else Nowhere()
         self.tracing = tracing
         self.turn = turn
         self.threads = threads
@@ -98,6 +106,7 @@ class Attempt:
         self._telling = telling
         self._steps: dict[str, Raw] | None = None if job.steps else {}
         self._scope = trio.CancelScope()
+        self._reaching: set[trio.CancelScope] = set()  # of what its thread waits for
 
     @property
     def entity(self) -> str:
@@ -127,6 +136,33 @@ class Attempt:
     async def children_known(self) -> list[ChildKnown]:
         """Raises: ActorError."""
         return await self._telling.children(self)
+
+    async def ask(self, entity: str, message: Ask[Reply]) -> Reply:
+        return await self._means.reach.ask(entity, message)
+
+    async def query(self, row: type[Row], key: str, **asked: Any) -> Rows[Row]:
+        return await self._means.reach.query(row, key, Asked(**asked))
+
+    async def query_pages(
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters = NO_FILTERS
+    ) -> dict[str, list[Row]]:
+        return await self._means.reach.query_pages(row, keys, limit=limit, where=where)
+
+    def nudge(self, entities: Iterable[str], message: Tell) -> None:
+        self._means.reach.nudge(entities, message)
+
+    async def within(self, reach: Callable[[], Awaitable[Result]]) -> Result:
+        """For its thread, whose calls of the loop no scope is around. Raises: Cancel once the attempt is to end."""
+        left_s = self.stops_at - time.monotonic()
+        with trio.CancelScope(deadline=trio.current_time() + left_s) as scope:
+            self._reaching.add(scope)
+            try:
+                if not self.is_to_stop:
+                    return await reach()
+            finally:
+                self._reaching.discard(scope)
+        self.stop(Ending.TIMED_OUT)  # if nothing else: the clock of threads may be a little behind
+        raise Cancel("this attempt is to end")
 
     def note(self, share: float, note: str) -> None:
         """As `progress`, from a thread or a process."""
@@ -160,6 +196,8 @@ class Attempt:
             self._scope.cancel()
         else:
             self._scope.deadline = min(self._scope.deadline, self.gives_up_at)
+            for scope in self._reaching:
+                scope.cancel()
             if self.on_stop is not None:
                 self.on_stop()
 

@@ -13,11 +13,11 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
-from greenroom.actors.jobs.work import Cancel, Child, Discard, Pause, Snooze
+from greenroom.actors.jobs.work import Cancel, Child, Discard, NoEntities, Pause, Snooze
 from greenroom.config.telemetry.shown import said, shown
 from greenroom.supervisors.jobs.results import BadResult, encode_result
 from greenroom.supervisors.jobs.speech import (
@@ -120,6 +120,14 @@ class InProcess:
             children += [Child(one.id, one.state, msgspec.json.decode(one.result), one.error) for one in some.children]
             if some.is_last:
                 return children
+
+    def ask(self, *asked: Any, **how: Any) -> NoReturn:
+        """Raises: NoEntities."""
+        raise NoEntities(
+            "a job with `process = True` speaks to no entities: have one without it do so, before or after"
+        )
+
+    query = query_pages = nudge = ask
 
 
 def run(do: Do, worker: Worker) -> Returned | Raised:

@@ -1,15 +1,20 @@
 """Threads: where a `def run` is called. It is left alone once its attempt has ended without it, and counts until it
 returns."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import trio
 from msgspec import Raw
 
 from greenroom.actors.jobs.work import Cancel, Child
+from greenroom.actors.model.message import Ask, Reply, Tell
+from greenroom.store.views.asked import Row, Rows
+
+Result = TypeVar("Result")
 
 
 class Attempted(Protocol):
@@ -32,6 +37,16 @@ class Attempted(Protocol):
     async def keep_step(self, name: str, result: Any) -> Raw: ...
 
     async def children(self) -> list[Child]: ...
+
+    async def ask(self, entity: str, message: Ask[Reply]) -> Reply: ...
+
+    async def query(self, row: type[Row], key: str, **asked: Any) -> Rows[Row]: ...
+
+    async def query_pages(self, row: type[Row], keys: Iterable[str], *, limit: int) -> dict[str, list[Row]]: ...
+
+    def nudge(self, entities: Iterable[str], message: Tell) -> None: ...
+
+    async def within(self, reach: Callable[[], Awaitable[Result]]) -> Result: ...
 
 
 class InThread:
@@ -64,6 +79,22 @@ class InThread:
 
     def children(self) -> list[Child]:
         return trio.from_thread.run(self._attempt.children)
+
+    def ask(self, entity: str, message: Ask[Reply]) -> Reply:
+        return trio.from_thread.run(self._attempt.within, partial(self._attempt.ask, entity, message))
+
+    def query(self, row: type[Row], key: str, **asked: Any) -> Rows[Row]:
+        return trio.from_thread.run(self._attempt.within, partial(self._attempt.query, row, key, **asked))
+
+    def query_pages(self, row: type[Row], keys: Iterable[str], **asked: Any) -> dict[str, list[Row]]:
+        keys = list(keys)  # here: it is the job's own code that makes them
+        return trio.from_thread.run(self._attempt.within, partial(self._attempt.query_pages, row, keys, **asked))
+
+    def nudge(self, entities: Iterable[str], message: Tell) -> None:
+        """Raises: Cancel."""
+        if self._attempt.is_to_stop:
+            raise Cancel("this attempt is to end")
+        trio.from_thread.run_sync(self._attempt.nudge, list(entities), message)
 
     def _tell(self, do: Callable[..., None], *arguments: Any) -> None:
         """Wait for the loop to take it: one that says much is not to outrun it."""

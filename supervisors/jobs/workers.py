@@ -9,7 +9,8 @@ from greenroom.actors.life.turn import Turn
 from greenroom.config.telemetry.tracing import Tracing
 from greenroom.supervisors.jobs.attempt import Means
 from greenroom.supervisors.jobs.processes import Processes
-from greenroom.supervisors.jobs.worker import Asking, Worker
+from greenroom.supervisors.jobs.reach.reach import Asking, Reach
+from greenroom.supervisors.jobs.worker import Worker
 from greenroom.supervisors.supervision.backoff import NewBackoff, new_backoff
 from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervision.supervise import supervise
@@ -30,11 +31,13 @@ class Workers:
         turn: Turn,
         new_backoff: NewBackoff,
         process: str = "",
+        reach: Reach | None = None,
         tracing: Tracing | None = None,
     ) -> None:
-        """`work`: queue -> jobs that run at once. `name` is random at each start. `process`: see Worker."""
+        """`work`: queue -> jobs that run at once. `name` is random at each start. `process`: see Worker. `reach`: what
+        jobs ask; None: nobody."""
         self._processes = Processes()
-        means = Means(turn, trio.CapacityLimiter(THREADS_MAX), self._processes, tracing=tracing)
+        means = Means(turn, trio.CapacityLimiter(THREADS_MAX), self._processes, reach=reach, tracing=tracing)
         self._workers = [
             Worker(
                 queue,

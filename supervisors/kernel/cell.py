@@ -367,7 +367,11 @@ class Cell:
                 continue
             burst = mailbox.take(1 if self._suspects else burst_max)
             if burst:
-                now = self.last_active = trio.current_time()
+                now = trio.current_time()
+                if mailbox.nudges < len(burst):
+                    self.last_active = now
+                if mailbox.nudges:
+                    mailbox.nudges = max(mailbox.nudges - len(burst), 0)
                 if now > ownership.valid_until:  # somebody else may own it by now: what we remember may be old
                     mailbox.put_back(burst)
                     fast = await lease_or_fast(mailbox, ownership)
@@ -544,13 +548,14 @@ class Cell:
         """Seal the mailbox, unless there is something to do or to lose. Raises: whatever `may_sleep` raises."""
         life = self._life
         assert life is not None
-        if len(self.mailbox) or self._in_flight.flights or life.actor.afters or not life.actor.may_sleep():
+        mailbox, actor = self.mailbox, life.actor
+        if len(mailbox) > mailbox.nudges or self._in_flight.flights or actor.afters or not actor.may_sleep():
             self.last_active = trio.current_time()  # to the end of the line, so that others are asked before it
             return False
         snapshot = self._snapshot(SNAPSHOT_WORTH)
         if snapshot is not None:  # written behind our back: whoever wakes us meanwhile need not wait for it
             self._host.snapshots.write_later(*snapshot, self.kind.limits)
-        self.mailbox.seal()
+        mailbox.seal()  # with it go nudges that wait
         self._host.instruments.passivations += 1
         return True
 

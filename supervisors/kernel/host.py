@@ -1,7 +1,7 @@
 """The host: what cells need of their node, made once and shared by all of them."""
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -25,7 +25,7 @@ from greenroom.store.journal.committer import Committer
 from greenroom.store.journal.consequences.inline import Inline
 from greenroom.store.journal.journal import Journal
 from greenroom.store.journal.records import Head, StoredEvent
-from greenroom.store.views.asked import Asked, Row, Rows
+from greenroom.store.views.asked import Asked, Filters, Row, Rows
 from greenroom.supervisors.delivery.relay import Relay
 from greenroom.supervisors.delivery.waker import Waker
 from greenroom.supervisors.kernel.after import Afters
@@ -45,6 +45,11 @@ class Query(Protocol):
 
     async def rows(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
         """Raises: see Actor.query."""
+
+    async def rows_of_many(
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters
+    ) -> dict[str, list[Row]]:
+        """Raises: see Actor.query_pages."""
 
 
 class OwnRows(Protocol):
@@ -102,6 +107,10 @@ class NodeWorld:
         """Raises: BadEntity, TypeError: see Runtime."""
         return self._kinds.is_durable(entity, message)
 
+    def nudged(self, entities: Iterable[str], message: Message) -> list[str]:
+        """Raises: BadEntity, TypeError, ValueError: see Runtime."""
+        return self._kinds.nudged(entities, message)
+
     async def ask(self, entity: str, message: Ask[Reply], *, chain: tuple[str, ...], principal: Principal) -> Reply:
         return await self._router.ask(entity, message, chain=chain, principal=principal)
 
@@ -110,6 +119,14 @@ class NodeWorld:
         if self._query is None:
             raise TypeError(f"{row.__qualname__} is the `Row` of no installed view")
         return await self._query.rows(row, key, asked)
+
+    async def query_pages(
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters
+    ) -> dict[str, list[Row]]:
+        """Raises: TypeError where no such view is installed; see Actor.query_pages."""
+        if self._query is None:
+            raise TypeError(f"{row.__qualname__} is the `Row` of no installed view")
+        return await self._query.rows_of_many(row, keys, limit=limit, where=where)
 
     def has_ended(self, process: str) -> bool:
         return self._has_ended(process)

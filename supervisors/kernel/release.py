@@ -21,7 +21,7 @@ from greenroom.actors.life.departures import (
     TimersSet,
 )
 from greenroom.actors.life.life import Life
-from greenroom.actors.model.effects import After, Ephemeral, Kick, Told
+from greenroom.actors.model.effects import After, Ephemeral, Kick, Nudge, Told
 from greenroom.actors.model.errors import ActorError, HandlerFailed
 from greenroom.actors.model.mailbox import Mailbox
 from greenroom.config.telemetry.shown import shown
@@ -78,6 +78,8 @@ def _release_rare(host: Host, life: Life, mailbox: Mailbox, departure: Departure
             departure.slot.reject(departure.error)
         case Told():
             host.router.tell(departure.entity, departure.message)
+        case Nudge():
+            host.router.nudge(departure.entities, departure.message)
         case After():
             host.afters.start(life, mailbox, departure.seconds, departure.message)
         case SnapshotDue():

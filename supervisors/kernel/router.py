@@ -46,6 +46,9 @@ class Elsewhere(Protocol):
     def wake(self, entity: str) -> None:
         """A durable timer of it is due: a hint, which may be lost."""
 
+    def nudge(self, entities: list[str], message: Message) -> None:
+        """See `Router.nudge`; what of it is lost, nobody hears."""
+
     def abandon(self, slot: TaskSlot) -> None:
         """Nobody waits for that answer any more. Does nothing where it is not on its way."""
 
@@ -130,6 +133,21 @@ class Router:
             found.mailbox.put(message)
         except (Sealed, ActorError):
             return False
+        return True
+
+    def nudge(self, entities: Iterable[str], message: Message) -> None:
+        """To those of them that are awake, on whichever node; it wakes nobody, and keeps nobody awake. Lost where it
+        finds no room, or no way. Raises: BadEntity, ValueError, TypeError: see Kinds.nudged."""
+        elsewhere = [one for one in self._kinds.nudged(entities, message) if not self.nudge_here(one, message)]
+        if self._elsewhere is not None and elsewhere:
+            self._elsewhere.nudge(elsewhere, message)
+
+    def nudge_here(self, entity: str, message: Message) -> bool:
+        """As `nudge`, of this node. Does the entity live here, awake or asleep?"""
+        found = self._awake.get(entity)
+        if found is None:
+            return self._lives_here(entity)
+        found.mailbox.nudge(message)
         return True
 
     def put(self, entity: str, message: Message) -> Mailbox | None:

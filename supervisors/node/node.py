@@ -70,6 +70,7 @@ from greenroom.supervisors.duties.own_servers import mind_own_servers
 from greenroom.supervisors.jobs.days import Days
 from greenroom.supervisors.jobs.finder import Finder
 from greenroom.supervisors.jobs.matcher import Matcher
+from greenroom.supervisors.jobs.reach.on_node import OnNode
 from greenroom.supervisors.jobs.rescue import this_worker, worker_has_ended
 from greenroom.supervisors.jobs.schedules.declaring import Declaring, is_newest
 from greenroom.supervisors.jobs.workers import Workers
@@ -298,6 +299,7 @@ class Node:
                 turn=turn,
                 new_backoff=new_backoff,
                 process=this_worker(),
+                reach=OnNode(lambda: kernel, kernel.router.ask),
                 tracing=telemetry.tracing,
             )
         self._moving: Moving | None = None

@@ -6,7 +6,7 @@ it happens, so that a failure's timeline ends where the failure is.
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -20,7 +20,7 @@ from greenroom.actors.model.principal import Principal
 from greenroom.store.jobs.jobs import QueueReads
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.store.journal.records import Append, Head, StoredEvent
-from greenroom.store.views.asked import Asked, Row, Rows
+from greenroom.store.views.asked import Asked, Filters, Row, Rows
 from greenroom.supervisors.kernel.cell import Cell
 from greenroom.supervisors.simulation.timeline import Timeline
 
@@ -413,10 +413,18 @@ class _NoRuntime:
     def is_durable(self, entity: str, message: Message) -> bool:
         raise Violated("apply must not tell")
 
+    def nudged(self, entities: Iterable[str], message: Message) -> list[str]:
+        raise Violated("apply must not tell")
+
     async def ask(self, entity: str, message: Ask[Reply], *, chain: tuple[str, ...], principal: Principal) -> Reply:
         raise Violated("apply must not ask")
 
     async def query(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
+        raise Violated("apply must not query")
+
+    async def query_pages(
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters
+    ) -> dict[str, list[Row]]:
         raise Violated("apply must not query")
 
     def has_ended(self, process: str) -> bool:

@@ -35,6 +35,7 @@ from greenroom.supervisors.cluster.moving import Moving
 from greenroom.supervisors.cluster.releases import Releases
 from greenroom.supervisors.duties.lineage_watch import LineageWatch
 from greenroom.supervisors.jobs.finder import Finder
+from greenroom.supervisors.jobs.reach.on_node import OnNode
 from greenroom.supervisors.jobs.workers import Workers
 from greenroom.supervisors.kernel.in_flight import FLIGHTS_MAX
 from greenroom.supervisors.kernel.kernel import Kernel
@@ -146,6 +147,7 @@ class SimulatedNode:
                 turn=Turn(),
                 new_backoff=lambda: Backoff(random=rng, first_s=0.1, max_s=3.0),
                 process=f"{HOST}/{self.process}" if proves else "",
+                reach=OnNode(lambda: self.kernel, self._ask),
             )
         self.fan_out = FanOut(kinds, HUB, self.instruments, stopwatch=trio.current_time)
         self._membership: Membership | None = None

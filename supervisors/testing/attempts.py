@@ -1,7 +1,7 @@
 """One attempt at a job in a test: the worker's own code, in virtual time, and without threads and processes."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
 import trio
@@ -13,9 +13,13 @@ from greenroom.actors.jobs.queue.flows.messages import Child as ChildKnown
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
 from greenroom.actors.jobs.work import Child
 from greenroom.actors.life.turn import Turn
+from greenroom.actors.model.message import Ask, Reply, Tell
+from greenroom.store.views.asked import Row, Rows
 from greenroom.supervisors.jobs.attempt import Attempt, Means
 from greenroom.supervisors.jobs.processes import Processes
+from greenroom.supervisors.jobs.reach.reach import Reach
 
+Result = TypeVar("Result")
 MIDDLE = 0.5  # of the chance by which a rest is longer or shorter: none
 
 
@@ -60,10 +64,12 @@ class Attempted:
         self._queue.keep_step(attempt, name, result)
 
 
-async def attempt_at(job: TakenJob, token: int, of: type[Job], telling: Attempted) -> Finished:
+async def attempt_at(
+    job: TakenJob, token: int, of: type[Job], telling: Attempted, reach: Reach | None = None
+) -> Finished:
     """What became of it. Rests between attempts are as the class says, without chance."""
     installed = InTest(of)
-    means = Means(Turn(), trio.CapacityLimiter(1), Processes(1))  # neither is used
+    means = Means(Turn(), trio.CapacityLimiter(1), Processes(1), reach=reach)  # neither of those is used
     finished = await Attempt(job, token, installed, means, telling).run()
     if finished.error is None or finished.retry_s is None:
         return finished
@@ -113,14 +119,26 @@ class _CalledWork:
         return msgspec.json.decode(known)
 
     def children(self) -> list[Child]:
-        found: list[Child] = _at_once(self._attempt.children())
-        return found
+        return _at_once(self._attempt.children())
+
+    def ask(self, entity: str, message: Ask[Reply]) -> Reply:
+        return _at_once(self._attempt.ask(entity, message))
+
+    def query(self, row: type[Row], key: str, **asked: Any) -> Rows[Row]:
+        return _at_once(self._attempt.query(row, key, **asked))
+
+    def query_pages(self, row: type[Row], keys: Iterable[str], **asked: Any) -> dict[str, list[Row]]:
+        return _at_once(self._attempt.query_pages(row, keys, **asked))
+
+    def nudge(self, entities: Iterable[str], message: Tell) -> None:
+        self._attempt.nudge(entities, message)
 
 
-def _at_once(answering: Coroutine[Any, Any, object]) -> Any:
+def _at_once(answering: Coroutine[Any, Any, Result]) -> Result:
     """What is returned by a coroutine that waits for nothing, as Attempted's do not."""
     try:
         answering.send(None)
     except StopIteration as stop:
-        return stop.value
+        result: Result = stop.value
+        return result
     raise AssertionError("it waits")

@@ -12,6 +12,7 @@ virtual: it passes where a job waits, and where nothing is due yet.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -26,7 +27,7 @@ from greenroom.actors.jobs.queue.flows.messages import Child, Children
 from greenroom.actors.jobs.queue.messages import Beat, Found, Take, Taken
 from greenroom.actors.jobs.queue.single.steering import CancelJob
 from greenroom.actors.jobs.queue.single.telling import StepDone
-from greenroom.actors.model.effects import Told
+from greenroom.actors.model.effects import Nudge, Told
 from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.errors import InvalidCommand
 from greenroom.actors.model.lifecycle import Answered, Undelivered
@@ -35,9 +36,11 @@ from greenroom.actors.testing.virtual_time import run_through
 from greenroom.store.journal.consequences.consequence import Tables
 from greenroom.store.journal.consequences.jobs import EndRow, JobRow, JobTables
 from greenroom.store.journal.consequences.jobs import Jobs as JobWrites
+from greenroom.store.views.asked import Asked, Row, Rows
 from greenroom.supervisors.jobs.attempt import Attempt
 from greenroom.supervisors.testing.attempts import Attempted, Said, attempt_at
 from greenroom.supervisors.testing.enqueued import Enqueued, Outcome, fits, none_fits, require_fields, some_fit
+from greenroom.supervisors.testing.reach import KitReach
 from greenroom.supervisors.testing.reads import KitReads
 
 WORKER = "kit"
@@ -65,6 +68,7 @@ class JobKit:
         self._kits: dict[str, Kit[Any]] = {}  # that start jobs
         self._said: dict[str, Said] = {}  # by the job's id
         self._errors: dict[str, list[dict[str, Any]]] = {}
+        self._reach = KitReach(self._kits)
 
     # Adding.
 
@@ -138,6 +142,27 @@ class JobKit:
         found = [one for one in self.enqueued() if fits(one.job, of, fields)]
         assert not found, some_fit(of, fields, found)
 
+    # What jobs ask.
+
+    def when_asked(self, entity: str, answer: Callable[[Any], Any]) -> None:
+        """Play an entity: `answer(message)` returns the reply to what jobs ask it, or raises. A kit that has these jobs
+        answers by itself."""
+        self._reach.answers[entity] = answer
+
+    def when_queried(self, row: type[Row], find: Callable[[str, Asked], Rows[Row]]) -> None:
+        """Play a view: `find(key, asked)` returns the rows that a query of theirs finds; of many pages, of each."""
+        self._reach.found[row] = find
+
+    @property
+    def asked(self) -> list[Told]:
+        """What they have asked entities, oldest first."""
+        return self._reach.asked
+
+    @property
+    def nudged(self) -> list[Nudge]:
+        """And whom they have nudged, with what. Kits that have these jobs were told."""
+        return self._reach.nudged
+
     # Working.
 
     def drain(self, queue: str, *, within_s: float | None = None) -> list[Outcome]:
@@ -208,7 +233,7 @@ class JobKit:
         said.begun += 1
         telling = Attempted(said, _Asked(kit, self._tables))
         begun_at = trio.current_time()
-        finished = await attempt_at(job, taken.token, self._installed(job.job).job, telling)
+        finished = await attempt_at(job, taken.token, self._installed(job.job).job, telling, self._reach)
         left_s = trio.current_time() - begun_at
         while left_s > 0:
             self.advance(min(left_s, BEAT_S))

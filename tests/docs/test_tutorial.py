@@ -38,6 +38,7 @@ def write_blocks(page: str, folder: Path) -> list[str]:
         ("views.md", ["standings.py", "test_standings.py"]),
         ("notifications.md", ["bell.py", "test_bell.py"]),
         ("sinks.md", ["warehouse.py", "test_warehouse.py", "stream.py"]),
+        ("ranking.md", ["autumn.json", "test_autumn.py"]),
         ("auction.md", [*AUCTION, "test_auction.py", "test_auction_world.py", *AUCTION_PAGE]),
         ("jobs/retries.md", ["charge.py", "test_charge.py"]),
         ("jobs/testing.md", ["films.py", "test_films.py"]),

@@ -1,8 +1,8 @@
 """What `follows:USER` can be told. Tags are wire names: never renamed, fields only ever added, with defaults."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from greenroom.actors.model.message import Ask, Done, Tell
 from greenroom.actors.model.principal import UserId
@@ -12,8 +12,12 @@ FOLLOWING_MAX = 7_500
 BLOCKED_MAX = MUTED_MAX = 10_000
 CLOSE_MAX = 500
 PENDING_MAX = 1_000
+ALL_BARRED_MAX = 200
+
+LIST_MAX = 500  # of a list, at once
 
 Standing = Literal["none", "asked", "following"]
+ListName = Literal["following", "followers", "pending", "asked", "muted", "blocked", "close"]
 
 
 class FollowShown(Struct, frozen=True):
@@ -108,20 +112,46 @@ class Relate(Ask[Relation], tag="follows.relate"):
     user: UserId
 
 
-class Suggest(Ask["Suggested"], tag="follows.suggest"):
-    """Whom else to follow: those whom many of the followed follow."""
-
-    limit: int = 20
-
-
 class Suggestion(Struct, frozen=True):
     user: str
     followed_by: int  # of those whom its user follows
     some: list[str]  # of these, at most three
 
 
+class Person(Struct, frozen=True):
+    """As a profile has them."""
+
+    user: str
+    name: str = ""  # "": their user id is shown
+    avatar: str = ""  # a media id
+
+
 class Suggested(Struct, frozen=True):
     users: list[Suggestion]
+    people: list[Person] = []  # the same, where that was asked for
+
+
+class Suggest(Ask[Suggested], tag="follows.suggest"):
+    """Whom else to follow: those whom many of the followed follow."""
+
+    limit: Annotated[int, Meta(ge=1, le=50)] = 20
+    people: bool = False  # with names and pictures
+
+
+class Listed(Struct, frozen=True):
+    users: list[str]  # `following`: who was asked last is first; others by their ids
+    next: str | None = None  # a cursor, for what comes behind
+    people: list[Person] = []  # the same, where that was asked for
+
+
+class List(Ask[Listed], tag="follows.list"):
+    """Who is on a list of its user's. Whom they follow and who follows them is for everybody, unless the account is
+    private: then for those who follow it. Not for whom they have blocked, and the other lists are theirs alone."""
+
+    which: ListName
+    limit: Annotated[int, Meta(ge=1, le=LIST_MAX)] = 100
+    cursor: Annotated[str, Meta(min_length=1, max_length=2_000)] | None = None
+    people: bool = False  # with names and pictures
 
 
 # From one `follows` to another. `seq` numbers the follower's edges: an answer to an earlier one says nothing of a
@@ -138,6 +168,8 @@ class LeftYou(Tell, tag="follows.left_you"):
 
     follower: Subject
     seq: int
+    was_admitted: bool = True  # the follower has heard so: they were counted, and are to be no more
+    has_asked_again: bool = False  # this edge is gone, and a later one is wanted
 
 
 class Admitted(Tell, tag="follows.admitted"):
@@ -165,6 +197,7 @@ class Allowed(Struct, frozen=True):
     barred: bool  # by a block of the author's
     close: bool
     private: bool  # the author's account
+    all_barred: list[Subject] | None = None  # all whom the author bars, where they are few: one answer is enough then
 
 
 class MayAsk(Ask[Allowed], tag="follows.may_ask"):

@@ -6,13 +6,13 @@ from msgspec import Meta, Struct, field
 
 from greenroom.actors.model.message import Ask, Done, Tell
 from greenroom.actors.personal.fields import Personal, Subject
-from greenroom.actors.social.feed.messages import TEXT_CHARS_MAX, PostId, Reaction, Visibility
+from greenroom.actors.social.feed.messages import MEDIA_MAX, TEXT_CHARS_MAX, PostId, Reaction, Visibility
 
 
 class Reacted(Struct, frozen=True):
     """The reactions as they now are."""
 
-    reactions: dict[str, int]
+    reactions: dict[str, int]  # of a post with very many, the newest second may be missing
     mine: str
 
 
@@ -43,8 +43,8 @@ class Publish(Tell, tag="post.publish"):
     """By `feed:AUTHOR`, which has made its id."""
 
     author: Subject
-    text: Personal[str] = ""
-    media: list[str] = field(default_factory=list)
+    text: Annotated[Personal[str], Meta(max_length=TEXT_CHARS_MAX)] = ""
+    media: Annotated[list[str], Meta(max_length=MEDIA_MAX)] = field(default_factory=list)
     visibility: Visibility = "public"
     is_story: bool = False
     share_of: PostId | None = None
@@ -66,6 +66,8 @@ class SharesChanged(Tell, tag="post.shares_changed"):
     """By a post that shares it: 1, or -1 when that is gone."""
 
     by: int
+    user: Subject = ""  # who shares it
+    post: str = ""  # the one that does
 
 
 class AudienceChanged(Tell, tag="post.audience_changed"):
@@ -73,17 +75,52 @@ class AudienceChanged(Tell, tag="post.audience_changed"):
 
 
 class Hide(Tell, tag="post.hide"):
-    """By a moderator, or until one has looked."""
+    """By a moderator, or until one has looked. Not hidden: it is looked at, and may be seen, a pending one too."""
 
     hidden: bool
     reason: Annotated[str, Meta(max_length=200)] = ""
 
 
-class MineOf(Ask["Mine"], tag="post.mine_of"):
+class Mine(Struct, frozen=True):
+    """What somebody has said; "" is nothing."""
+
+    reaction: str = ""
+
+
+class MineOf(Ask[Mine], tag="post.mine_of"):
     """By a reader's feed: what has that user said?"""
 
     user: Subject
 
 
-class Mine(Struct, frozen=True):
-    reaction: str = ""
+class MayAct(Ask[Done], tag="post.may_act"):
+    """By its thread: may that user see it, and say something? Refused as the user would be."""
+
+    user: Subject
+
+
+class ShardChanged(Tell, tag="post.shard_changed"):
+    """By one of its `reactions`: how many there are of each now."""
+
+    shard: Annotated[str, Meta(pattern="^[0-9a-f]{2}$")]
+    counts: dict[str, int]
+
+
+class Recounted(Struct, frozen=True):
+    """What is counted, what it should be, and by how much these differ."""
+
+    shown: dict[str, int]
+    counted: dict[str, int]
+    drift: int
+
+
+class Recount(Ask[Recounted], tag="post.recount"):
+    """By staff: are the counts what counting anew comes to? Where nobody reacts meanwhile, the drift is to be 0."""
+
+
+class ShowCounts(Tell, tag="post.show_counts"):
+    """To itself: tell watchers the newest counts."""
+
+
+class TellMentioned(Tell, tag="post.tell_mentioned"):
+    """To itself: tell those whom its text names, and who have not been told."""

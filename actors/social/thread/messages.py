@@ -1,18 +1,21 @@
 """What `thread:ID` can be told. Tags are wire names: never renamed, fields only ever added, with defaults."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from greenroom.actors.model.message import Ask, Done, Tell
 from greenroom.actors.personal.fields import Subject
-from greenroom.actors.social.feed.messages import Visibility
+from greenroom.actors.social.feed.messages import Cursor, Limit, Visibility
 
 Text = Annotated[str, Meta(min_length=1, max_length=1_000)]
 Offset = Annotated[int, Meta(ge=1)]
+Veil = Literal["", "pending", "shadowed"]  # why nobody sees a comment but whose it is
 
 
 class Commented(Struct, frozen=True):
+    """The comment's name in its thread."""
+
     offset: int
     at_ms: int
 
@@ -25,6 +28,8 @@ class Comment(Ask[Commented], tag="thread.comment"):
 
 
 class Edit(Ask[Done], tag="thread.edit"):
+    """One's own. Who is mentioned only now is told."""
+
     offset: Offset
     text: Text
 
@@ -36,20 +41,75 @@ class Delete(Ask[Done], tag="thread.delete"):
 
 
 class Like(Ask[Done], tag="thread.like"):
+    """Like a comment. Once more changes nothing."""
+
     offset: Offset
 
 
 class Unlike(Ask[Done], tag="thread.unlike"):
+    """Take it back."""
+
     offset: Offset
+
+
+class CommentShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A comment, as it is shown to who may see the post."""
+
+    offset: int
+    author: str
+    text: str
+    at_ms: int  # Unix
+    edited_ms: int = 0
+    reply_to: int = 0
+    likes: int = 0
+
+
+class CommentPage(Struct, frozen=True, kw_only=True):
+    """Newest first."""
+
+    comments: list[CommentShown]
+    next: str | None = None
+    count: int
+
+
+class Read(Ask[CommentPage], tag="thread.read"):
+    """What is said below the post, for who may see it. From then on they may watch it, too."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = None
 
 
 # By its post.
 
 
 class Open(Tell, tag="thread.open"):
+    """There is a post to say something of."""
+
     author: Subject
     visibility: Visibility
 
 
 class Close(Tell, tag="thread.close"):
     """The post is gone."""
+
+
+# By moderators, and by itself.
+
+
+class Hide(Tell, tag="thread.hide"):
+    """A comment is not to be seen, or again."""
+
+    offset: Offset
+    hidden: bool
+
+
+class Clear(Tell, tag="thread.clear"):
+    """To itself: remove what is left of a post that is gone, some comments at a time."""
+
+
+class TellNamed(Tell, tag="thread.tell_named"):
+    """To itself: tell whom a comment answers, and whom it names, if they want to hear it."""
+
+    offset: int
+    replied: Subject = ""
+    mentioned: list[Subject] = field(default_factory=list)

@@ -1,8 +1,10 @@
 """Reading in memory: rows of one table in their order. Nothing is searched: there are no words, only texts."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import trio
+from msgspec.structs import replace
 
 from greenroom.store.views.memory.rows import MemoryViewRows, StoredRow
 from greenroom.store.views.paging import Wanted
@@ -20,6 +22,12 @@ class MemoryReading:
         """See RowReading."""
         await trio.lowlevel.checkpoint()
         return self.found(table, wanted)
+
+    async def pages(self, table: Table, wanted: Wanted, column: str, values: Sequence[str]) -> list[Found]:
+        """See RowReading."""
+        await trio.lowlevel.checkpoint()
+        pages = (replace(wanted, where=((column, value), *wanted.where)) for value in values)
+        return [row for page in pages for row in self.found(table, page)]
 
     async def first(self, table: Table, wanted: Wanted) -> tuple[list[Found], int]:
         """See RowReading."""

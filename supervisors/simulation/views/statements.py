@@ -235,6 +235,9 @@ class SimulatedReading:
     async def page(self, table: Table, wanted: WantedRows) -> list[Found]:
         return await self._way.call("view page", lambda: self._rows.page(table, wanted))
 
+    async def pages(self, table: Table, wanted: WantedRows, column: str, values: Sequence[str]) -> list[Found]:
+        return await self._way.call("view pages", lambda: self._rows.pages(table, wanted, column, values))
+
     async def first(self, table: Table, wanted: WantedRows) -> tuple[list[Found], int]:
         return await self._way.call("view page", lambda: self._rows.first(table, wanted))
 

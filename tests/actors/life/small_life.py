@@ -93,7 +93,13 @@ class World:
     async def ask(self, entity: str, message: Any, **_: Any) -> Any:
         raise AssertionError("nobody asks here")
 
+    def nudged(self, entities: Any, message: Message) -> list[str]:
+        return list(entities)
+
     async def query(self, row: Any, key: str, asked: Any) -> Any:
+        raise AssertionError("nobody queries here")
+
+    async def query_pages(self, row: Any, keys: Any, **_: Any) -> Any:
         raise AssertionError("nobody queries here")
 
     def has_ended(self, process: str) -> bool:

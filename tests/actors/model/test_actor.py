@@ -75,7 +75,13 @@ class TickingRuntime:
     async def ask(self, entity: str, message: Any, **_: Any) -> Any:
         raise NotImplementedError
 
+    def nudged(self, entities: Any, message: Message) -> list[str]:
+        return list(entities)
+
     async def query(self, row: Any, key: str, asked: Any) -> Any:
+        raise NotImplementedError
+
+    async def query_pages(self, row: Any, keys: Any, **_: Any) -> Any:
         raise NotImplementedError
 
     def has_ended(self, process: str) -> bool:

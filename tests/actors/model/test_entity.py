@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenroom.actors.model.entity import KEY_BYTES_MAX, BadEntity, split_entity
+from greenroom.actors.model.entity import KEY_BYTES_MAX, NUDGED_MAX, BadEntity, each_once, split_entity
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,16 @@ def test_the_refusal_of_a_huge_name_is_short() -> None:
     with pytest.raises(BadEntity) as caught:
         split_entity("x" * 100_000)
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.bound("entities that are nudged at once")
+def test_those_who_are_nudged_are_named_once_and_are_not_too_many() -> None:
+    assert each_once(["a:1", "b:2", "a:1"]) == ["a:1", "b:2"]
+    most = [f"a:{number}" for number in range(NUDGED_MAX)]
+    assert each_once([*most, *most]) == most
+    with pytest.raises(ValueError, match="1001 entities"):
+        each_once([*most, "a:more"])
+    with pytest.raises(BadEntity):
+        each_once(["a:1", "a"])
+    with pytest.raises(TypeError, match="one entity"):
+        each_once("a:1")

@@ -186,6 +186,12 @@ def test_a_path_to_a_package_finds_what_it_re_exports() -> None:
     assert find_actors("greenroom.actors.chat.room") == [Room]
 
 
+def test_a_path_to_a_module_finds_what_it_names_as_its_own(module: types.ModuleType) -> None:
+    vars(module)["__all__"] = ["Room", "Absent"]
+    assert find_actors("somebody_elses") == [module.Tally, Room]
+    assert "rules" in [actor.kind for actor in find_actors("greenroom.social")]
+
+
 def test_a_path_to_a_class_finds_it(module: types.ModuleType) -> None:
     assert find_actors("somebody_elses:Tally") == [module.Tally]
     assert find_actors("greenroom.actors.chat.room:Room") == [Room]
@@ -253,3 +259,48 @@ def test_what_a_command_may_not_say_it_may_not_say_beside_a_whole_number_either(
                 pay.decode(b'{"to":"%b","cents":%b}' % (to, cents))
         with pytest.raises(NotInRelease):
             pay.decode(b'{"to":"ann","cents":%b,"note":"x"}' % cents)
+
+
+class Poke(Tell, tag="poked.poke"):
+    pass
+
+
+class Say(Tell, tag="poked.say"):
+    pass
+
+
+class Question(Ask[int], tag="poked.question"):
+    pass
+
+
+class PokedState(Struct):
+    pass
+
+
+class Poked(Actor[PokedState]):
+    kind = "poked"
+    commands = (Say,)
+    internal = (Poke, Question)
+    durable = False
+
+    def handle(self, message: Message) -> Any:
+        raise NotImplementedError
+
+    def view(self) -> Any:
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("entities", "message"),
+    [
+        (["poked:a"], Say()),
+        (["poked:a"], Question()),
+        (["poked:a", "other:b"], Poke()),
+    ],
+    ids=["a command", "a question", "no such kind"],
+)
+def test_a_nudge_is_a_tell_that_is_internal_to_its_kind(entities: list[str], message: Message) -> None:
+    kinds = Kinds((Poked,))
+    assert kinds.nudged(["poked:a", "poked:b", "poked:a"], Poke()) == ["poked:a", "poked:b"]
+    with pytest.raises(TypeError, match="no Tell of its `internal`"):
+        kinds.nudged(entities, message)

@@ -241,3 +241,23 @@ async def test_more_is_waited_for_behind_what_waits_already() -> None:
     with trio.move_on_after(0.01) as scope:
         await mailbox.more()
     assert scope.cancelled_caught and not mailbox.waits
+
+
+def test_nudges_take_a_quarter_of_it_at_most_and_commands_find_room() -> None:
+    mailbox = Mailbox(8, 1000)
+    assert [mailbox.nudge(note(number)) for number in range(4)] == [True, True, False, False]
+    for number in range(6):
+        mailbox.put(note(number))
+    with pytest.raises(Overloaded):
+        mailbox.put(note(7))
+    mailbox.nudges = 0  # as its cell does, which has taken them
+    assert not mailbox.nudge(note(8)), "there is room for no message at all"
+    assert len(mailbox.take(10)) == 8
+    assert mailbox.nudge(note(9))
+
+
+def test_nobody_is_nudged_who_has_gone() -> None:
+    mailbox = Mailbox(8, 1000)
+    mailbox.seal()
+    assert not mailbox.nudge(note(1)) and len(mailbox) == 0
+    assert Mailbox(1, 1000).nudge(note(1)), "the smallest has room for one"

@@ -81,6 +81,7 @@ class Probe(Actor[ProbeState]):
             case Effects():
                 self.publish(Shown(1), key="a")
                 self.tell("other:1", Rang(name="x"))
+                self.nudge(["other:2", "other:1", "other:2"], Rang(name="y"))
                 self.kick(4500, "bye")
             case Later():
                 self.after(message.seconds, Rang(name=message.name))

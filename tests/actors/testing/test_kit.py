@@ -8,6 +8,7 @@ import pytest
 from trio.testing import MockClock
 
 from greenroom import Actor, Done, InvalidCommand, Message, Refused
+from greenroom.actors.model.effects import Nudge
 from greenroom.actors.model.errors import CallCycle, DeadlineExceeded, UnknownCommand
 from greenroom.testing import Kit
 from tests.actors.testing.probe import (  # noqa: F401 - fixtures
@@ -56,6 +57,7 @@ def test_effects_are_collected(kit: Kit[Probe]) -> None:
     assert kit.ephemerals == [{"type": "probe.shown", "number": 1}]
     assert [(one.entity, one.message) for one in kit.told] == [("other:1", Rang(name="x"))]
     assert [(one.code, one.reason) for one in kit.kicked] == [(4500, "bye")]
+    assert kit.nudged == [Nudge(["other:2", "other:1"], Rang(name="y"))]
 
 
 def test_a_refusal_takes_its_effects_with_it(kit: Kit[Probe]) -> None:

@@ -1,10 +1,23 @@
 from typing import Any
 
 import pytest
+from msgspec import Struct
 
+from greenroom.actors.views.columns import Key
 from greenroom.actors.views.layout import Layout
 from greenroom.actors.views.page import LIMIT_MAX
-from greenroom.actors.views.query import SEARCH_MAX, Across, Arranged, BadQuery, NoSuchPage, Query
+from greenroom.actors.views.query import (
+    PAGES_MAX,
+    ROWS_MAX,
+    SEARCH_MAX,
+    Across,
+    Arranged,
+    BadQuery,
+    NoSuchPage,
+    Query,
+    QueryOfMany,
+    different,
+)
 from greenroom.actors.views.view import View
 from greenroom.store.views.asked import Asked
 from greenroom.store.views.reading import Found
@@ -188,3 +201,54 @@ def test_a_cursor_of_a_page_is_none_of_a_search_across_pages() -> None:
     arranged = query(Notes, "ann", search="tea", limit=1).arrange([row, row])
     with pytest.raises(BadQuery, match="is no cursor"):
         across(search="tea", after=arranged.next)
+
+
+def of_many(view: type[View], keys: Any, *, limit: int = 2, **where: Any) -> QueryOfMany:
+    return QueryOfMany(Layout(view.name, 7, installed(view).shape, view.watch), keys, limit=limit, where=where)
+
+
+def test_many_pages_are_read_in_their_order_and_given_in_that_of_their_keys() -> None:
+    query = of_many(Board, ["semi", "finale", "none", "semi"])
+    assert (query.column, query.keys) == ("show", ["semi", "finale", "none"])
+    assert (query.wanted.where, query.wanted.order, query.wanted.limit) == ((), ("-claps", "-user"), 2)
+    other = Found(("semi", "bob", 1), 1)
+    assert list(query.by_page([THREE[0], THREE[1], other]).items()) == [("semi", [other]), ("finale", THREE[:2])]
+    assert of_many(Board, ["a"], user="ann").wanted.where == (("user", "ann"),)
+    assert of_many(Board, []).keys == []
+
+
+def test_rows_by_their_only_key_need_no_pages() -> None:
+    assert of_many(Everybody, ["ann", "bob"], limit=1).column == "user"
+
+
+class Numbered(Everybody, version=1):
+    class Row(Struct):
+        number: Key[int]
+
+
+def test_a_view_with_one_page_and_no_text_to_tell_rows_apart_has_none_of_many() -> None:
+    with pytest.raises(BadQuery, match="keys says nothing: numbered has one page"):
+        of_many(Numbered, ["1"])
+
+
+@pytest.mark.bound("pages of a view that are read at once")
+def test_what_is_read_of_many_pages_at_once_is_bounded() -> None:
+    most = [str(number) for number in range(PAGES_MAX)]
+    assert len(different([*most, *most], ROWS_MAX // PAGES_MAX)) == PAGES_MAX
+    assert len(different(most[: ROWS_MAX // LIMIT_MAX], LIMIT_MAX)) * LIMIT_MAX == ROWS_MAX
+    for keys, limit, field in (
+        ([*most, "more"], 1, "keys"),
+        (most, ROWS_MAX // PAGES_MAX + 1, "limit"),
+        (["a"], 0, "limit"),
+        ([], LIMIT_MAX + 1, "limit"),
+        ("abc", 1, "keys"),
+    ):
+        with pytest.raises(BadQuery) as refused:
+            different(keys, limit)
+        assert refused.value.field == field
+
+
+@pytest.mark.parametrize(("keys", "where"), [(["a\0"], {}), (["\ud800"], {}), (["a"], {"claps": 1}), (["a"], {"x": 1})])
+def test_keys_and_filters_of_many_pages_are_held_to_the_view(keys: list[str], where: dict[str, Any]) -> None:
+    with pytest.raises(BadQuery):
+        of_many(Board, keys, **where)

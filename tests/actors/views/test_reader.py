@@ -25,6 +25,10 @@ class Leader(Ask[str], tag="herald.leader"):
     show: str
 
 
+class Leaders(Ask[dict[str, str]], tag="herald.leaders"):
+    shows: list[str]
+
+
 class Nothing(Struct):
     pass
 
@@ -33,10 +37,13 @@ class Herald(Actor[Nothing]):
     """Asks a view."""
 
     kind = "herald"
-    commands = (Leader,)
+    commands = (Leader, Leaders)
     durable = False
 
-    async def handle(self, message: Leader) -> str:
+    async def handle(self, message: Leader | Leaders) -> str | dict[str, str]:
+        if isinstance(message, Leaders):
+            pages = await self.query_pages(Board.Row, message.shows, limit=1)
+            return {show: rows[0].user for show, rows in pages.items()}
         found = await self.query(Board.Row, message.show, limit=1)
         return found.rows[0].user if found.rows else ""
 
@@ -59,6 +66,32 @@ async def test_rows_in_code_are_of_the_views_own_class(database_url: str) -> Non
             await world.query(Board.Row, "a", Asked(where={"claps": 3}))
         with pytest.raises(TypeError, match="no installed view"):
             await world.query(Everybody.Row, "all", Asked())
+
+
+async def test_the_first_rows_of_many_pages_in_one_statement(database_url: str) -> None:
+    async with shown_stage(database_url, Board) as node:
+        for show, user, times in (("a", "ann", 1), ("a", "bob", 3), ("a", "eve", 2), ("b", "ann", 1)):
+            offset = await node.clap(show, user, times)
+            await node.reader.until_folded("board", f"show:{show}", offset)
+        world, before = node.kernel.world, node.reads
+        found = await world.query_pages(Board.Row, ["b", "none", "a"], limit=2, where={})
+        assert node.reads == before + 1
+        assert list(found) == ["b", "a"]
+        assert found["a"] == [Board.Row(show="a", user="bob", claps=3), Board.Row(show="a", user="eve", claps=2)]
+        assert await world.query_pages(Board.Row, [], limit=2, where={}) == {}
+        with pytest.raises(BadQuery, match="keys must be at most 1000"):
+            await world.query_pages(Board.Row, map(str, range(1001)), limit=1, where={})
+        with pytest.raises(TypeError, match="no installed view"):
+            await world.query_pages(Everybody.Row, ["all"], limit=1, where={})
+
+
+def test_the_kit_plays_many_pages_of_a_view() -> None:
+    kit = Kit(Herald)
+    rows = {"a": [Board.Row(show="a", user="ann"), Board.Row(show="a", user="bob")], "b": []}
+    kit.when_queried(Board.Row, lambda key, query: Rows(rows[key]))
+    assert kit.ask(Leaders(shows=["b", "a", "a"])) == {"a": "ann"}
+    with pytest.raises(BadQuery, match="keys must be at most 1000"):
+        kit.ask(Leaders(shows=[str(number) for number in range(1001)]))
 
 
 def test_the_kit_plays_a_view() -> None:

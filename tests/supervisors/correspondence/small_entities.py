@@ -34,6 +34,12 @@ class Heard(Tell, tag="talk.heard"):
     text: str
 
 
+class Poke(Tell, tag="talk.poke"):
+    """A nudge."""
+
+    text: str
+
+
 class Typing(Ask[Done], tag="talk.typing"):
     pass
 
@@ -99,15 +105,19 @@ class Banned(Refused):
 class Talk(Actor[Texts]):
     kind = "talk"
     commands: ClassVar[tuple[type[Message], ...]] = (Say, Heard, Typing, Put, Shut, Refuse, Pass)
+    internal: ClassVar[tuple[type[Message], ...]] = (Poke,)
     events: ClassVar[tuple[type[Event], ...]] = (Said, WasPut)
     ephemerals: ClassVar[tuple[type[Struct], ...]] = (Types,)
 
     def __init__(self, entity: str, runtime: Any) -> None:
         super().__init__(entity, runtime)
         self.shut: set[str] = set()
+        self.pokes: list[str] = []
 
     def handle(self, message: Message) -> Any:
         match message:
+            case Poke():
+                self.pokes.append(message.text)
             case Say() | Heard():
                 return self.record(Said(text=message.text))
             case Typing():

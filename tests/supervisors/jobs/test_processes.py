@@ -1,5 +1,6 @@
 """Jobs in processes of their own: real ones, one job at a time, and those that end with a job in hand."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -17,7 +18,7 @@ from greenroom import Discard, Job, JobLimits, Pause, Snooze
 from greenroom.actors.jobs.installed import InstalledJob
 from greenroom.actors.jobs.queue.flows.messages import Child
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
-from greenroom.actors.jobs.work import ThreadWork
+from greenroom.actors.jobs.work import NoEntities, ThreadWork
 from greenroom.actors.life.turn import Turn
 from greenroom.supervisors.jobs import processes as processes_module
 from greenroom.supervisors.jobs.attempt import Attempt, Ending, Means
@@ -69,6 +70,12 @@ class Apart(Job, queue="q", tag="job.apart"):
                 while True:
                     work.progress(0.1)
                     time.sleep(0.01)
+            case "ask":
+                anybody: Any = work
+                for ask in (anybody.ask, anybody.query, anybody.query_pages, anybody.nudge):
+                    with contextlib.suppress(NoEntities):
+                        return ask("log:a", "", limit=1)
+                anybody.ask("log:a", "")
             case "hang":
                 work.log("begun")
                 time.sleep(600)
@@ -123,6 +130,12 @@ async def test_it_reads_its_children() -> None:
         told.has_ended = [Child("a", "completed", Raw(b'{\n "n": 1}')), Child("b", "failed")]
         found = await attempt(means, "children", told).run()
     assert msgspec.json.decode(found.result) == [["a", "completed", {"n": 1}], ["b", "failed", None]]
+
+
+async def test_it_speaks_to_no_entities() -> None:
+    async with processes() as means:
+        found = await attempt(means, "ask").run()
+    assert found.error is not None and "work.no_entities" in found.error and "`process = True`" in found.error
 
 
 async def test_what_it_raises_and_how_it_goes_on_come_across() -> None:

@@ -1,0 +1,306 @@
+"""The feed: `feed:USER`, what one user is shown. What others may do is decided elsewhere; what this one sees, here.
+
+It mirrors what `follows` says of whom its user follows, mutes, and may not see, and asks that of each post, each time
+that it is read (privacy.py). Posts themselves are nobody's here: rows of views name them (gathering.py), and their text
+is fetched when they are shown. Its user posts here, too: the feed makes the post's id, and whoever waits for the answer
+has it, while the post's own entity takes it from there.
+"""
+
+from collections.abc import Coroutine
+from typing import Any, ClassVar
+
+from msgspec import Struct
+
+from greenroom.actors.model.actor import KindLimits, Runtime
+from greenroom.actors.model.errors import Refused
+from greenroom.actors.model.message import Done, Event, Message
+from greenroom.actors.model.principal import STAFF_ROLES
+from greenroom.actors.social.feed import home, lists, live
+from greenroom.actors.social.feed.events import (
+    Barred,
+    CaughtUp,
+    CloseTo,
+    FeedEvent,
+    Followed,
+    Muted,
+    PostMade,
+    PostsSeen,
+    Returned,
+    Trimmed,
+    Unfollowed,
+)
+from greenroom.actors.social.feed.messages import (
+    Arrived,
+    BarredChanged,
+    CloseChanged,
+    FeedPage,
+    Flush,
+    FollowsChanged,
+    MutedChanged,
+    New,
+    Of,
+    Post,
+    Posted,
+    PostShown,
+    Read,
+    Rings,
+    SearchPosts,
+    See,
+    Seen,
+    Show,
+    Stories,
+    Tagged,
+    Top,
+)
+from greenroom.actors.social.feed.ordering import explain
+from greenroom.actors.social.feed.reader import Reader
+from greenroom.actors.social.feed.rows import shown, visible
+from greenroom.actors.social.feed.state import BY_THEM, BY_US, change
+from greenroom.actors.social.feed.stories import rings
+from greenroom.actors.social.moderation.messages import Judge
+from greenroom.actors.social.moderation.subject import case_of, flag_of
+from greenroom.actors.social.names import new_post_id
+from greenroom.actors.social.post.messages import Publish
+from greenroom.actors.social.ranking.messages import Explain, Exposure, Observe
+from greenroom.actors.social.ranking.values import logged
+
+POSTS_PER_H = 120
+SEEN_PER_H = 3_600
+
+
+class Feed(Reader):
+    """What one user is shown; the key is the user's id."""
+
+    kind = "feed"
+    key_is_user = True
+    commands: ClassVar[tuple[type[Message], ...]] = (
+        Post,
+        Read,
+        Of,
+        Tagged,
+        SearchPosts,
+        See,
+        Stories,
+        Seen,
+        Show,
+        Explain,
+    )
+    internal: ClassVar[tuple[type[Message], ...]] = (
+        Arrived,
+        FollowsChanged,
+        MutedChanged,
+        BarredChanged,
+        CloseChanged,
+        Flush,
+    )
+    events: ClassVar[tuple[type[Event], ...]] = (
+        PostMade,
+        Followed,
+        Unfollowed,
+        Muted,
+        Barred,
+        CloseTo,
+        Returned,
+        CaughtUp,
+        Trimmed,
+        PostsSeen,
+    )
+    ephemerals: ClassVar[tuple[type[Struct], ...]] = (New, Top)
+    publishes_info = False
+    # Awake for as long as its cursors hold.
+    limits = KindLimits(idle_s=600.0, history_events=2_000, snapshot_every=200)
+
+    def __init__(self, entity: str, runtime: Runtime) -> None:
+        super().__init__(entity, runtime)
+        self._is_flushing = False
+        self._top: str | None = None  # that watchers show, where they have said
+        self._top_limit = 0
+
+    def handle(self, message: Any) -> Any:
+        """Raises: Refused; TypeError for what is none of its messages."""
+        match message:
+            case Arrived():
+                return self._arrived(message)
+            case Flush():
+                return self._flush()
+            case FollowsChanged() | MutedChanged() | BarredChanged() | CloseChanged():
+                return self._mirror(message)
+        self._require_owner()
+        match message:
+            case Post():
+                return self._post(message)
+            case Seen():
+                return self._seen(message)
+            case Show():
+                self._top, self._top_limit = message.top, message.limit
+                return Done()
+            case Read():
+                return self._read(message)
+            case Of():
+                return lists.of_author(self, message)
+            case Tagged():
+                return lists.tagged(self, message)
+            case SearchPosts():
+                return lists.searched(self, message)
+            case See():
+                return self._see(message.id)
+            case Stories():
+                return self._rings()
+            case Explain():
+                return explain(self, message.post)
+        raise TypeError(f"{message!r:.100} is none of its messages")
+
+    # Posting.
+
+    def _post(self, message: Post) -> Coroutine[Any, Any, Posted]:
+        if not (message.text.strip() or message.media or message.share_of):
+            raise Refused("feed.empty_post", "a text, a picture or a post to share", status=422)
+        if message.is_story and message.share_of is not None:
+            raise Refused("feed.story_shares", "a story is one's own", status=422)
+        self.limit_user("feed.posts_often", POSTS_PER_H)
+
+        async def post() -> Posted:
+            share_of = await self._to_share(message.share_of) if message.share_of is not None else None
+            judged = await self.ask("rules:all", Judge(author=self.key, text=message.text))
+            if judged.verdict == "refuse":
+                raise Refused("feed.text_refused", f"the rule {judged.rule} forbids it", status=422)
+            made = new_post_id(self.now_ms)
+            self.record(PostMade(post=made))
+            self.tell(
+                f"post:{made}",
+                Publish(
+                    author=self.key,
+                    text=message.text,
+                    media=message.media,
+                    visibility=message.visibility,
+                    is_story=message.is_story,
+                    share_of=share_of,
+                    is_pending=judged.verdict == "hide",
+                    is_shadowed=judged.verdict == "shadow",
+                ),
+            )
+            flag = flag_of(judged, self.key)
+            if flag is not None:
+                self.tell(case_of(made), flag)
+            return Posted(made)
+
+        return post()
+
+    async def _to_share(self, wanted: str) -> str:
+        """The original, where what is to be shared shares something itself. Raises: Refused."""
+        found = (await visible(self, [wanted])).posts.get(wanted)
+        if found is None:
+            raise _no_such_post()
+        if found.visibility != "public" or found.is_story:
+            raise Refused("feed.not_to_be_shared", "it is not for everybody")
+        return found.share_of if found.share_of and not found.text else found.id
+
+    # Reading.
+
+    async def _read(self, message: Read) -> FeedPage:
+        was_told = bool(self.nudged)
+        self.begin_read()
+        page = await home.read(self, message)
+        self.end_read()
+        if message.cursor is None and was_told:
+            self.publish(New(0), key="new")  # other devices of its user show none, too
+        return page
+
+    async def _rings(self) -> Rings:
+        self.begin_read()
+        found = await rings(self)
+        self.end_read()
+        return found
+
+    async def _see(self, post: str) -> PostShown:
+        found = (await visible(self, [post])).posts.get(post)
+        if found is None:
+            raise _no_such_post()
+        return (await shown(self, [found]))[0]
+
+    def _seen(self, message: Seen) -> Done:
+        self.limit_user("feed.seen_often", SEEN_PER_H)
+        state = self.state
+        seen = dict.fromkeys(one.post for one in message.signals if one.post not in state.seen)
+        hid = dict.fromkeys(one.post for one in message.signals if one.did == "hid" and one.post not in state.hid)
+        if seen or hid:
+            self.record(PostsSeen(seen=list(seen), hid=list(hid)))
+        exposures: list[Exposure] = []
+        for signal in message.signals:
+            served = self.served.get(signal.post)
+            if served is not None:  # of others nobody knows how they were shown
+                exposures.append(
+                    Exposure(
+                        signal=signal,
+                        author=served.author,
+                        score=served.place.score,
+                        model=served.ranking,
+                        experiment=served.experiment,
+                        features=logged(served.place.values) if served.place.values else {},
+                    )
+                )
+        if exposures:
+            self.tell(f"features:{self.key}", Observe(exposures=exposures))
+        return Done()
+
+    # What comes, while somebody watches.
+
+    def _arrived(self, message: Arrived) -> None:
+        if live.takes(self, message) and self.audience and not self._is_flushing:
+            self._is_flushing = True
+            self.after(live.FLUSH_S, Flush())
+
+    async def _flush(self) -> None:
+        self._is_flushing = False
+        self._top = await live.tell(self, self._top, self._top_limit)
+
+    def may_sleep(self) -> bool:
+        """Nudges wake nobody: whoever watches would hear of nothing more."""
+        return not self.audience
+
+    # The mirror.
+
+    def _mirror(self, message: FollowsChanged | MutedChanged | BarredChanged | CloseChanged) -> None:
+        """Only what changes something is an event."""
+        state = self.state
+        match message:
+            case FollowsChanged(author=author, follows=True) if author not in state.follows:
+                self.record(Followed(author=author))
+                self.loud.drop()
+            case FollowsChanged(author=author, follows=False) if author in state.follows:
+                self.record(Unfollowed(author=author))
+            case MutedChanged(user=user, muted=muted) if muted != (user in state.muted):
+                self.record(Muted(user=user, muted=muted))
+            case BarredChanged(user=user, by_us=by_us, barred=barred):
+                side = BY_US if by_us else BY_THEM
+                if barred != bool(state.barred.get(user, 0) & side):
+                    self.record(Barred(user=user, by_us=by_us, barred=barred))
+            case CloseChanged(author=author, close=close) if close != (author in state.close_to):
+                self.record(CloseTo(author=author, close=close))
+
+    def apply(self, event: FeedEvent) -> None:
+        change(self.state, event, self.at_ms)
+
+    # Who sees it.
+
+    def view(self) -> Any:
+        return {"follows": len(self.state.follows), "new": sum(not one.is_story for one in self.nudged.values())}
+
+    @classmethod
+    def publication(cls, event: FeedEvent) -> None:
+        """Nobody's to see: what is new is told apart."""
+
+    def may_watch(self) -> None:
+        """Raises: Refused."""
+        self._require_owner()
+
+    def _require_owner(self) -> None:
+        who = self.principal
+        if who.system or not STAFF_ROLES.isdisjoint(who.roles):
+            return
+        if self.require_user() != self.key:
+            raise Refused("feed.not_yours", "it is another user's")
+
+
+def _no_such_post() -> Refused:
+    return Refused("feed.no_such_post", "there is none, or not for you", status=404)

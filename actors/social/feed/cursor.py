@@ -1,0 +1,114 @@
+"""Cursors: where somebody is in what their feed has found for them.
+
+Of the home feed, which is put in order anew at each read, what was found is kept for CURSOR_S, as a list of ids: its
+next page goes on in the same list, so nothing comes twice and nothing is passed over, whatever has come meanwhile. What
+may not be seen any more when the page is read is left out then.
+
+The lists are in memory, packed, and of one feed: a page of other lists goes on by the cursor of its view. Each cursor
+says whose it is, so that another user's is told from one that has expired. It is no secret, and opens nothing.
+"""
+
+from array import array
+from collections.abc import Sequence
+from hashlib import blake2b
+from secrets import token_hex
+
+from msgspec import Struct
+
+from greenroom.actors.model.errors import Refused
+from greenroom.actors.social.ranking.candidates import Reason
+
+CURSOR_S = 600.0
+SNAPSHOTS_MAX = 20  # of one feed, the newest
+CHECK_CHARS = 12
+REASONS: tuple[Reason, ...] = ("following", "own", "suggested", "trending", "tag")
+_ID_BYTES = 16
+
+
+class Placed(Struct, frozen=True):
+    """A post in its place."""
+
+    post: str
+    reason: Reason = "following"
+    score: float = 0.0
+    values: bytes = b""  # that it was scored by
+
+
+class Snapshot:
+    """What a read has found, in order."""
+
+    __slots__ = ("_ids", "_reasons", "_scores", "_values", "experiment", "made_s", "ranking")
+
+    def __init__(self, places: Sequence[Placed], *, made_s: float, ranking: str = "", experiment: str = "") -> None:
+        self.made_s = made_s
+        self.ranking = ranking
+        self.experiment = experiment
+        self._ids = b"".join(bytes.fromhex(one.post) for one in places)
+        self._reasons = bytes(REASONS.index(one.reason) for one in places)
+        self._scores = array("f", (one.score for one in places))
+        self._values = [one.values for one in places if one.values]  # only of the first ones: see ranking/order.py
+        if any(not one.values for one in places[: len(self._values)]):
+            self._values = []
+
+    def __len__(self) -> int:
+        return len(self._reasons)
+
+    def __getitem__(self, at: int) -> Placed:
+        post = self._ids[at * _ID_BYTES : (at + 1) * _ID_BYTES].hex()
+        values = self._values[at] if at < len(self._values) else b""
+        return Placed(post, REASONS[self._reasons[at]], self._scores[at], values)
+
+    def part(self, at: int, most: int) -> list[Placed]:
+        return [self[number] for number in range(at, min(at + most, len(self)))]
+
+
+class Snapshots:
+    """Those of one feed, by name."""
+
+    def __init__(self, user: str) -> None:
+        self._user = user
+        self._kept: dict[str, Snapshot] = {}
+
+    def keep(self, snapshot: Snapshot) -> str:
+        """Its name."""
+        name = token_hex(8)
+        self._kept[name] = snapshot
+        while len(self._kept) > SNAPSHOTS_MAX:
+            del self._kept[next(iter(self._kept))]
+        return name
+
+    def cursor(self, name: str, at: int) -> str:
+        return wrapped(self._user, "home", f"{name}.{at}")
+
+    def find(self, cursor: str, now_s: float) -> tuple[str, Snapshot, int]:
+        """The name, what was found, and where in it. Raises: Refused `feed.bad_cursor`, `feed.cursor_expired`."""
+        name, _, at = unwrapped(self._user, "home", cursor).partition(".")
+        for old in [one for one, snapshot in self._kept.items() if snapshot.made_s + CURSOR_S < now_s]:
+            del self._kept[old]
+        snapshot = self._kept.get(name)
+        if snapshot is None:
+            raise Refused("feed.cursor_expired", "what was found is kept for ten minutes: read anew", status=410)
+        if not at.isdecimal() or int(at) > len(snapshot):
+            raise _bad()
+        return name, snapshot, int(at)
+
+
+def wrapped(user: str, what: str, inner: str) -> str:
+    """A cursor for `user` alone, into one kind of list."""
+    return f"{_check(user, what, inner)}{inner}"
+
+
+def unwrapped(user: str, what: str, cursor: str) -> str:
+    """Raises: Refused `feed.bad_cursor`."""
+    check, inner = cursor[:CHECK_CHARS], cursor[CHECK_CHARS:]
+    if not inner or not inner.isascii() or check != _check(user, what, inner):
+        raise _bad()
+    return inner
+
+
+def _check(user: str, what: str, inner: str) -> str:
+    return blake2b(f"{what}\0{user}\0{inner}".encode(), digest_size=CHECK_CHARS // 2).hexdigest()
+
+
+def _bad() -> Refused:
+    return Refused("feed.bad_cursor", "it is none, or another user's, or of another list", status=400)

@@ -1,0 +1,155 @@
+"""Where the posts of a home feed come from, before anybody asks whether they may be seen.
+
+    what was written here      the view `arrivals`
+    what was not               the walls of those followed whose posts are not written: the view `unwritten`
+    what it is behind with     the walls of those followed a moment ago; of all, where its user was away for long
+    what it has just heard of  nudges, and its user's own posts
+
+Rows name posts; the same one found twice is one.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from greenroom.actors.model.errors import ActorError
+from greenroom.actors.social.feed.cursor import Placed
+from greenroom.actors.social.feed.events import ENTRIES_MAX, CaughtUp, Entry, Returned, Trimmed
+from greenroom.actors.social.feed.reader import Reader
+from greenroom.actors.social.follows.messages import Suggest
+from greenroom.actors.social.names import ms_of
+from greenroom.actors.social.post.views import Wall
+from greenroom.actors.social.spread.arrivals import Arrivals
+from greenroom.actors.social.spread.share import AWAY_S
+from greenroom.actors.social.spread.unwritten import Unwritten
+
+ARRIVALS_MAX = 400  # that are looked at, the newest
+CANDIDATES_MAX = 500
+LOUD_MAX = 100  # authors whose walls are looked up, those with the newest posts
+WALL_MAX = 20  # posts of each
+KEYS_MAX, ROWS_MAX = 1_000, 5_000  # of one query of many pages
+DAY_S = 86_400.0
+COLD_S = AWAY_S - 86_400.0  # a day before others think so: the row that tells them is a day old, and clocks differ
+SETTLED_S = 10.0  # after that, whoever writes to followers knows of a new one
+ROWS_KEPT_MAX = 1_000  # of `arrivals`
+TRIMMED_MAX = 500  # at once
+SUGGESTED_MAX = 10
+SUGGESTED_POSTS = 3  # of each
+
+
+async def candidates(feed: Reader, *, with_suggested: bool = True) -> list[Placed]:
+    """The newest, at most CANDIDATES_MAX, and what is suggested beside them."""
+    followed = {entry.post: entry.author for entry in await _entries(feed) if not entry.is_story}
+    newest = sorted(followed, reverse=True)[:CANDIDATES_MAX]
+    places = [Placed(post, "own" if followed[post] == feed.key else "following") for post in newest]
+    if with_suggested:
+        places += [Placed(post, "suggested") for post in await _suggested(feed) if post not in followed]
+    return places
+
+
+async def stories(feed: Reader) -> list[str]:
+    """Ids of stories, of which some may have ended."""
+    begun = feed.now_ms - int(DAY_S * 1000)
+    return sorted(
+        {entry.post for entry in await _entries(feed, stories=True) if entry.is_story and ms_of(entry.post) > begun}
+    )
+
+
+async def _entries(feed: Reader, *, stories: bool = False) -> list[Entry]:
+    """Of whom its user follows, and its user's own."""
+    found = await _behind(feed)
+    arrived = await feed.query(Arrivals.Row, feed.key, limit=ARRIVALS_MAX, where={"is_story": stories})
+    found += [Entry(row.id, row.author, row.at_ms, row.is_story) for row in arrived.rows]
+    loud = await _loud(feed)
+    if loud:
+        found += await _walls(feed, loud, min(WALL_MAX, ROWS_MAX // len(loud)), stories=stories)
+    found += [Entry(one.post, one.author, one.at_ms, one.is_story) for one in feed.heard]
+    follows = feed.state.follows
+    found = [entry for entry in found if entry.author in follows]
+    return found + (await _own(feed, stories=stories))
+
+
+async def _own(feed: Reader, *, stories: bool) -> list[Entry]:
+    rows = await _walls(feed, [feed.key], WALL_MAX, stories=stories)
+    known = {entry.post for entry in rows}
+    # Those that its wall does not have yet. What they are, their rows say.
+    made = [Entry(post, feed.key, ms_of(post), stories) for post in feed.state.made if post not in known]
+    return rows + made
+
+
+# Of whom nothing is written.
+
+
+async def _loud(feed: Reader) -> list[str]:
+    known = feed.loud.get(feed.now)
+    if known is not None:
+        return [author for author in known if author in feed.state.follows]
+    rows: list[Unwritten.Row] = []
+    for authors in _parts(feed.state.follows, KEYS_MAX):
+        rows += [row for (row,) in (await feed.query_pages(Unwritten.Row, authors, limit=1)).values()]
+    rows.sort(key=lambda row: max(row.last, row.story), reverse=True)
+    return feed.loud.put([row.author for row in rows[:LOUD_MAX]], feed.now)
+
+
+async def _walls(feed: Reader, authors: list[str], most: int, *, stories: bool | None = None) -> list[Entry]:
+    where = {} if stories is None else {"is_story": stories}
+    pages = await feed.query_pages(Wall.Row, authors, limit=most, where=where)
+    return [Entry(row.id, author, ms_of(row.id), row.is_story) for author, rows in pages.items() for row in rows]
+
+
+# What it is behind with.
+
+
+async def _behind(feed: Reader) -> list[Entry]:
+    """Look at the walls of whom it was not written to by, and keep what is there, once that can be all of it."""
+    state, now_ms = feed.state, feed.now_ms
+    was_long_away = state.returned_ms < now_ms - COLD_S * 1000
+    if state.returned_ms < now_ms - DAY_S * 1000:
+        feed.note(Returned(after_long=was_long_away))
+    behind = dict.fromkeys(state.follows, now_ms) if was_long_away else dict(state.behind)
+    if not behind:
+        return []
+    entries: list[Entry] = []
+    most = 10 if len(behind) <= 500 else 5
+    for authors in _parts(behind, min(KEYS_MAX, ROWS_MAX // most)):
+        entries += await _walls(feed, authors, most)
+    entries.sort(key=lambda entry: entry.post, reverse=True)
+    settled_ms = now_ms - int(SETTLED_S * 1000)
+    if any(since < settled_ms for since in behind.values()):
+        kept = [entry for entry in entries if behind.get(entry.author, now_ms) < settled_ms]
+        feed.note(CaughtUp(followed_ms=settled_ms, entries=kept[:ENTRIES_MAX]))
+    return entries
+
+
+async def trim(feed: Reader) -> None:
+    """Keep the rows of its feed within their bound: looked at once in a life."""
+    if feed.is_trimmed:
+        return
+    feed.is_trimmed = True
+    newest = await feed.query(Arrivals.Row, feed.key, limit=ROWS_KEPT_MAX)
+    if newest.next is not None:
+        older = await feed.query(Arrivals.Row, feed.key, limit=TRIMMED_MAX, after=newest.next)
+        if older.rows:
+            feed.note(Trimmed(posts=[row.id for row in older.rows]))
+            feed.is_trimmed = older.next is None
+
+
+# Of whom its user does not follow.
+
+
+async def _suggested(feed: Reader) -> list[str]:
+    authors = feed.suggested.get(feed.now)
+    if authors is None:
+        try:
+            found = await feed.ask(f"follows:{feed.key}", Suggest(limit=SUGGESTED_MAX))
+        except ActorError:
+            return []  # a page without suggestions is one
+        authors = feed.suggested.put([one.user for one in found.users][:SUGGESTED_MAX], feed.now)
+    authors = [one for one in authors if one not in feed.state.follows and one != feed.key]
+    if not authors:
+        return []
+    return [entry.post for entry in await _walls(feed, authors, SUGGESTED_POSTS, stories=False)]
+
+
+def _parts(users: Iterable[str], most: int) -> Iterator[list[str]]:
+    everybody = list(users)
+    for first in range(0, len(everybody), most):
+        yield everybody[first : first + most]

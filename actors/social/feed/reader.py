@@ -1,0 +1,102 @@
+"""Whoever reads: a feed's state, and what it has in memory besides, all of which may be lost."""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from greenroom.actors.model.actor import Actor, Runtime
+from greenroom.actors.model.message import Event
+from greenroom.actors.social.feed.cursor import Placed, Snapshots
+from greenroom.actors.social.feed.messages import Arrived
+from greenroom.actors.social.feed.state import FeedState
+
+SERVED_MAX = 500
+NUDGED_MAX = 100  # posts of which its user has not heard: with more, the count stays there
+LOUD_S = 10.0  # that it is remembered who has to be looked up
+SUGGESTED_S = 600.0
+RECENT_S = 60.0  # that a nudge counts as much as a row: by then there is one
+
+
+class Served(Struct, frozen=True):
+    """How a post was shown."""
+
+    author: str
+    place: Placed
+    ranking: str
+    experiment: str
+
+
+class Kept:
+    """Something that was found, for a while."""
+
+    __slots__ = ("_for_s", "_until_s", "_users")
+
+    def __init__(self, for_s: float) -> None:
+        self._for_s = for_s
+        self._until_s = float("-inf")
+        self._users: list[str] = []
+
+    def get(self, now_s: float) -> list[str] | None:
+        return self._users if now_s < self._until_s else None
+
+    def put(self, users: list[str], now_s: float) -> list[str]:
+        self._users, self._until_s = users, now_s + self._for_s
+        return users
+
+    def drop(self) -> None:
+        self._until_s = float("-inf")
+
+
+class Reader(Actor[FeedState]):
+    """A feed, as those who gather for it see it."""
+
+    def __init__(self, entity: str, runtime: Runtime) -> None:
+        super().__init__(entity, runtime)
+        self.snapshots = Snapshots(self.key)
+        self.nudged: dict[str, Arrived] = {}  # since its user last read, oldest first
+        self._recent: dict[str, tuple[float, Arrived]] = {}  # those before, with when it was read
+        self.served: dict[str, Served] = {}
+        self.loud = Kept(LOUD_S)  # authors whose walls have to be looked up
+        self.suggested = Kept(SUGGESTED_S)
+        self.is_trimmed = False  # has it been looked at in this life?
+        self._due: list[Event] = []
+
+    @property
+    def now_ms(self) -> int:
+        return int(self.now * 1000)
+
+    def note(self, event: Event) -> None:
+        """Record it once the page is there: what is read may fail after this, and is refused then."""
+        self._due.append(event)
+
+    def begin_read(self) -> None:
+        self._due = []
+
+    def end_read(self) -> None:
+        """Raises: as `record`."""
+        for event in self._due:
+            self.record(event)
+        self._due = []
+
+    @property
+    def heard(self) -> list[Arrived]:
+        """Of which posts it was told lately. Their rows may come later."""
+        known = (one for since_s, one in self._recent.values() if self.now - since_s < RECENT_S)
+        return [*self.nudged.values(), *known]
+
+    def has_heard_of(self, post: str) -> bool:
+        return post in self.nudged or post in self._recent
+
+    def have_read(self) -> None:
+        """Its user has what there is: nothing is new."""
+        kept = {post: one for post, one in self._recent.items() if self.now - one[0] < RECENT_S}
+        kept |= {post: (self.now, one) for post, one in self.nudged.items()}
+        self._recent = dict(list(kept.items())[-NUDGED_MAX:])
+        self.nudged = {}
+
+    def remember_served(self, served: Iterable[Served]) -> None:
+        for one in served:
+            self.served.pop(one.place.post, None)
+            self.served[one.place.post] = one
+        while len(self.served) > SERVED_MAX:
+            del self.served[next(iter(self.served))]

@@ -1,0 +1,113 @@
+"""What is read of `follows:USER`: how two stand, whom else to follow, and its lists, by whoever may see them.
+
+An edge's other end is a row of a view, which is asked within the handler: messages wait meanwhile, for one statement.
+"""
+
+from msgspec.structs import replace
+
+from greenroom.actors.model.actor import Actor, Runtime
+from greenroom.actors.model.errors import Refused
+from greenroom.actors.model.principal import STAFF_ROLES
+from greenroom.actors.social.follows.listing import listed
+from greenroom.actors.social.follows.messages import (
+    List,
+    Listed,
+    Person,
+    Relation,
+    Standing,
+    Suggest,
+    Suggested,
+    Suggestion,
+)
+from greenroom.actors.social.follows.state import FollowsState
+from greenroom.actors.social.follows.suggesting import ASKED_MAX, EACH_MAX, candidates, chosen
+from greenroom.actors.social.follows.views import Followers, Following
+from greenroom.actors.social.profile.views import Profiles
+from greenroom.actors.views.query import BadQuery
+
+LISTS_PER_H = 1_200  # of other users' accounts, each of which waits while it is read
+SUGGESTED_S = 60.0  # how long what was found for suggestions is good
+
+
+class Readable(Actor[FollowsState]):
+    """That much of `follows`; all of it is in actor.py."""
+
+    def __init__(self, entity: str, runtime: Runtime) -> None:
+        super().__init__(entity, runtime)
+        self._found: list[Suggestion] = []  # for suggestions
+        self._found_s = float("-inf")
+
+    def may_watch(self) -> None:
+        """The user themself, and staff. Raises: Refused."""
+        if not self._is_own():
+            raise Refused("follows.not_yours", "whom somebody follows, mutes and blocks is theirs")
+
+    def _standing(self, author: str) -> Standing:
+        if author in self.state.following:
+            return "following"
+        return "asked" if author in self.state.asked else "none"
+
+    async def _relate(self, user: str) -> Relation:
+        self._refuse_oneself(user)
+        follows_back = await self._is_followed_by(user)
+        state = self.state
+        return Relation(
+            standing=self._standing(user),
+            follows_back=follows_back,
+            muted=user in state.muted,
+            blocked=user in state.blocked,
+            close=user in state.close,
+        )
+
+    async def _is_followed_by(self, user: str) -> bool:
+        found = await self.query(Followers.Row, self.key, where={"follower": user}, limit=1)
+        return bool(found.rows)
+
+    async def _suggest(self, wanted: Suggest) -> Suggested:
+        state = self.state
+        if self.now >= self._found_s + SUGGESTED_S:
+            newest = list(state.following)[-ASKED_MAX:]
+            pages = await self.query_pages(Following.Row, newest, limit=EACH_MAX) if newest else {}
+            self._found = candidates({user: [row.author for row in rows] for user, rows in pages.items()})
+            self._found_s = self.now
+        known = (state.following, state.asked, state.blocked, state.muted, (self.key,))
+        users = chosen(self._found, known, wanted.limit)
+        return Suggested(users, await self._people([one.user for one in users] if wanted.people else []))
+
+    async def _list(self, wanted: List) -> Listed:
+        who, state = self.principal, self.state
+        if not self._is_own():
+            self.limit_user("follows.too_many_lists", LISTS_PER_H)
+            if wanted.which not in ("following", "followers") or who.user in state.blocked:
+                raise _closed()
+            if state.private and not await self._is_followed_by(who.user):
+                raise _closed()
+        page = await self._followers(wanted) if wanted.which == "followers" else listed(state, wanted)
+        return replace(page, people=await self._people(page.users)) if wanted.people else page
+
+    async def _followers(self, wanted: List) -> Listed:
+        """Raises: Refused."""
+        try:
+            found = await self.query(Followers.Row, self.key, limit=wanted.limit, after=wanted.cursor)
+        except BadQuery:
+            raise Refused("follows.bad_cursor", "the cursor is of another list", status=400) from None
+        return Listed([row.follower for row in found.rows], found.next)
+
+    async def _people(self, users: list[str]) -> list[Person]:
+        rows = await self.query_pages(Profiles.Row, users, limit=1) if users else {}
+        return [
+            Person(user, rows[user][0].name, rows[user][0].avatar) if user in rows else Person(user) for user in users
+        ]
+
+    def _is_own(self) -> bool:
+        """Is it its user who asks, or staff? Raises: Refused for the anonymous."""
+        who = self.principal
+        return who.system or not STAFF_ROLES.isdisjoint(who.roles) or self.require_user() == self.key
+
+    def _refuse_oneself(self, user: str) -> None:
+        if user == self.key:
+            raise Refused("follows.oneself", "that is you", status=409)
+
+
+def _closed() -> Refused:
+    return Refused("follows.closed", "this list is not open to you")

@@ -1,0 +1,236 @@
+"""`case:ID`, or `case:ID.OFFSET`: what was said against a post, or a comment, and what moderators have made of it.
+
+    open ──► pending ──► hidden ◄──► cleared
+      └─────────┴───────────┴───────────┘
+
+Open: reported, and shown. Pending: hidden until a moderator has looked, by as many reports as that takes, or by a rule
+as it was said. Hidden and cleared are a moderator's word; after a `cleared`, reports alone hide the post no more,
+but as many again bring it before moderators once more. Each step is an event that says who, when and why; they are
+never thinned out. Only moderators see any of it.
+"""
+
+from collections.abc import Coroutine, Sequence
+from typing import Any, ClassVar
+
+from greenroom.actors.inbox.messages import Notify, Withdraw
+from greenroom.actors.model.actor import Actor, KindLimits, Runtime
+from greenroom.actors.model.errors import Refused
+from greenroom.actors.model.message import Done, Event, Message
+from greenroom.actors.social.moderation.events import AuthorShadowed, Moved, Opened, Reported
+from greenroom.actors.social.moderation.messages import (
+    CaseShown,
+    CaseState,
+    Dismiss,
+    Flag,
+    HidePost,
+    Report,
+    ReportShown,
+    Restore,
+    ShadowAuthor,
+    ShadowFor,
+)
+from greenroom.actors.social.moderation.rules import ALL as RULES_KEY
+from greenroom.actors.social.moderation.rules import FOR_EVER
+from greenroom.actors.social.moderation.state import DECIDED, REPORTERS_MAX, CaseEvent, CaseFile
+from greenroom.actors.social.moderation.subject import about_of
+from greenroom.actors.social.post.messages import Hide
+from greenroom.actors.social.post.views import Posts
+from greenroom.actors.social.roles import require_moderator
+from greenroom.actors.social.thread.messages import Hide as HideComment
+from greenroom.actors.social.thread.view import Comments
+
+REPORTS_PER_H = 60  # by one user, over all posts
+SHOWN_MAX = 100  # reports, in the view
+UNSEEN: frozenset[CaseState] = frozenset(("pending", "hidden"))  # the post is shown to its author alone
+DONE = Done()
+
+
+class Case(Actor[CaseFile]):
+    """What moderators are to decide of one post, or of one comment; the key says of which."""
+
+    kind = "case"
+    commands: ClassVar[tuple[type[Message], ...]] = (Report, HidePost, Restore, Dismiss, ShadowAuthor)
+    internal: ClassVar[tuple[type[Message], ...]] = (Flag,)
+    events: ClassVar[tuple[type[Event], ...]] = (Opened, Reported, Moved, AuthorShadowed)
+    limits = KindLimits(history_s=FOR_EVER, idle_s=30.0)
+    hide_at: ClassVar[int] = 5  # users who report it until it is hidden
+
+    def __init__(self, entity: str, runtime: Runtime) -> None:
+        super().__init__(entity, runtime)
+        self._about = about_of(self.key)
+
+    def handle(self, message: Any) -> Any:
+        """Raises: Refused; TypeError for what is none of its messages."""
+        if self._about is None:
+            raise _not_found()
+        match message:
+            case Report():
+                return self._report(message)
+            case Flag():
+                return self._flag(message)
+        require_moderator(self.principal)
+        if isinstance(message, HidePost):
+            return self._hide(message)
+        if self.state.state is None:
+            raise Refused("case.not_found", "nobody has reported it", status=404)
+        match message:
+            case Restore() | Dismiss():
+                return self._move("cleared", message.why)
+            case ShadowAuthor():
+                return self._shadow(message)
+        raise TypeError(f"{message!r:.100} is none of its messages")
+
+    # What is said against it.
+
+    def _report(self, message: Report) -> Done | Coroutine[Any, Any, Done]:
+        user = self.require_user()
+        self.limit_user("case.too_many_reports", REPORTS_PER_H)
+        if self.state.state is not None:
+            return self._add(user, message)
+
+        async def first() -> Done:
+            author = await self._author()
+            self._refuse_author(user, author)
+            self.record(Opened(author=author, state="open"))
+            return self._add(user, message)
+
+        return first()
+
+    async def _author(self) -> str:
+        """Whose it is, so that there are no cases of what is none. Raises: Refused."""
+        about = self._about
+        rows: Sequence[Posts.Row | Comments.Row] = ()
+        if about is not None and about.comment:
+            rows = (await self.query(Comments.Row, about.post, where={"offset": about.comment}, limit=1)).rows
+        elif about is not None:
+            rows = (await self.query(Posts.Row, about.post, limit=1)).rows
+        if not rows:
+            raise _not_found()
+        return rows[0].author
+
+    def _refuse_author(self, user: str, author: str) -> None:
+        if user == author:
+            raise Refused("case.oneself", "it is your own: delete it", status=409)
+
+    def _add(self, user: str, message: Report) -> Done:
+        state = self.state
+        self._refuse_author(user, state.author)
+        before = state.reporters.get(user)
+        if before is None and len(state.reporters) >= REPORTERS_MAX:
+            return DONE  # they are enough
+        if before == message.reason and user in state.reports and state.reports[user].text == message.text:
+            return DONE
+        reasons = dict(state.reasons)
+        if before is not None:
+            reasons[before] -= 1
+        reasons[message.reason] = reasons.get(message.reason, 0) + 1
+        self.record(
+            Reported(
+                state=_some(state.state),
+                user=user,
+                reason=message.reason,
+                text=message.text,
+                count=len(state.reporters) + (before is None),
+                reasons={reason: count for reason, count in reasons.items() if count},
+            )
+        )
+        if len(state.reporters) - state.decided >= self.hide_at:
+            if state.state == "cleared":
+                self.record(Moved(was="cleared", state="open"))
+            elif state.state == "open" and not state.is_cleared:
+                self._move("pending")
+        return DONE
+
+    def _flag(self, message: Flag) -> None:
+        """It is hidden, or shadowed, already: by whoever tells it."""
+        hidden, was = message.verdict == "hide", self.state.state
+        if was is None:
+            self.record(Opened(author=message.author, state="pending" if hidden else "open", rule=message.rule))
+        elif hidden and was not in UNSEEN:
+            self.record(Moved(was=was, state="pending", rule=message.rule))
+
+    # What is made of it.
+
+    def _hide(self, message: HidePost) -> Done | Coroutine[Any, Any, Done]:
+        """Whether anybody has reported it or not."""
+        if self.state.state is not None:
+            return self._move("hidden", message.why)
+
+        async def first() -> Done:
+            self.record(Opened(author=await self._author(), state="open"))
+            return self._move("hidden", message.why)
+
+        return first()
+
+    def _move(self, to: CaseState, why: str = "") -> Done:
+        """By a moderator; `pending` by nobody."""
+        was, by = _some(self.state.state), self.principal.user if to in DECIDED else ""
+        if was == to:
+            return DONE
+        self.record(Moved(was=was, state=to, by=by, why=why))
+        hides, hid = to in UNSEEN, was in UNSEEN
+        if hides != hid:
+            self._hide_or_show(hides)
+        if to in DECIDED:
+            self._tell_author(hides)
+        return DONE
+
+    def _hide_or_show(self, hidden: bool) -> None:
+        about = self._about
+        if about is not None and about.comment:
+            self.tell(f"thread:{about.post}", HideComment(offset=about.comment, hidden=hidden))
+        elif about is not None:
+            self.tell(f"post:{about.post}", Hide(hidden=hidden, reason="moderation" if hidden else ""))
+
+    def _tell_author(self, hidden: bool) -> None:
+        """Of what a moderator has decided, and not by whom."""
+        inbox, notice = f"inbox:{self.state.author}", f"hidden:{self.key}"
+        about = f"post:{self.key.partition('.')[0]}"
+        if hidden:
+            self.tell(inbox, Notify(id=notice, kind="moderation", by="", about=about, group=notice))
+        else:
+            self.tell(inbox, Withdraw(id=notice))
+
+    def _shadow(self, message: ShadowAuthor) -> Done:
+        author, by = self.state.author, self.principal.user
+        state = _some(self.state.state)
+        self.record(AuthorShadowed(state=state, author=author, seconds=message.seconds, by=by, why=message.why))
+        shadow = ShadowFor(user=author, seconds=message.seconds, by=by, why=message.why, about=self.key)
+        self.tell(f"rules:{RULES_KEY}", shadow)
+        return DONE
+
+    def apply(self, event: CaseEvent) -> None:
+        self.state.change(event, self.at_ms)
+
+    def may_watch(self) -> None:
+        """Raises: Refused."""
+        require_moderator(self.principal)
+        if self.state.state is None:
+            raise Refused("case.not_found", "nobody has reported it", status=404)
+
+    def view(self) -> CaseShown:
+        state = self.state
+        newest = sorted(state.reports.items(), key=lambda one: -one[1].at_ms)[:SHOWN_MAX]
+        return CaseShown(
+            state=state.state or "",
+            author=state.author,
+            rule=state.rule,
+            count=len(state.reporters),
+            reasons=state.reasons,
+            reports=[
+                ReportShown(user=user, reason=kept.reason, text=kept.text, at_ms=kept.at_ms) for user, kept in newest
+            ],
+            decided_by=state.decided_by,
+            decided_ms=state.decided_ms,
+            why=state.why,
+        )
+
+
+def _some(state: CaseState | None) -> CaseState:
+    """Of a case that there is."""
+    assert state is not None
+    return state
+
+
+def _not_found() -> Refused:
+    return Refused("case.nothing", "there is no such post, or comment", status=404)

@@ -1,0 +1,80 @@
+"""Who may act on a post: whoever can see it. Where that is not known, its author's `follows` is asked."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from greenroom.actors.model.actor import Actor, Runtime
+from greenroom.actors.model.errors import ActorError, Refused
+from greenroom.actors.model.principal import STAFF_ROLES
+from greenroom.actors.social.follows.messages import EdgeAsk, MayAsk
+from greenroom.actors.social.post.audience import Known, may_see, wants_edge
+from greenroom.actors.social.post.state import PostState
+
+Reply = TypeVar("Reply")
+
+
+class AdmittingPost(Actor[PostState]):
+    """A post that knows who may act on it."""
+
+    def __init__(self, entity: str, runtime: Runtime) -> None:
+        super().__init__(entity, runtime)
+        self._known = Known()
+
+    def _require_there(self, user: str) -> None:
+        """Is there something that a user might see? Raises: Refused."""
+        state = self.state
+        if not state.author:
+            raise self._not_found
+        if state.gone:
+            raise Refused("post.gone", f"it was {state.gone}", status=410)
+        if state.is_veiled and user != state.author and not self._is_staff:
+            raise self._not_found
+
+    def _look(self, user: str) -> bool | None:
+        """May they see it? None where that is not known."""
+        if user == self.state.author or self._is_staff:
+            return True
+        return self._known.look(user, self.now)
+
+    def _for(self, user: str, then: Callable[[], Reply]) -> Reply | Coroutine[Any, Any, Reply]:
+        """Do it if the user may see the post. Raises: Refused, and does not say that there is a block."""
+        may = self._look(user)
+        if may is None:
+            return self._having_asked(user, then)
+        if not may:
+            raise self._not_found
+        return then()
+
+    async def _having_asked(self, user: str, then: Callable[[], Reply]) -> Reply:
+        author, visibility = self.state.author, self.state.content.visibility
+        allowed = await self.ask(f"follows:{author}", MayAsk(user=user, post=self.key))
+        edge = None
+        if wants_edge(visibility, allowed):
+            edge = await self.ask(f"follows:{user}", EdgeAsk(author=author))
+        if allowed.all_barred is not None and visibility == "public" and not allowed.private:
+            self._known.learn_all(allowed.all_barred, self.now)
+        may = may_see(visibility, allowed, edge)
+        self._known.learn(user, may, self.now)
+        if not may:
+            raise self._not_found
+        return then()
+
+    async def _may_be_told(self, user: str) -> bool:
+        """Of it, whom its text names? Raises: ActorError where that can't be said now."""
+        state = self.state
+        try:
+            edge = await self.ask(f"follows:{user}", EdgeAsk(author=state.author))
+            allowed = await self.ask(f"follows:{state.author}", MayAsk(user=user, post=self.key))
+        except ActorError as error:
+            if error.temporary:
+                raise
+            return False  # of somebody who is forgotten, say
+        return may_see(state.content.visibility, allowed, edge)
+
+    @property
+    def _is_staff(self) -> bool:
+        return not STAFF_ROLES.isdisjoint(self.principal.roles)
+
+    @property
+    def _not_found(self) -> Refused:
+        return Refused("post.not_found", "there is no such post", status=404)

@@ -1,0 +1,267 @@
+"""Threads: `thread:ID`, what is said below the post of that id.
+
+Its post opens it and closes it, and knows who may see the post: it is asked before each comment, like and read, and the
+thread's messages wait meanwhile. Of a post that is gone the comments are removed some at a time.
+
+All comments are known by their authors, up to COMMENTS_MAX, so counts are exact and every comment can be taken back.
+The text of older ones is rows of the view `comments`.
+"""
+
+from collections.abc import Coroutine
+from typing import Any, ClassVar
+
+from msgspec import Struct
+
+from greenroom.actors.inbox.messages import Withdraw
+from greenroom.actors.model.actor import KindLimits
+from greenroom.actors.model.errors import Refused
+from greenroom.actors.model.message import Done, Event, Message
+from greenroom.actors.social.moderation.messages import Flag, Judge
+from greenroom.actors.social.moderation.subject import case_of, flag_of
+from greenroom.actors.social.notices import notice, notice_id
+from greenroom.actors.social.post.messages import CommentsChanged
+from greenroom.actors.social.ranking.messages import Engaged
+from greenroom.actors.social.texts import kept
+from greenroom.actors.social.thread.admitting import MODERATORS
+from greenroom.actors.social.thread.events import (
+    Cleared,
+    Closed,
+    CommentDeleted,
+    CommentEdited,
+    CommentGone,
+    CommentLiked,
+    CommentMade,
+    CommentUnliked,
+    CommentVeiled,
+    LikedShown,
+    NamedTold,
+    Opened,
+    ThreadEvent,
+)
+from greenroom.actors.social.thread.messages import (
+    Clear,
+    Close,
+    Comment,
+    Commented,
+    Delete,
+    Edit,
+    Hide,
+    Like,
+    Open,
+    Read,
+    TellNamed,
+    Unlike,
+    Veil,
+)
+from greenroom.actors.social.thread.telling import TellingThread
+
+COMMENTS_MAX = 20_000  # of a post, those taken back not counted
+LIKES_MAX = 50_000  # of all comments of a post together
+CLEARED_AT_ONCE = 200
+COMMENTS_PER_H, LIKES_PER_H, EDITS_PER_H = 500, 3_000, 300  # of a user, over all posts
+DONE = Done()
+
+
+class Thread(TellingThread):
+    """What is said below a post; the key is the post's id."""
+
+    kind = "thread"
+    commands: ClassVar[tuple[type[Message], ...]] = (Comment, Edit, Delete, Like, Unlike, Read)
+    internal: ClassVar[tuple[type[Message], ...]] = (Open, Close, Hide, Clear, TellNamed)
+    events: ClassVar[tuple[type[Event], ...]] = (
+        Opened,
+        Closed,
+        Cleared,
+        CommentMade,
+        CommentEdited,
+        CommentDeleted,
+        CommentVeiled,
+        CommentLiked,
+        CommentUnliked,
+        NamedTold,
+    )
+    ephemerals: ClassVar[tuple[type[Struct], ...]] = (LikedShown,)
+    publish_with = Comment
+    publishes_info = False
+    limits = KindLimits(snapshot_every=5_000, idle_s=30.0)
+
+    def handle(self, message: Any) -> Any:
+        """Raises: Refused; TypeError for what is none of its messages."""
+        match message:
+            case Open():
+                if not self.state.author:
+                    self.record(Opened(author=message.author, visibility=message.visibility))
+            case Close():
+                if self.state.author and not self.state.closed:
+                    self.record(Closed())
+                    self._clear()
+            case Clear():
+                self._clear()
+            case Hide():
+                self._hide(message)
+            case TellNamed():
+                return self._tell_named(message)
+            case Comment():
+                return self._comment(message)
+            case Edit():
+                return self._edit(message)
+            case Delete():
+                self._delete(message.offset)
+            case Like():
+                return self._like(message.offset)
+            case Unlike():
+                self._unlike(message.offset)
+            case Read():
+                return self._read(message)
+            case _:
+                raise TypeError(f"{message!r:.100} is none of its messages")
+        return DONE
+
+    def apply(self, event: ThreadEvent) -> None:
+        self.state.change(event, self.offset, self.at_ms)
+
+    # What is said.
+
+    def _comment(self, ask: Comment) -> Coroutine[Any, Any, Commented]:
+        user, text = self._speaker(), kept(ask.text)
+        if not text.strip():
+            raise Refused("thread.empty", "it says nothing", status=422)
+        if ask.reply_to is not None:
+            self._require_comment(ask.reply_to, user)
+        if len(self.state.authors) >= COMMENTS_MAX:
+            raise Refused("thread.full", f"a post takes {COMMENTS_MAX} comments", status=409)
+        self.limit_user("thread.too_many_comments", COMMENTS_PER_H)
+
+        async def comment() -> Commented:
+            await self._require_admitted(user)
+            veil, flag = await self._judged(user, text)
+            state = self.state
+            offset = self.record(CommentMade(author=user, text=text, reply_to=ask.reply_to or 0, veil=veil))
+            commented = Commented(offset, self.at_ms)
+            if flag is not None:
+                self.tell(case_of(self.key, offset), flag)
+            if not veil:
+                self._tell_of(offset, user, text)
+                if user != state.author:
+                    self.tell(f"features:{user}", Engaged(author=state.author, post=self.key, did="comment"))
+            return commented
+
+        return comment()
+
+    def _edit(self, ask: Edit) -> Coroutine[Any, Any, Done]:
+        user, text, offset = self._speaker(), kept(ask.text), ask.offset
+        self._require_comment(offset, user)
+        if self.state.authors[offset] != user:
+            raise Refused("thread.not_yours", "only its author may edit a comment")
+        if not text.strip():
+            raise Refused("thread.empty", "it says nothing", status=422)
+        self.limit_user("thread.too_many_edits", EDITS_PER_H)
+
+        async def edit() -> Done:
+            await self._require_admitted(user)
+            veil, flag = await self._judged(user, text)
+            before = self.state.veils.get(offset, "")
+            if veil and not before:
+                self._withdraw(offset)
+            self.record(CommentEdited(comment=offset, author=user, text=text, veil=veil or before))
+            if flag is not None:
+                self.tell(case_of(self.key, offset), flag)
+            if not (veil or before):
+                self._name(offset, text)
+            elif not before:
+                self.tell(self._post, CommentsChanged(count=self.state.count))
+            return DONE
+
+        return edit()
+
+    async def _judged(self, user: str, text: str) -> tuple[Veil, Flag | None]:
+        """With what moderators are told of it. Raises: Refused by a rule."""
+        verdict = await self.ask("rules:all", Judge(author=user, text=text))
+        if verdict.verdict == "refuse":
+            raise Refused("thread.against_the_rules", verdict.rule, status=422)
+        veil: Veil = "pending" if verdict.verdict == "hide" else "shadowed" if verdict.verdict == "shadow" else ""
+        return veil, flag_of(verdict, user)
+
+    def _delete(self, offset: int) -> None:
+        who, state = self.principal, self.state
+        is_moderator = who.system or not MODERATORS.isdisjoint(who.roles)
+        user = who.user if is_moderator else self._speaker()
+        self._require_comment(offset, user)
+        if not is_moderator and user not in (state.authors[offset], state.author):
+            raise Refused("thread.not_yours", "only its author, the post's, or a moderator may delete a comment")
+        was_seen = offset not in state.veils
+        self._withdraw(offset)
+        self.record(CommentDeleted(comment=offset, by=user))
+        if was_seen:
+            self.tell(self._post, CommentsChanged(count=state.count))
+
+    def _hide(self, ask: Hide) -> None:
+        state, offset = self.state, ask.offset
+        if offset not in state.authors or ask.hidden == (offset in state.veils):
+            return
+        if ask.hidden:
+            self._withdraw(offset)
+        self.record(CommentVeiled(comment=offset, veil="pending" if ask.hidden else ""))
+        if ask.hidden:
+            self.tell(self._post, CommentsChanged(count=state.count))
+        else:
+            said = state.window.get(offset)
+            self._tell_of(offset, state.authors[offset], "" if said is None else said.text)
+
+    def _clear(self) -> None:
+        comments = list(self.state.authors)[:CLEARED_AT_ONCE]
+        if not (self.state.closed and comments):
+            return
+        told = {user for comment in comments for user in self.state.named.get(comment, ())}
+        self.record(Cleared(comments=comments))
+        for user in sorted(told - {self.state.author}):  # the author's inbox hears of it from the post
+            self.tell(f"inbox:{user}", Withdraw(about=self._post))
+        if self.state.authors:
+            self.tell(self.entity, Clear())
+
+    # Likes.
+
+    def _like(self, offset: int) -> Coroutine[Any, Any, Done]:
+        user = self._speaker()
+        self._require_comment(offset, user)
+        if self.state.likes >= LIKES_MAX:
+            raise Refused("thread.too_many_likes", f"comments of a post take {LIKES_MAX} likes", status=409)
+
+        async def like() -> Done:
+            await self._require_admitted(user)
+            if user not in self.state.likers.get(offset, ()):
+                self.limit_user("thread.too_many_likes_of_yours", LIKES_PER_H)
+                self.record(CommentLiked(comment=offset, user=user))
+                author = self.state.authors[offset]
+                if author != user:
+                    group = f"like:{self.key}:{offset}"
+                    self.tell(f"inbox:{author}", notice("like", self.key, user, of=str(offset), group=group))
+                self._show_likes(offset)
+            return DONE
+
+        return like()
+
+    def _unlike(self, offset: int) -> None:
+        user = self._speaker()
+        self._require_comment(offset, user)
+        if user in self.state.likers.get(offset, ()):
+            self.record(CommentUnliked(comment=offset, user=user))
+            withdrawn = notice_id("like", self.key, user, str(offset))
+            self.tell(f"inbox:{self.state.authors[offset]}", Withdraw(id=withdrawn))
+            self._show_likes(offset)
+
+    def _show_likes(self, offset: int) -> None:
+        self.publish(LikedShown(offset, self.state.likes_of(offset)), key=f"likes {offset}")
+
+    # What is seen of it.
+
+    @classmethod
+    def publication(cls, event: ThreadEvent) -> Struct | None:
+        match event:
+            case CommentMade(veil="") | CommentEdited(veil=""):
+                return event
+            case CommentDeleted(comment=comment) | CommentVeiled(comment=comment, veil="pending" | "shadowed"):
+                return CommentGone(comment)
+            case CommentEdited(comment=comment):
+                return CommentGone(comment)
+        return None

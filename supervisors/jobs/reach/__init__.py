@@ -1,0 +1,1 @@
+"""Reach: the entities and views that jobs may ask, from where they are worked on."""

@@ -1,0 +1,76 @@
+"""What a feed's rows come to: bounded, and read with few questions."""
+
+from collections import Counter
+
+import pytest
+
+from greenroom.actors.social.feed import gathering
+from greenroom.actors.social.feed.events import Trimmed
+from greenroom.actors.social.post.views import Posts
+from greenroom.actors.social.spread.arrivals import Arrivals
+from greenroom.actors.social.spread.unwritten import Unwritten
+from tests.actors.social.feed.world import World
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.follow("bob")
+    return world
+
+
+def rows(world: World) -> list[str]:
+    return [row.id for row in world.rows(Arrivals, lambda _: True)]
+
+
+@pytest.mark.bound("rows of `arrivals` of one feed")
+def test_rows_beyond_the_bound_are_trimmed_and_the_newest_stay(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "ROWS_KEPT_MAX", 10)
+    monkeypatch.setattr(gathering, "TRIMMED_MAX", 4)
+    posts = [world.post("bob") for _ in range(17)]
+    world.kit.restart()  # looked at once in a life, until it is within its bound
+    for _ in range(4):
+        assert world.ids()[:10] == posts[:-11:-1]
+    assert rows(world) == posts[-10:]
+    trimmed = [event for event in world.kit.events if isinstance(event, Trimmed)]
+    assert [len(event.posts) for event in trimmed] == [4, 3]
+
+
+def test_a_page_takes_the_same_few_questions_however_much_there_is(world: World) -> None:
+    for number in range(40):
+        world.follow(f"u{number}", settled=False)
+        world.post(f"u{number}")
+    world.follow("eve")
+    world.post("eve", written=False)
+    world.kit.advance(60.0)
+    world.read()
+    statements: Counter[str] = Counter()
+    world_query = world.kit._world.query
+    world_pages = world.kit._world.query_pages
+
+    async def query(row, key, asked):  # type: ignore[no-untyped-def]
+        statements[row.__qualname__] += 1
+        return await world_query(row, key, asked)
+
+    async def pages(row, keys, *, limit, where):  # type: ignore[no-untyped-def]
+        before = statements.copy()
+        found = await world_pages(row, keys, limit=limit, where=where)
+        statements.clear()
+        statements.update(before + Counter([row.__qualname__]))
+        return found
+
+    world.kit._world.query, world.kit._world.query_pages = query, pages  # type: ignore[method-assign]
+    world.read()
+    assert sum(statements.values()) <= 7, statements
+    assert statements[Posts.Row.__qualname__] == 1
+
+
+def test_who_has_to_be_looked_up_is_remembered_for_a_moment(world: World) -> None:
+    world.kit.advance(60.0)
+    world.queries.clear()
+    world.read()
+    world.read()
+    assert world.queries.count(Unwritten.Row) == 1
+    world.follow("eve", settled=False)
+    world.post("eve", written=False)
+    assert len(world.ids()) == 1, "and forgotten when whom one follows has changed"

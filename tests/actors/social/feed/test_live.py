@@ -1,0 +1,126 @@
+"""What watchers of a feed hear."""
+
+from typing import Any
+
+import pytest
+
+from greenroom.actors.social.feed.live import FLUSH_S
+from greenroom.actors.social.feed.messages import Arrived, BarredChanged, Show
+from greenroom.actors.social.feed.reader import NUDGED_MAX, RECENT_S
+from tests.actors.social.feed.world import World, ids
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.follow("bob")
+    world.kit.watch(user="ann", client="phone")
+    world.kit.ephemerals.clear()
+    return world
+
+
+def told(world: World) -> list[Any]:
+    world.kit.advance(FLUSH_S)
+    heard, world.kit.ephemerals[:] = world.kit.ephemerals[:], []
+    return heard
+
+
+def test_three_posts_are_told_together(world: World) -> None:
+    for _ in range(3):
+        world.nudge(world.post("bob"))
+    assert told(world) == [{"type": "feed.new", "count": 3}]
+    world.nudge(world.post("bob"))
+    assert told(world) == [{"type": "feed.new", "count": 4}], "since its user last read"
+    assert len(world.ids()) == 4
+    assert told(world) == [{"type": "feed.new", "count": 0}], "and its other devices show none"
+
+
+def test_the_same_twice_is_one(world: World) -> None:
+    post = world.post("bob")
+    world.nudge(post)
+    world.nudge(post)
+    assert told(world) == [{"type": "feed.new", "count": 1}]
+
+
+def test_what_was_read_is_not_new_when_it_is_nudged_once_more(world: World) -> None:
+    post = world.post("bob")
+    world.nudge(post)
+    assert world.ids() == [post]
+    told(world)
+    world.nudge(post)  # by a page that was tried again
+    assert told(world) == []
+
+
+def test_what_is_not_to_be_seen_is_not_counted(world: World) -> None:
+    gone, close = world.post("bob"), world.post("bob", visibility="close")
+    stranger = world.post("zoe", written=None)
+    for post in (gone, close, stranger):
+        world.nudge(post)
+    del world.posts[gone]  # before anybody looked
+    assert told(world) == [{"type": "feed.new", "count": 0}]
+
+
+def test_a_nudge_of_somebody_unfollowed_or_blocked_meanwhile_is_nothing(world: World) -> None:
+    world.follow("cyd")
+    late, blocked = world.post("bob"), world.post("cyd")
+    world.unfollow("bob")
+    world.kit.tell(BarredChanged(user="cyd", by_us=False, barred=True))
+    world.nudge(late)
+    world.nudge(blocked)
+    assert told(world) == []
+
+
+def test_posts_are_inserted_above_what_is_shown_and_nowhere_else(world: World) -> None:
+    below = world.post("bob")
+    top, first, second = world.post("bob"), world.post("bob"), world.post("bob")
+    world.kit.ask(Show(top=top, limit=10), user="ann")
+    for post in (below, first, second):
+        world.nudge(post)
+    new, inserted = told(world)
+    assert new == {"type": "feed.new", "count": 3}
+    assert (inserted["type"], [one["id"] for one in inserted["posts"]]) == ("feed.top", [second, first])
+    third = world.post("bob")
+    world.nudge(third)
+    assert [one["id"] for one in told(world)[1]["posts"]] == [third], "those before are shown by now"
+
+
+def test_no_more_is_inserted_at_once_than_was_asked_for(world: World) -> None:
+    world.kit.ask(Show(top=world.post("bob"), limit=2), user="ann")
+    posts = [world.post("bob") for _ in range(5)]
+    for post in posts:
+        world.nudge(post)
+    new, inserted = told(world)
+    assert (new["count"], [one["id"] for one in inserted["posts"]]) == (5, posts[:2:-1])
+
+
+@pytest.mark.bound("posts that a feed was nudged of since its user read")
+def test_what_is_remembered_of_nudges_is_bounded(world: World) -> None:
+    for _ in range(NUDGED_MAX + 5):
+        world.nudge(world.post("bob", written=None))
+    assert told(world) == [{"type": "feed.new", "count": NUDGED_MAX}]
+
+
+def test_whoever_watches_nothing_costs_no_look(world: World) -> None:
+    world.kit.unwatch(client="phone")
+    assert world.kit.actor.may_sleep()
+    world.queries.clear()
+    world.nudge(world.post("bob"))
+    assert told(world) == []
+    assert world.queries == []
+    world.kit.watch(user="ann")
+    assert not world.kit.actor.may_sleep(), "nudges wake nobody"
+
+
+def test_a_nudge_that_comes_before_every_row_is_read_all_the_same(world: World) -> None:
+    post = world.post("bob", written=None)
+    world.nudge(post)
+    assert world.ids() == [post]
+    assert world.ids() == [post], "and does not go again until its row is there"
+    world.kit.advance(RECENT_S)
+    assert world.ids() == [], "a nudge is no promise"
+
+
+def test_an_arrival_of_nothing_is_no_harm(world: World) -> None:
+    world.kit.tell(Arrived(post="0" * 32, author="bob", at_ms=1))
+    assert told(world) == [{"type": "feed.new", "count": 0}]
+    assert ids(world.read().posts) == []

@@ -1,0 +1,58 @@
+"""The ring of stories."""
+
+import pytest
+
+from greenroom.actors.social.feed.messages import MutedChanged, Rings, Seen, Signal, Stories
+from tests.actors.social.feed.world import DAY_S, World, ids
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.follow("bob", "eve")
+    return world
+
+
+def story(world: World, author: str, *, written: bool | None = True) -> str:
+    ends_ms = int((world.kit.now + DAY_S) * 1000)
+    return world.post(author, written=written, is_story=True, ends_ms=ends_ms)
+
+
+def rings(world: World) -> Rings:
+    return world.kit.ask(Stories(), user="ann")
+
+
+def test_stories_stand_in_rings_and_never_among_posts(world: World) -> None:
+    first, second, loud = story(world, "bob"), story(world, "bob"), story(world, "eve", written=False)
+    mine = story(world, "ann", written=None)
+    world.kit.advance(60.0)
+    found = rings(world).rings
+    assert [(ring.author, ids(ring.stories), ring.unseen) for ring in found] == [
+        ("ann", [mine], 1),
+        ("eve", [loud], 1),
+        ("bob", [first, second], 2),
+    ]
+    assert world.ids() == []
+
+
+def test_those_with_something_unseen_come_first(world: World) -> None:
+    older, newer = story(world, "bob"), story(world, "eve")
+    assert [ring.author for ring in rings(world).rings] == ["eve", "bob"]
+    world.kit.ask(Seen(signals=[Signal(post=newer, did="seen")]), user="ann")
+    assert [(ring.author, ring.unseen) for ring in rings(world).rings] == [("bob", 1), ("eve", 0)]
+    assert older in world.posts
+
+
+def test_a_story_ends_though_nobody_has_ended_it(world: World) -> None:
+    story(world, "bob")
+    world.kit.advance(DAY_S - 1)
+    assert len(rings(world).rings) == 1
+    world.kit.advance(1)
+    assert rings(world).rings == []
+
+
+def test_stories_of_the_muted_and_the_unfollowed_are_not_shown(world: World) -> None:
+    story(world, "bob"), story(world, "eve")
+    world.kit.tell(MutedChanged(user="bob", muted=True))
+    world.unfollow("eve")
+    assert rings(world).rings == []

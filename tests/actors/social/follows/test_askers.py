@@ -1,0 +1,30 @@
+"""Which posts have asked of late."""
+
+from greenroom.actors.social.follows.askers import ASKERS_MAX, KEPT_S, Askers
+
+
+def test_who_has_asked_is_taken_once() -> None:
+    askers = Askers()
+    askers.note("p1", 0.0)
+    askers.note("p2", 1.0)
+    assert askers.take(2.0) == ["p1", "p2"]
+    assert askers.take(2.0) == []
+
+
+def test_who_keeps_no_answer_any_more_is_not_told() -> None:
+    askers = Askers()
+    askers.note("p1", 0.0)
+    askers.note("p2", 1.0)
+    assert askers.take(KEPT_S + 0.5) == ["p2"]
+
+
+def test_those_who_asked_longest_ago_make_room() -> None:
+    askers = Askers()
+    askers.note("first", 0.0)
+    for number in range(ASKERS_MAX - 1):
+        askers.note(f"p{number}", 1.0)
+    askers.note("first", 1.0)
+    askers.note("last", 1.0)
+    assert len(askers) == ASKERS_MAX
+    taken = askers.take(1.0)
+    assert "p0" not in taken and {"first", "last", "p1"} <= set(taken)

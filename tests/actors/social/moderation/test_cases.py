@@ -1,0 +1,219 @@
+"""A case: what was said against a post or a comment, and what became of it."""
+
+from typing import Any
+
+import pytest
+
+from greenroom import Refused, Rows
+from greenroom.actors.inbox.messages import Notify, Withdraw
+from greenroom.actors.social.moderation import cases
+from greenroom.actors.social.moderation.cases import REPORTS_PER_H, Case
+from greenroom.actors.social.moderation.messages import (
+    Dismiss,
+    Flag,
+    HidePost,
+    Report,
+    Restore,
+    ShadowAuthor,
+    ShadowFor,
+)
+from greenroom.actors.social.post.messages import Hide
+from greenroom.actors.social.post.views import Posts
+from greenroom.actors.social.thread.messages import Hide as HideComment
+from greenroom.actors.social.thread.view import Comments
+from greenroom.testing import Kit
+
+POST = "0" * 31 + "1"
+MODERATOR: Any = {"user": "mod", "roles": ("moderator",)}
+
+
+def new_case(*, author: str | None = "ann") -> Kit[Case]:
+    """Of a post by that author; None: there is no such post."""
+    kit = Kit(Case, key=POST)
+    rows = [] if author is None else [Posts.Row(id=POST, author=author)]
+    kit.when_queried(Posts.Row, lambda key, asked: Rows(rows if key == POST else []))
+    return kit
+
+
+@pytest.fixture
+def kit() -> Kit[Case]:
+    return new_case()
+
+
+def report(kit: Kit[Case], *users: str, reason: Any = "spam", text: str = "") -> None:
+    for user in users:
+        kit.ask(Report(reason=reason, text=text), user=user)
+
+
+def hidings(kit: Kit[Case]) -> list[bool]:
+    return [
+        told.message.hidden for told in kit.told if isinstance(told.message, Hide) and told.entity == f"post:{POST}"
+    ]
+
+
+def test_each_user_is_counted_once_with_what_they_said_last(kit: Kit[Case]) -> None:
+    report(kit, "bob", "cy", "bob")
+    report(kit, "bob", reason="hate", text="look")
+    report(kit, "bob", reason="hate", text="look")
+    assert len(kit.events) == 4, "what was said before already is no event"
+    view = kit.view()
+    assert view["state"] == "open" and view["count"] == 2 and view["reasons"] == {"spam": 1, "hate": 1}
+    assert view["reports"][-1]["user"] in ("bob", "cy") and not kit.told
+    for from_snapshot in (False, True):
+        kit.restart(from_snapshot=from_snapshot)
+
+
+def test_reports_hide_a_post_until_a_moderator_has_looked(kit: Kit[Case]) -> None:
+    report(kit, *"bcde")
+    assert not hidings(kit)
+    report(kit, "f")
+    assert hidings(kit) == [True] and kit.view()["state"] == "pending"
+    report(kit, *"ghijkl")
+    assert hidings(kit) == [True]
+    kit.ask(Restore(why="it is a joke"), **MODERATOR)
+    assert hidings(kit) == [True, False] and kit.view()["state"] == "cleared"
+    moved = kit.publications[-1]
+    assert (moved["was"], moved["state"], moved["by"], moved["why"]) == ("pending", "cleared", "mod", "it is a joke")
+
+
+def test_what_was_cleared_is_looked_at_again_and_hidden_by_moderators_alone(kit: Kit[Case]) -> None:
+    report(kit, *"bcdef")
+    kit.ask(Dismiss(), **MODERATOR)
+    report(kit, *"ghij")
+    assert kit.view()["state"] == "cleared"
+    report(kit, "k")
+    assert kit.view()["state"] == "open" and hidings(kit) == [True, False]
+    report(kit, *"lmnopqrst")
+    assert kit.view()["state"] == "open" and hidings(kit) == [True, False]
+    kit.ask(HidePost(why="no joke"), **MODERATOR)
+    assert kit.view()["state"] == "hidden" and hidings(kit) == [True, False, True]
+    kit.ask(HidePost(), **MODERATOR)
+    assert hidings(kit) == [True, False, True]
+
+
+def test_an_author_hears_what_moderators_decide_and_not_who_reported(kit: Kit[Case]) -> None:
+    report(kit, *"bcdef")
+    assert not [told for told in kit.told if told.entity.startswith("inbox:")]
+    kit.ask(HidePost(why="eve complained"), **MODERATOR)
+    kit.ask(Restore(), **MODERATOR)
+    notice, taken_back = (told.message for told in kit.told if told.entity == "inbox:ann")
+    assert isinstance(notice, Notify) and (notice.by, notice.text, notice.about) == ("", "", f"post:{POST}")
+    assert taken_back == Withdraw(id=notice.id)
+
+
+def test_a_rule_brings_a_case_that_is_hidden_already(kit: Kit[Case]) -> None:
+    kit.tell(Flag(author="ann", rule="luck", verdict="hide"))
+    assert kit.view() | {"opened_ms": 0} == {"state": "pending", "author": "ann", "rule": "luck", "opened_ms": 0}
+    assert not kit.told, "whoever flags it has it hidden"
+    kit.tell(Flag(author="ann", rule="other", verdict="hide"))
+    assert len(kit.events) == 1
+    kit.ask(Restore(), **MODERATOR)
+    assert hidings(kit) == [False]
+
+
+def test_what_was_cleared_and_then_edited_is_looked_at_again(kit: Kit[Case]) -> None:
+    report(kit, "bob")
+    kit.ask(Dismiss(), **MODERATOR)
+    kit.tell(Flag(author="ann", rule="luck", verdict="shadow"))
+    assert kit.view()["state"] == "cleared"
+    kit.tell(Flag(author="ann", rule="luck", verdict="hide"))
+    assert kit.view()["state"] == "pending" and kit.view()["rule"] == "luck" and not hidings(kit)
+    kit.ask(Restore(), **MODERATOR)
+    assert hidings(kit) == [False]
+
+
+def test_a_shadowed_post_is_for_moderators_to_see(kit: Kit[Case]) -> None:
+    kit.tell(Flag(author="ann", rule="luck", verdict="shadow"))
+    assert kit.view()["state"] == "open" and not kit.told
+
+
+def test_a_moderator_hides_what_nobody_has_reported(kit: Kit[Case]) -> None:
+    kit.ask(HidePost(why="seen"), **MODERATOR)
+    assert kit.view()["state"] == "hidden" and hidings(kit) == [True]
+    report(kit, *"bcdefg")
+    assert kit.view()["state"] == "hidden"
+
+
+def test_a_comment_has_a_case_of_its_own() -> None:
+    kit = Kit(Case, key=f"{POST}.7")
+    row = Comments.Row(post=POST, offset=7, author="ann")
+    kit.when_queried(Comments.Row, lambda key, asked: Rows([row] if (key, asked.where["offset"]) == (POST, 7) else []))
+    report(kit, *"bcdef")
+    kit.ask(Restore(), **MODERATOR)
+    hides = [told for told in kit.told if told.entity == f"thread:{POST}"]
+    assert [told.message for told in hides] == [HideComment(offset=7, hidden=True), HideComment(offset=7, hidden=False)]
+    with pytest.raises(Refused, match=r"case.oneself"):
+        report(kit, "ann")
+
+
+def test_an_author_is_shadowed_by_the_rules(kit: Kit[Case]) -> None:
+    report(kit, "bob")
+    kit.ask(ShadowAuthor(seconds=3_600, why="spam"), **MODERATOR)
+    told = kit.told[-1]
+    assert told.entity == "rules:all"
+    assert told.message == ShadowFor(user="ann", seconds=3_600, by="mod", why="spam", about=POST)
+    assert kit.view()["decided_by"] == "mod" and kit.view()["state"] == "open"
+
+
+def test_of_no_post_there_is_no_case() -> None:
+    kit = new_case(author=None)
+    with pytest.raises(Refused, match=r"case.nothing"):
+        report(kit, "bob")
+    with pytest.raises(Refused, match=r"case.nothing"):
+        kit.ask(HidePost(), **MODERATOR)
+    assert not kit.events
+    with pytest.raises(Refused, match=r"case.nothing"):
+        report(Kit(Case, key="ann"), "bob")
+
+
+def test_nobody_reports_their_own(kit: Kit[Case]) -> None:
+    with pytest.raises(Refused, match=r"case.oneself"):
+        report(kit, "ann")
+    report(kit, "bob")
+    with pytest.raises(Refused, match=r"case.oneself"):
+        report(kit, "ann")
+
+
+def test_a_user_reports_so_many_an_hour(kit: Kit[Case]) -> None:
+    for _ in range(REPORTS_PER_H):
+        report(kit, "bob")
+    with pytest.raises(Refused, match=r"case.too_many_reports"):
+        report(kit, "bob")
+    report(kit, "cy")
+
+
+def test_the_anonymous_report_nothing(kit: Kit[Case]) -> None:
+    with pytest.raises(Refused, match="unauthenticated"):
+        report(kit, "")
+
+
+@pytest.mark.parametrize("message", [HidePost(), Restore(), Dismiss(), ShadowAuthor(seconds=1)])
+def test_only_moderators_decide(kit: Kit[Case], message: Any) -> None:
+    report(kit, "bob")
+    for user in ("ann", "bob"):
+        with pytest.raises(Refused, match="moderators_only"):
+            kit.ask(message, user=user)
+        with pytest.raises(Refused, match="moderators_only"):
+            kit.watch(user=user)
+    assert kit.watch(**MODERATOR)["count"] == 1
+
+
+def test_before_anybody_has_said_anything_there_is_nothing_to_decide(kit: Kit[Case]) -> None:
+    for message in (Restore(), Dismiss(), ShadowAuthor(seconds=1)):
+        with pytest.raises(Refused, match=r"case.not_found"):
+            kit.ask(message, **MODERATOR)
+    with pytest.raises(Refused, match=r"case.not_found"):
+        kit.watch(**MODERATOR)
+
+
+@pytest.mark.bound("users who have reported one post")
+def test_a_case_is_bounded(kit: Kit[Case], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What so many have said is kept, and more are counted, up to a bound."""
+    monkeypatch.setattr("greenroom.actors.social.moderation.state.REPORTS_MAX", 2)
+    monkeypatch.setattr(cases, "REPORTERS_MAX", 4)
+    report(kit, *"bcdefg", text="x")
+    assert kit.view()["count"] == 4 == len(kit.state.reporters)
+    assert list(kit.state.reports) == ["b", "c"]
+    report(kit, "b", reason="hate")
+    assert kit.view()["reasons"] == {"spam": 3, "hate": 1}
+    kit.restart()

@@ -1,0 +1,110 @@
+"""Who may act on a post."""
+
+import pytest
+
+from greenroom import Refused
+from greenroom.actors.model.errors import Forgotten, Unavailable
+from greenroom.actors.social.post.audience import KNOWN_S
+from greenroom.actors.social.post.messages import AudienceChanged, Hide, MayAct, Publish, React, TellMentioned, Unreact
+from tests.actors.social.post.posting import deliver_own, published, unpublished
+
+
+def test_who_is_barred_hears_that_there_is_no_such_post() -> None:
+    kit, follows = published(text="x")
+    follows.barred = {("ann", "eve")}
+    for _ in range(2):
+        with pytest.raises(Refused, match=r"post\.not_found"):
+            kit.ask(React(), user="eve")
+    with pytest.raises(Refused, match=r"post\.not_found"):
+        kit.watch(user="eve")
+    assert follows.asked == 1, "what was found is known for a while"
+    assert kit.state.reactions == {}
+
+
+def test_a_block_holds_as_soon_as_the_post_hears_of_it() -> None:
+    kit, follows = published(text="x")
+    kit.ask(React(), user="bob")
+    kit.ask(React(reaction="love"), user="bob")
+    assert follows.asked == 1
+    follows.barred = {("ann", "bob")}
+    kit.tell(AudienceChanged())
+    with pytest.raises(Refused, match=r"post\.not_found"):
+        kit.ask(React(), user="bob")
+    assert kit.ask(Unreact(), user="bob").reactions == {}, "what is one's own may be taken back"
+
+
+def test_what_was_found_is_asked_again_after_a_minute() -> None:
+    kit, follows = published(text="x")
+    kit.ask(React(), user="bob")
+    follows.barred = {("ann", "bob")}
+    kit.advance(KNOWN_S + 1)
+    with pytest.raises(Refused, match=r"post\.not_found"):
+        kit.ask(React(reaction="sad"), user="bob")
+
+
+def test_posts_for_followers_and_for_friends() -> None:
+    kit, follows = published(text="x", visibility="followers")
+    follows.following, follows.close = {("bob", "ann")}, {"cat"}
+    kit.ask(React(), user="bob")
+    assert kit.watch(user="bob")["reactions"] == {"like": 1}
+    with pytest.raises(Refused, match=r"post\.not_found"):
+        kit.ask(React(), user="cat")
+    kit, follows = published(text="x", visibility="close")
+    follows.following, follows.close = {("bob", "ann")}, {"cat"}
+    kit.ask(React(), user="cat")
+    with pytest.raises(Refused, match=r"post\.not_found"):
+        kit.ask(React(), user="bob")
+
+
+def test_posts_of_a_private_account_are_for_followers() -> None:
+    kit, follows = published(text="x")
+    follows.private, follows.following, follows.all_barred = True, {("bob", "ann")}, []
+    kit.ask(React(), user="bob")
+    with pytest.raises(Refused, match=r"post\.not_found"):
+        kit.ask(React(), user="cat")
+
+
+def test_an_author_who_bars_few_is_asked_once_for_all() -> None:
+    kit, follows = published(text="x")
+    follows.barred, follows.all_barred = {("ann", "eve")}, ["eve"]
+    for user in ("bob", *(f"u{number}" for number in range(20))):
+        kit.ask(React(), user=user)
+    assert follows.asked == 1 and kit.state.reactions == {"like": 21}
+    with pytest.raises(Refused, match=r"post\.not_found"):
+        kit.ask(React(), user="eve")
+
+
+def test_its_thread_hears_what_a_user_would() -> None:
+    kit, follows = published(text="x")
+    follows.barred = {("ann", "eve")}
+    kit.ask(MayAct(user="bob"))
+    kit.ask(MayAct(user="ann"))
+    with pytest.raises(Refused, match=r"post\.not_found"):
+        kit.ask(MayAct(user="eve"))
+    kit.tell(Hide(hidden=True))
+    with pytest.raises(Refused, match=r"post\.not_found"):
+        kit.ask(MayAct(user="bob"))
+
+
+def test_staff_may_and_nobody_is_asked() -> None:
+    kit, follows = published(text="x", visibility="close")
+    kit.ask(React(), user="root", roles=("admin",))
+    assert follows.asked == 0
+
+
+def test_who_can_t_be_asked_about_now_is_told_later_and_who_is_forgotten_never() -> None:
+    kit, _ = unpublished()
+    away = True
+
+    def answer(message: object) -> object:
+        raise Unavailable("away") if away else Forgotten("for good")
+
+    kit.when_asked("follows:gone", answer)
+    kit.tell(Publish(author="ann", text="@gone @bob"))
+    with pytest.raises(Unavailable):
+        deliver_own(kit)
+    assert kit.state.mentioned == set()
+    away = False
+    kit.tell(TellMentioned())
+    assert kit.state.mentioned == {"gone", "bob"}
+    assert [one.entity for one in kit.told if one.entity.startswith("inbox:")] == ["inbox:bob"]

@@ -1,0 +1,74 @@
+"""Who may see a post."""
+
+import pytest
+
+from greenroom.actors.social.feed.messages import Visibility
+from greenroom.actors.social.follows.messages import Allowed, Edge
+from greenroom.actors.social.post.audience import KNOWN_MAX, KNOWN_S, Known, may_see, wants_edge
+
+
+def allowed(barred: bool = False, close: bool = False, private: bool = False) -> Allowed:
+    return Allowed(barred=barred, close=close, private=private)
+
+
+FOLLOWER = Edge(following=True, barred=False)
+STRANGER = Edge(following=False, barred=False)
+
+
+@pytest.mark.parametrize(
+    ("visibility", "said", "edge", "may"),
+    [
+        ("public", allowed(), None, True),
+        ("public", allowed(barred=True), None, False),
+        ("public", allowed(private=True), STRANGER, False),
+        ("public", allowed(private=True), FOLLOWER, True),
+        ("public", allowed(), Edge(following=False, barred=True), False),
+        ("followers", allowed(), FOLLOWER, True),
+        ("followers", allowed(), STRANGER, False),
+        ("followers", allowed(), None, False),
+        ("followers", allowed(barred=True), FOLLOWER, False),
+        ("close", allowed(close=True), None, True),
+        ("close", allowed(), FOLLOWER, False),
+        ("close", allowed(close=True, barred=True), None, False),
+    ],
+)
+def test_who_may_see_it(visibility: Visibility, said: Allowed, edge: Edge | None, may: bool) -> None:
+    assert may_see(visibility, said, edge) == may
+
+
+def test_a_reader_is_asked_about_only_where_it_matters() -> None:
+    assert wants_edge("followers", allowed()) and wants_edge("public", allowed(private=True))
+    assert not wants_edge("public", allowed()) and not wants_edge("close", allowed(private=True))
+    assert not wants_edge("followers", allowed(barred=True)), "who is barred hears no, and nobody else is asked"
+
+
+def test_what_was_found_holds_for_a_minute_or_until_something_changes() -> None:
+    known = Known()
+    known.learn("bob", True, 100.0)
+    known.learn("cat", False, 100.0)
+    assert (known.look("bob", 100.0 + KNOWN_S), known.look("cat", 101.0), known.look("dan", 101.0)) == (
+        True,
+        False,
+        None,
+    )
+    assert known.look("bob", 100.1 + KNOWN_S) is None
+    assert known.look("bob", 99.0) is None, "a clock that was set back says nothing of how long it has held"
+    known.forget()
+    assert known.look("bob", 101.0) is None
+
+
+def test_where_all_barred_are_known_nobody_else_is_asked_about() -> None:
+    known = Known()
+    known.learn_all(["eve"], 100.0)
+    assert (known.look("eve", 130.0), known.look("anybody", 130.0)) == (False, True)
+    assert known.look("anybody", 161.0) is None
+    known.learn_all([], 200.0)
+    known.forget()
+    assert known.look("anybody", 201.0) is None
+
+
+def test_it_knows_so_many_users_at_most() -> None:
+    known = Known()
+    for number in range(KNOWN_MAX + 5):
+        known.learn(f"u{number}", True, 0.0)
+    assert known.look("u4", 1.0) is None and known.look("u5", 1.0) is True

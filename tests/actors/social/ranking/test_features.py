@@ -1,0 +1,103 @@
+"""What `features:USER` remembers of its reader."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from greenroom import Refused
+from greenroom.actors.social.ranking import features
+from greenroom.actors.social.ranking.events import EngagedWith, Exposed
+from greenroom.actors.social.ranking.features import Features
+from greenroom.actors.social.ranking.messages import Engaged, FeaturesOf, Observe
+from greenroom.testing import Kit
+from tests.actors.social.ranking.made import exposure, post
+
+
+def kit() -> Kit[Features]:
+    return Kit(Features, key="ann")
+
+
+def test_what_was_shown_and_liked_is_answered_for_each_author() -> None:
+    one = kit()
+    one.tell(Observe(exposures=[exposure("seen"), exposure("clicked"), exposure("dwelt", ms=20_000)]))
+    one.tell(Observe(exposures=[exposure("hid", author="cat")]))
+    one.tell(Engaged(author="bob", post=post(1), did="like"))
+    shown = one.ask(FeaturesOf(authors=["bob", "cat", "dan", "bob"]))
+    assert shown.with_authors["bob"] == pytest.approx(
+        {
+            f"{name}_{window}": value
+            for name, value in (("seen", 1), ("engaged", 3), ("dwelt", 20))
+            for window in ("1h", "1d", "7d")
+        }
+    )
+    assert set(shown.with_authors) == {"bob", "cat"} and shown.with_authors["cat"]["hid_1d"] == 1
+    assert shown.mine["engaged_1h"] == 3 and shown.mine["hid_7d"] == 1
+    one.restart()
+    one.restart(from_snapshot=True)
+    one.advance(86_400)
+    assert one.ask(FeaturesOf(authors=["bob"])).with_authors["bob"]["engaged_1d"] == pytest.approx(3 / 2.718281828)
+
+
+def test_the_values_of_what_was_seen_are_kept_as_they_were_scored_and_nothing_else() -> None:
+    one = kit()
+    given = {"recency": 0.123456789, "chars": 0.0, "pair_seen_1d": 2.5, "no_such_feature": 1.0}
+    one.tell(Observe(exposures=[exposure("seen", features=given), exposure("clicked", features=given)]))
+    (event,) = one.events
+    assert isinstance(event, Exposed)
+    assert [item.features for item in event.items] == [{"recency": 0.123456789, "pair_seen_1d": 2.5}, {}]
+    assert one.publications == [], "nobody watches what a reader does"
+
+
+def test_what_one_does_with_ones_own_and_what_is_not_known_says_nothing() -> None:
+    one = kit()
+    one.tell(Engaged(author="ann", post=post(1), did="like"))
+    one.tell(Engaged(author="bob", post=post(1), did="waved"))
+    one.tell(Observe(exposures=[]))
+    assert one.events == []
+    one.tell(Engaged(author="bob", post=post(1), did="share"))
+    assert one.events == [EngagedWith(author="bob", post=post(1), did="share")]
+
+
+def test_a_page_that_is_left_open_is_not_read_for_ever() -> None:
+    one = kit()
+    one.tell(Observe(exposures=[exposure("dwelt", ms=3_600_000)]))
+    assert one.ask(FeaturesOf(authors=[])).mine["dwelt_1h"] == 300
+
+
+@pytest.mark.bound("authors whom a reader's features remember")
+def test_who_was_not_met_for_longest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "AUTHORS_MAX", 3)
+    one = kit()
+    for author in ("bob", "cat", "dan", "bob", "eve"):
+        one.tell(Engaged(author=author, post=post(1), did="like"))
+    assert list(one.state.authors) == ["dan", "bob", "eve"]
+    assert one.ask(FeaturesOf(authors=["cat"])).with_authors == {}
+    one.restart(from_snapshot=True)
+    one.tell(Engaged(author="fay", post=post(1), did="like"))
+    assert list(one.state.authors) == ["bob", "eve", "fay"], "a snapshot keeps the order"
+
+
+ACTS = st.lists(
+    st.tuples(st.sampled_from(["seen", "clicked", "dwelt", "hid", "like"]), st.integers(0, 5), st.integers(0, 100_000)),
+    max_size=25,
+)
+
+
+@given(ACTS)
+def test_a_reader_who_wakes_again_knows_the_same(acts: list[tuple[str, int, int]]) -> None:
+    one = kit()
+    for did, author, wait_s in acts:
+        one.advance(wait_s)
+        if did == "like":
+            one.tell(Engaged(author=f"user{author}", post=post(1), did=did))
+        else:
+            one.tell(Observe(exposures=[exposure(did, author=f"user{author}", ms=1000)]))
+    one.restart()
+    one.restart(from_snapshot=True)
+
+
+def test_features_are_for_ranking_alone() -> None:
+    one = kit()
+    with pytest.raises(Refused, match=r"features\.internal"):
+        one.watch(user="ann")
+    one.watch(user="ops", roles=("service",))

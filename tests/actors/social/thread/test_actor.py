@@ -1,0 +1,210 @@
+"""What is said below a post."""
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from greenroom import Ask, InvalidCommand, Refused
+from greenroom.actors.inbox.messages import Notify, Withdraw
+from greenroom.actors.social.moderation.messages import Verdict
+from greenroom.actors.social.post.messages import CommentsChanged
+from greenroom.actors.social.ranking.messages import Engaged
+from greenroom.actors.social.thread import actor
+from greenroom.actors.social.thread.actor import CLEARED_AT_ONCE, Thread
+from greenroom.actors.social.thread.events import Cleared, CommentMade
+from greenroom.actors.social.thread.messages import (
+    Close,
+    Comment,
+    Delete,
+    Edit,
+    Hide,
+    Like,
+    Open,
+    Unlike,
+)
+from greenroom.testing import Kit
+from tests.actors.social.post.posting import ID, deliver_own, told
+from tests.actors.social.thread.saying import FINE, opened, say
+
+
+def counts(kit: Kit[Thread]) -> list[int]:
+    return [said.count for _, said in told(kit, CommentsChanged)]
+
+
+def judged(verdict: Verdict, message: object) -> Verdict:
+    return verdict
+
+
+def texts(kit: Kit[Thread]) -> list[str]:
+    return [one["text"] for one in kit.view()["comments"]]
+
+
+def test_there_must_be_a_post() -> None:
+    kit = Kit(Thread, key=ID)
+    with pytest.raises(Refused, match=r"post\.not_found"):
+        say(kit, "bob")
+    kit, _ = opened()
+    with pytest.raises(Refused, match="unauthenticated"):
+        say(kit, "")
+    kit.tell(Open(author="eve", visibility="public"))
+    assert kit.state.author == "ann"
+
+
+def test_comments_and_replies_are_counted_exactly() -> None:
+    kit, _ = opened()
+    first = say(kit, "bob", "one")
+    second = say(kit, "ann", "two", reply_to=first)
+    assert texts(kit) == ["two", "one"] and kit.view()["comments"][0]["reply_to"] == first
+    kit.ask(Delete(offset=first), user="bob")
+    with pytest.raises(Refused, match=r"thread\.no_such_comment"):
+        kit.ask(Delete(offset=first), user="bob")
+    with pytest.raises(Refused, match=r"thread\.no_such_comment"):
+        say(kit, "bob", reply_to=first)
+    assert counts(kit) == [1, 2, 1] and kit.view()["count"] == 1
+    assert kit.publications[-1] == {"type": "thread.deleted", "comment": first}
+    assert told(kit, Engaged) == [("features:bob", Engaged(author="ann", post=ID, did="comment"))]
+    assert second in kit.state.authors
+    kit.restart()
+    kit.restart(from_snapshot=True)
+
+
+def test_what_says_nothing_or_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    kit, _ = opened()
+    with pytest.raises(Refused, match=r"thread\.empty"):
+        say(kit, "bob", " \0\n")
+    with pytest.raises(InvalidCommand):
+        say(kit, "bob", "x" * 1_001)
+    monkeypatch.setattr(actor, "COMMENTS_MAX", 1)
+    say(kit, "bob")
+    with pytest.raises(Refused, match=r"thread\.full"):
+        say(kit, "bob")
+
+
+def test_who_may_not_see_the_post_says_nothing_below_it() -> None:
+    kit, others = opened()
+    offset = say(kit, "bob")
+    others.unseen = {"eve"}
+    messages: tuple[Ask[Any], ...] = (Comment(text="hi"), Like(offset=offset))
+    for message in messages:
+        with pytest.raises(Refused, match=r"post\.not_found"):
+            kit.ask(message, user="eve")
+    others.unseen = {"bob"}
+    with pytest.raises(Refused, match=r"post\.not_found"):
+        kit.ask(Edit(offset=offset, text="again"), user="bob")
+    kit.ask(Delete(offset=offset), user="bob")
+
+
+def test_rules_are_asked_before_something_is_said() -> None:
+    kit, _ = opened()
+    kit.when_asked("rules:all", lambda _: Verdict(verdict="refuse", rule="links"))
+    with pytest.raises(Refused, match=r"thread\.against_the_rules"):
+        say(kit, "bob")
+    for verdict, veil in ((Verdict(verdict="hide"), "pending"), (Verdict(verdict="shadow"), "shadowed")):
+        kit.when_asked("rules:all", partial(judged, verdict))
+        assert kit.state.veils[say(kit, "bob", verdict.verdict)] == veil
+    assert texts(kit) == [] and counts(kit) == [] and kit.publications == [] and not told(kit, Notify)
+    kit.when_asked("rules:all", lambda _: FINE)
+    pending, shadowed = kit.state.veils
+    with pytest.raises(Refused, match=r"thread\.no_such_comment"):
+        say(kit, "cat", reply_to=pending)
+    kit.tell(Hide(offset=pending, hidden=False))
+    assert texts(kit) == ["hide"] and counts(kit) == [1] and len(told(kit, Notify)) == 1
+    kit.ask(Delete(offset=shadowed), user="bob")
+    assert counts(kit) == [1], "it was never counted"
+    kit.restart()
+
+
+def test_a_moderator_hides_a_comment() -> None:
+    kit, _ = opened()
+    offset = say(kit, "bob", "rude")
+    kit.tell(Hide(offset=offset, hidden=True))
+    kit.tell(Hide(offset=offset, hidden=True))
+    kit.tell(Hide(offset=999, hidden=True))
+    assert counts(kit) == [1, 0] and texts(kit) == []
+    assert told(kit, Withdraw) == [("inbox:ann", Withdraw(id=told(kit, Notify)[0][1].id))]
+    assert kit.publications[-1] == {"type": "thread.deleted", "comment": offset}
+
+
+def test_one_edits_ones_own() -> None:
+    kit, _ = opened()
+    offset = say(kit, "bob", "one")
+    kit.ask(Edit(offset=offset, text="two"), user="bob")
+    assert texts(kit) == ["two"] and counts(kit) == [1]
+    with pytest.raises(Refused, match=r"thread\.not_yours"):
+        kit.ask(Edit(offset=offset, text="mine"), user="ann")
+    with pytest.raises(Refused, match=r"thread\.empty"):
+        kit.ask(Edit(offset=offset, text="  "), user="bob")
+    kit.when_asked("rules:all", lambda _: Verdict(verdict="hide"))
+    kit.ask(Edit(offset=offset, text="bad"), user="bob")
+    assert texts(kit) == [] and counts(kit) == [1, 0] and kit.publications[-1]["type"] == "thread.deleted"
+    kit.when_asked("rules:all", lambda _: FINE)
+    kit.ask(Edit(offset=offset, text="good"), user="bob")
+    assert texts(kit) == [], "who has edited it does not decide that it may be seen"
+    kit.restart()
+
+
+def test_who_deletes_a_comment() -> None:
+    kit, _ = opened()
+    mine, second, third = (say(kit, "bob") for _ in range(3))
+    with pytest.raises(Refused, match=r"thread\.not_yours"):
+        kit.ask(Delete(offset=mine), user="cat")
+    kit.ask(Delete(offset=mine), user="bob")
+    kit.ask(Delete(offset=second), user="ann")
+    kit.ask(Delete(offset=third), user="mod", roles=("moderator",))
+    assert kit.view()["count"] == 0
+
+
+def test_likes_of_a_comment_are_one_of_a_user() -> None:
+    kit, _ = opened()
+    offset = say(kit, "bob")
+    for user in ("ann", "ann", "cat", "bob"):
+        kit.ask(Like(offset=offset), user=user)
+    assert kit.view()["comments"][0]["likes"] == 3 == kit.state.likes
+    assert kit.ephemerals[-1] == {"type": "thread.likes", "offset": offset, "likes": 3}
+    assert [entity for entity, said in told(kit, Notify) if said.kind == "like"] == ["inbox:bob", "inbox:bob"]
+    for user in ("cat", "cat", "dan"):
+        kit.ask(Unlike(offset=offset), user=user)
+    assert kit.state.likes_of(offset) == 2 and len(told(kit, Withdraw)) == 1
+    kit.restart()
+    kit.ask(Delete(offset=offset), user="bob")
+    assert kit.state.likes == 0 and kit.state.likers == {}
+    with pytest.raises(Refused, match=r"thread\.no_such_comment"):
+        kit.ask(Like(offset=offset), user="ann")
+    kit.restart(from_snapshot=True)
+
+
+def test_a_thread_takes_so_many_likes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actor, "LIKES_MAX", 1)
+    kit, _ = opened()
+    offset = say(kit, "bob")
+    kit.ask(Like(offset=offset), user="cat")
+    with pytest.raises(Refused, match=r"thread\.too_many_likes"):
+        kit.ask(Like(offset=offset), user="dan")
+
+
+def test_of_a_post_that_is_gone_nothing_stays() -> None:
+    kit, _ = opened()
+    for number in range(CLEARED_AT_ONCE + 10):
+        say(kit, "ann", f"{number}" if number else "@bob")
+    deliver_own(kit)
+    kit.tell(Close())
+    kit.tell(Close())
+    with pytest.raises(Refused, match=r"post\.gone") as refused:
+        say(kit, "bob")
+    assert refused.value.status == 410 and kit.view()["comments"] == []
+    deliver_own(kit)
+    assert kit.state.authors == {} and kit.state.named == {}
+    assert [len(one.comments) for one in kit.events if isinstance(one, Cleared)] == [CLEARED_AT_ONCE, 10]
+    assert told(kit, Withdraw) == [("inbox:bob", Withdraw(about=f"post:{ID}"))]
+    with pytest.raises(Refused, match=r"post\.gone"):
+        kit.watch(user="bob")
+    kit.restart()
+    kit.restart(from_snapshot=True)
+
+
+def test_nothing_is_cleared_while_the_post_is_there() -> None:
+    kit, _ = opened()
+    say(kit, "bob")
+    kit.actor._clear()
+    assert len([one for one in kit.events if isinstance(one, CommentMade)]) == len(kit.state.authors) == 1
