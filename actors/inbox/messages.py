@@ -6,6 +6,7 @@ from msgspec import Meta, Struct, field
 
 from greenroom.actors.inbox.quiet import Minute
 from greenroom.actors.model.message import Ask, Done, Tell
+from greenroom.actors.model.patterns import END
 from greenroom.actors.personal.fields import Personal, Secret, Subject
 
 NoticeKind = Literal[
@@ -151,8 +152,8 @@ class AddPush(Ask[Done], tag="inbox.add_push"):
     """A browser's subscription, as `PushSubscription.toJSON()` has it. The same endpoint again takes its place."""
 
     endpoint: Annotated[Secret[str], Meta(min_length=1, max_length=1_000)]  # whoever knows it may send there
-    p256dh: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{87}=?$")]
-    auth: Annotated[Secret[str], Meta(pattern="^[A-Za-z0-9_-]{22}={0,2}$")]
+    p256dh: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{87}=?" + END)]
+    auth: Annotated[Secret[str], Meta(pattern="^[A-Za-z0-9_-]{22}={0,2}" + END)]
 
 
 class RemovePush(Ask[Done], tag="inbox.remove_push"):

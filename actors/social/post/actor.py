@@ -55,6 +55,8 @@ from greenroom.actors.social.post.messages import (
     Publish,
     React,
     Recount,
+    Said,
+    SaidOf,
     ShardChanged,
     SharesChanged,
     ShowCounts,
@@ -93,6 +95,7 @@ class Post(ReactingPost):
         Hide,
         MineOf,
         MayAct,
+        SaidOf,
         ShardChanged,
         ShowCounts,
         TellMentioned,
@@ -132,6 +135,10 @@ class Post(ReactingPost):
                 self._count_shard(message)
             case MineOf():
                 return self._mine(message.user)
+            case SaidOf():
+                self._require_there(self.state.author)  # or its case, where nobody else sees it
+                content = self.state.content
+                return Said(author=content.author, text=content.text, media=content.media)
             case MayAct(user=user):
                 self._require_there(user)
                 return self._for(user, lambda: DONE)

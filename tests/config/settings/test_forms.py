@@ -70,6 +70,32 @@ def test_what_is_neither_is_refused(given: str) -> None:
     assert problem.startswith("GREENROOM_MEDIA: must be file:///folder")
 
 
+def test_a_model_is_a_file_whose_name_says_of_which_sort(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    for missing in (path, tmp_path):
+        (problem,) = problems(ranking_model=missing)
+        assert problem.startswith("GREENROOM_RANKING_MODEL: must be an existing file that ends in .txt")
+    path.touch()
+    assert load_settings(ranking_model=path).ranking_model == path
+    other = path.rename(tmp_path / "model.pkl")
+    (problem,) = problems(ranking_model=other)
+    assert problem.startswith("GREENROOM_RANKING_MODEL: must be an existing file")
+
+
+def test_arms_have_a_part_of_the_users_and_a_model_or_none(tmp_path: Path) -> None:
+    path = tmp_path / "bold.txt"
+    path.touch()
+    found = load_settings(ranking_arms=f"bold=10:{path}, plain = 2.5:light").ranking_arms
+    assert found == {"bold": (10.0, path), "plain": (2.5, None)}
+    assert load_settings(ranking_arms="all=100:light").ranking_arms == {"all": (100.0, None)}
+    many = ("a", "a=10", "a=10:", "a=10:none.txt", "a=x:light", "a=0:light", "a=-1:light", "a=nan:light", "a=101:light")
+    for wrong in (*many, "a=60:light,b=60:light", "a=1:light,a=2:light", "control=1:light", "a b=1:light"):
+        (problem,) = problems(ranking_arms=wrong)
+        assert problem.startswith("GREENROOM_RANKING_ARMS: must be name=percent:file"), wrong
+    (problem,) = problems(ranking_experiment="a/b")
+    assert problem.startswith("GREENROOM_RANKING_EXPERIMENT: must be a name")
+
+
 VAPID = "AQ" + "A" * 41  # base64url of a one and 31 zeros
 
 
@@ -98,29 +124,3 @@ def test_whom_mails_are_from(given: str) -> None:
 def test_where_mails_lead_to(given: str) -> None:
     (problem,) = problems(notices_url=given)
     assert problem.startswith("GREENROOM_NOTICES_URL: must be https://host/path")
-
-
-def test_a_model_is_a_file_whose_name_says_of_which_sort(tmp_path: Path) -> None:
-    path = tmp_path / "model.json"
-    for missing in (path, tmp_path):
-        (problem,) = problems(ranking_model=missing)
-        assert problem.startswith("GREENROOM_RANKING_MODEL: must be an existing file that ends in .txt")
-    path.touch()
-    assert load_settings(ranking_model=path).ranking_model == path
-    other = path.rename(tmp_path / "model.pkl")
-    (problem,) = problems(ranking_model=other)
-    assert problem.startswith("GREENROOM_RANKING_MODEL: must be an existing file")
-
-
-def test_arms_have_a_part_of_the_users_and_a_model_or_none(tmp_path: Path) -> None:
-    path = tmp_path / "bold.txt"
-    path.touch()
-    found = load_settings(ranking_arms=f"bold=10:{path}, plain = 2.5:light").ranking_arms
-    assert found == {"bold": (10.0, path), "plain": (2.5, None)}
-    assert load_settings(ranking_arms="all=100:light").ranking_arms == {"all": (100.0, None)}
-    many = ("a", "a=10", "a=10:", "a=10:none.txt", "a=x:light", "a=0:light", "a=-1:light", "a=nan:light", "a=101:light")
-    for wrong in (*many, "a=60:light,b=60:light", "a=1:light,a=2:light", "control=1:light", "a b=1:light"):
-        (problem,) = problems(ranking_arms=wrong)
-        assert problem.startswith("GREENROOM_RANKING_ARMS: must be name=percent:file"), wrong
-    (problem,) = problems(ranking_experiment="a/b")
-    assert problem.startswith("GREENROOM_RANKING_EXPERIMENT: must be a name")

@@ -60,6 +60,17 @@ def test_of_one_comment_so_many_are_told() -> None:
     assert len(heard(kit)) == 1 + NAMED_MAX
 
 
+def test_those_who_were_told_take_nobody_s_place() -> None:
+    kit, others = opened()
+    names = " ".join(f"@u{number}" for number in range(NAMED_MAX - 1))
+    for number in range(NAMED_MAX - 1):
+        others.play(kit, f"u{number}")
+    offset = say(kit, "bob", names)
+    deliver_own(kit)
+    kit.ask(Edit(offset=offset, text=f"{names} @cat"), user="bob")
+    assert heard(kit)[-1] == ("cat", "mention")
+
+
 def test_a_comment_that_is_taken_back_is_withdrawn_from_all() -> None:
     kit, _ = opened()
     first = say(kit, "bob", "one")

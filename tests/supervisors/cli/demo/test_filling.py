@@ -13,6 +13,7 @@ from greenroom.supervisors.cli.demo import filling
 from greenroom.supervisors.cli.demo.filling import TRIES, Filling
 from greenroom.supervisors.cli.demo.world import PHASES, Act, Demo
 from greenroom.supervisors.cli.terminal.plainly import Trouble
+from tests.e2e.server import wait_until
 
 Play = Callable[["Asked"], tuple[int, Any]]
 
@@ -163,6 +164,22 @@ def test_a_server_without_people_is_told_as_such() -> None:
         with pytest.raises(Trouble, match=r"GREENROOM_ENTITIES=greenroom\.social"):
             fill(played, *(act(str(number)) for number in range(50)), at_once=2)
         assert len(played.asked) <= 4, "and the others are not tried"
+
+
+def test_where_one_fails_the_others_end_with_what_they_are_at() -> None:
+    one: Filling
+
+    def play(asked: Asked) -> tuple[int, Any]:
+        if len(played.asked) == 1:
+            return no("unknown_kind", 404)
+        wait_until(lambda: bool(one._troubles), "the first to have failed")
+        return yes(asked)
+
+    with playing(play) as played:
+        one = Filling(played.url, lambda user: "token", key="k", at_once=2)
+        with pytest.raises(Trouble):
+            one.phase([act(str(number)) for number in range(50)], lambda done: None)
+        assert len(played.asked) == 2
 
 
 def test_a_server_that_is_none_or_lets_nobody_in() -> None:
