@@ -117,7 +117,7 @@ class Post(ReactingPost):
     )
     ephemerals: ClassVar[tuple[type[Struct], ...]] = (CountsShown,)
     publishes_info = False
-    # A full state is 0.6 MB: with this many events between snapshots, 10,000 reactions/s write 0.3 MB/s of them.
+    # A full state is 0.4 MB: with this many events between snapshots, 10,000 reactions/s write 0.2 MB/s of them.
     limits = KindLimits(snapshot_every=20_000, idle_s=30.0, timers_max=10)
 
     def handle(self, message: Any) -> Any:

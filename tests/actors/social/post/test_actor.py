@@ -125,6 +125,7 @@ def test_a_delete_that_comes_before_the_post_deletes_it_when_it_comes() -> None:
     kit.restart()
 
 
+@pytest.mark.bound("users who have deleted a post that has not come")
 def test_a_delete_of_somebody_else_s_that_has_not_come_does_nothing() -> None:
     kit, _ = unpublished()
     for number in range(UNWANTED_MAX):
@@ -265,6 +266,7 @@ def test_a_post_of_many_mentions_tells_a_few_in_small_parts() -> None:
     assert max(len(one.users) for one in kit.events if isinstance(one, MentionsTold)) == MENTIONS_AT_ONCE
 
 
+@pytest.mark.bound("users who are told that a post names them")
 def test_over_all_edits_so_many_are_told_at_most() -> None:
     kit, _ = published(text="x")
     kit.state.mentioned.update(f"u{number}" for number in range(MENTIONED_MAX - 1))
