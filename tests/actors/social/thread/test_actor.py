@@ -69,16 +69,23 @@ def test_comments_and_replies_are_counted_exactly() -> None:
     kit.restart(from_snapshot=True)
 
 
-def test_what_says_nothing_or_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_says_nothing_or_too_much_is_refused() -> None:
     kit, _ = opened()
     with pytest.raises(Refused, match=r"thread\.empty"):
         say(kit, "bob", " \0\n")
     with pytest.raises(InvalidCommand):
         say(kit, "bob", "x" * 1_001)
+
+
+@pytest.mark.bound("comments of a post")
+def test_a_thread_takes_so_many_comments(monkeypatch: pytest.MonkeyPatch) -> None:
+    kit, _ = opened()
     monkeypatch.setattr(actor, "COMMENTS_MAX", 1)
-    say(kit, "bob")
+    offset = say(kit, "bob")
     with pytest.raises(Refused, match=r"thread\.full"):
         say(kit, "bob")
+    kit.ask(Delete(offset=offset), user="bob")
+    say(kit, "bob")
 
 
 def test_who_may_not_see_the_post_says_nothing_below_it() -> None:
@@ -178,6 +185,7 @@ def test_likes_of_a_comment_are_one_of_a_user() -> None:
     kit.restart(from_snapshot=True)
 
 
+@pytest.mark.bound("likes of all comments of a post")
 def test_a_thread_takes_so_many_likes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(actor, "LIKES_MAX", 1)
     kit, _ = opened()
