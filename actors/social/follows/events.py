@@ -10,6 +10,8 @@ from greenroom.actors.personal.fields import Subject
 
 
 class FollowAsked(Event, tag="follows.asked"):
+    """Its user wants to follow them."""
+
     author: Subject
     seq: int  # the number of this edge, greater than of any before
 
@@ -21,11 +23,15 @@ class FollowDropped(Event, tag="follows.dropped"):
 
 
 class FollowBegan(Event, tag="follows.began"):
+    """They were let in."""
+
     author: Subject
     seq: int
 
 
 class FollowEnded(Event, tag="follows.ended"):
+    """They follow no more: of their own will, or cut off."""
+
     author: Subject
 
 
@@ -46,10 +52,14 @@ class RequestDropped(Event, tag="follows.request_dropped"):
 
 
 class FollowerGained(Event, tag="follows.gained"):
+    """One more."""
+
     follower: Subject
 
 
 class FollowerLost(Event, tag="follows.lost"):
+    """One fewer."""
+
     follower: Subject
 
 
@@ -57,27 +67,39 @@ class FollowerLost(Event, tag="follows.lost"):
 
 
 class Muted(Event, tag="follows.muted"):
+    """Nothing of them is shown."""
+
     user: Subject
 
 
 class Unmuted(Event, tag="follows.unmuted"):
+    """They are shown again."""
+
     user: Subject
 
 
 class Blocked(Event, tag="follows.blocked"):
+    """Neither sees the other."""
+
     user: Subject
 
 
 class Unblocked(Event, tag="follows.unblocked"):
+    """They may see one another again."""
+
     user: Subject
 
 
 class CloseSet(Event, tag="follows.close_set"):
+    """They are among close friends, or no more."""
+
     user: Subject
     close: bool
 
 
 class PrivateSet(Event, tag="follows.private_set"):
+    """Who wants to follow is to ask, or no more."""
+
     private: bool
 
 

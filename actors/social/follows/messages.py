@@ -113,6 +113,8 @@ class Relate(Ask[Relation], tag="follows.relate"):
 
 
 class Suggestion(Struct, frozen=True):
+    """Somebody whom those follow whom its user follows."""
+
     user: str
     followed_by: int  # of those whom its user follows
     some: list[str]  # of these, at most three
@@ -127,6 +129,8 @@ class Person(Struct, frozen=True):
 
 
 class Suggested(Struct, frozen=True):
+    """Those followed by most come first."""
+
     users: list[Suggestion]
     people: list[Person] = []  # the same, where that was asked for
 
@@ -139,6 +143,8 @@ class Suggest(Ask[Suggested], tag="follows.suggest"):
 
 
 class Listed(Struct, frozen=True):
+    """A page of a list."""
+
     users: list[str]  # `following`: who was asked last is first; others by their ids
     next: str | None = None  # a cursor, for what comes behind
     people: list[Person] = []  # the same, where that was asked for
@@ -159,6 +165,8 @@ class List(Ask[Listed], tag="follows.list"):
 
 
 class AskToFollow(Tell, tag="follows.ask_to_follow"):
+    """The follower wants to."""
+
     follower: Subject
     seq: int
 
@@ -173,11 +181,15 @@ class LeftYou(Tell, tag="follows.left_you"):
 
 
 class Admitted(Tell, tag="follows.admitted"):
+    """The follower is one now."""
+
     author: Subject
     seq: int
 
 
 class Declined(Tell, tag="follows.declined"):
+    """The follower is none, and will not be by that request."""
+
     author: Subject
     seq: int
 

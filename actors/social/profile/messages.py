@@ -26,6 +26,8 @@ class Set(Ask[Done], tag="profile.set"):
 
 
 class Settings(Struct, frozen=True):
+    """What is its user's alone to know."""
+
     name: str
     bio: str
     avatar: str

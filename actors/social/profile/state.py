@@ -11,6 +11,8 @@ FIELDS = ("name", "bio", "avatar", "timezone", "language")
 
 
 class ProfileState(Struct):
+    """What it remembers."""
+
     name: Personal[str] = ""  # "": their user id is shown
     bio: Personal[str] = ""
     avatar: Personal[str] = ""  # a media id, whose renditions are public
