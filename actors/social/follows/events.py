@@ -10,7 +10,7 @@ from greenroom.actors.personal.fields import Subject
 
 
 class FollowAsked(Event, tag="follows.asked"):
-    """Its user wants to follow them."""
+    """Its user wants to follow the author."""
 
     author: Subject
     seq: int  # the number of this edge, greater than of any before
@@ -23,14 +23,14 @@ class FollowDropped(Event, tag="follows.dropped"):
 
 
 class FollowBegan(Event, tag="follows.began"):
-    """They were let in."""
+    """The author has let them: there is an edge."""
 
     author: Subject
     seq: int
 
 
 class FollowEnded(Event, tag="follows.ended"):
-    """They follow no more: of their own will, or cut off."""
+    """There is no edge any more, by whichever of the two."""
 
     author: Subject
 
@@ -52,13 +52,13 @@ class RequestDropped(Event, tag="follows.request_dropped"):
 
 
 class FollowerGained(Event, tag="follows.gained"):
-    """One more."""
+    """Somebody follows its user: one more."""
 
     follower: Subject
 
 
 class FollowerLost(Event, tag="follows.lost"):
-    """One fewer."""
+    """Somebody does no more: one less."""
 
     follower: Subject
 
@@ -67,7 +67,7 @@ class FollowerLost(Event, tag="follows.lost"):
 
 
 class Muted(Event, tag="follows.muted"):
-    """Nothing of them is shown."""
+    """Its user is shown nothing of theirs, unless they ask for it."""
 
     user: Subject
 
@@ -79,26 +79,26 @@ class Unmuted(Event, tag="follows.unmuted"):
 
 
 class Blocked(Event, tag="follows.blocked"):
-    """Neither sees the other."""
+    """Neither follows, nor sees, the other."""
 
     user: Subject
 
 
 class Unblocked(Event, tag="follows.unblocked"):
-    """They may see one another again."""
+    """They may again."""
 
     user: Subject
 
 
 class CloseSet(Event, tag="follows.close_set"):
-    """They are among close friends, or no more."""
+    """Somebody is among the close friends, or no more."""
 
     user: Subject
     close: bool
 
 
 class PrivateSet(Event, tag="follows.private_set"):
-    """Who wants to follow is to ask, or no more."""
+    """Its user says from now on who may follow, or everybody may again."""
 
     private: bool
 

@@ -113,7 +113,7 @@ class Relate(Ask[Relation], tag="follows.relate"):
 
 
 class Suggestion(Struct, frozen=True):
-    """Somebody whom those follow whom its user follows."""
+    """Whom to follow, and why."""
 
     user: str
     followed_by: int  # of those whom its user follows
@@ -129,7 +129,7 @@ class Person(Struct, frozen=True):
 
 
 class Suggested(Struct, frozen=True):
-    """Those followed by most come first."""
+    """Whom to follow; those whom most of the followed follow first."""
 
     users: list[Suggestion]
     people: list[Person] = []  # the same, where that was asked for
@@ -165,7 +165,7 @@ class List(Ask[Listed], tag="follows.list"):
 
 
 class AskToFollow(Tell, tag="follows.ask_to_follow"):
-    """The follower wants to."""
+    """The follower wants an edge of that number."""
 
     follower: Subject
     seq: int
@@ -181,14 +181,14 @@ class LeftYou(Tell, tag="follows.left_you"):
 
 
 class Admitted(Tell, tag="follows.admitted"):
-    """The follower is one now."""
+    """There is an edge."""
 
     author: Subject
     seq: int
 
 
 class Declined(Tell, tag="follows.declined"):
-    """The follower is none, and will not be by that request."""
+    """There will be none."""
 
     author: Subject
     seq: int

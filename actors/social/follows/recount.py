@@ -19,7 +19,7 @@ LATER_S = 5.0  # between two looks
 
 
 class Recounted(Struct, frozen=True):
-    """What was counted, and what there is."""
+    """What is counted, and what counting anew comes to."""
 
     followers: int  # as they are counted
     edges: int  # as they are

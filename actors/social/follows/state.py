@@ -32,7 +32,7 @@ class Followed(Struct, frozen=True, array_like=True, gc=False):
 
 
 class FollowsState(Struct):
-    """What it remembers."""
+    """Whom its user follows, and how many follow them."""
 
     seq: int = 0  # of the edge that was asked for last
     following: dict[Subject, Followed] = field(default_factory=dict)  # who was followed last is last

@@ -79,7 +79,7 @@ class Authors(View, version=1, inline=True):
     of = (FollowBegan, FollowEnded, FollowerGained, FollowerLost, PrivateSet)
 
     class Row(Struct):
-        """Of an author: how many, and whether one has to ask."""
+        """A user."""
 
         user: Key[str]
         followers: int = 0

@@ -26,7 +26,7 @@ class Set(Ask[Done], tag="profile.set"):
 
 
 class Settings(Struct, frozen=True):
-    """What is its user's alone to know."""
+    """All of one's profile."""
 
     name: str
     bio: str

@@ -11,7 +11,7 @@ FIELDS = ("name", "bio", "avatar", "timezone", "language")
 
 
 class ProfileState(Struct):
-    """What it remembers."""
+    """Who somebody is, as they say."""
 
     name: Personal[str] = ""  # "": their user id is shown
     bio: Personal[str] = ""

@@ -17,7 +17,7 @@ class Profiles(View, version=1, inline=True):
     of = (Changed,)
 
     class Row(Struct):
-        """Of a user."""
+        """A user, as they are shown beside what they say."""
 
         user: Key[str]
         name: str = ""
@@ -46,7 +46,7 @@ class People(View, version=1):
     of = (Changed,)
 
     class Row(Struct):
-        """Of a user."""
+        """A user."""
 
         user: Key[str]
         name: Text = ""
