@@ -11,7 +11,7 @@ from greenroom.actors.social.post.views import Posts
 from greenroom.actors.social.spread.readers import Readers
 from greenroom.actors.social.spread.share import FOLLOWS_FULL, kept_share
 
-NEWEST_MAX, RANKED_MAX = 500, 200  # posts, the newest
+NEWEST_MAX, RANKED_MAX = 300, 200  # posts, the newest
 LOOKED_AT_MAX = 200  # posts of a snapshot, for one page: those gone since are passed over
 SPARE = 5  # looked up with a page, for some may be gone
 
