@@ -19,8 +19,7 @@ SPARE = 5  # looked up with a page, for some may be gone
 async def read(feed: Reader, wanted: Read) -> FeedPage:
     """Raises: Refused `feed.bad_cursor`, `feed.cursor_expired`."""
     if wanted.cursor is not None:
-        name, snapshot, at = feed.snapshots.find(wanted.cursor, feed.now)
-        return await _page(feed, name, snapshot, at, wanted.limit)
+        return await _page(feed, *feed.snapshots.find(wanted.cursor, feed.now), wanted.limit)
     snapshot = feed.ranked_lately() if wanted.order == "ranked" else None
     if snapshot is None:
         await trim(feed)
