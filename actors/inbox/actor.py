@@ -247,7 +247,8 @@ class Inbox(Actor[InboxState]):
             self._take_out_all([n for n, group in state.groups.items() if group.key == message.group])
         if message.about:
             self.record(Gone(about=message.about))
-            self._take_out_all([n for n, group in state.groups.items() if group.about == message.about])
+            about, kept = message.about, "moderation"  # what a moderator has said of it outlasts it
+            self._take_out_all([n for n, group in state.groups.items() if group.about == about and group.kind != kept])
 
     def _take_out_all(self, numbers: list[int]) -> None:
         for number in numbers:

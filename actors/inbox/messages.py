@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from greenroom.actors.inbox.quiet import Minute
-from greenroom.actors.model.message import Ask, Done, Tell
-from greenroom.actors.model.patterns import END
+from greenroom.actors.model.message import END, Ask, Done, Tell
 from greenroom.actors.personal.fields import Personal, Secret, Subject
 
 NoticeKind = Literal[

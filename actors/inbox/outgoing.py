@@ -69,7 +69,6 @@ class Outgoing:
         plan, state, now = Plan(), self._state, self._inbox.now
         is_live = pace_of(state.preferences, kind, "live") != "off"
         plan.outcomes["live"] = "shown" if is_live else "you have it off"
-        is_flood = self._is_flood(by)
         for channel in OUTSIDE:
             pace = pace_of(state.preferences, kind, channel)
             if pace == "off":
@@ -78,7 +77,7 @@ class Outgoing:
                 plan.outcomes[channel] = missing
             elif self._has_told(id_, channel):
                 plan.outcomes[channel] = TOLD_BEFORE
-            elif is_flood and pace == "now":
+            elif pace == "now" and self._is_flood(by):
                 plan.outcomes[channel] = "they have done too much within the hour"
             else:
                 plan.paces[channel] = pace

@@ -1,6 +1,7 @@
 """The state of an inbox, and how each event changes it. All of it is bounded: what is older is in rows of a view."""
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import TypeVar
 
 from msgspec import Struct, field
@@ -74,7 +75,7 @@ class Group(Struct):
     @property
     def names(self) -> list[str]:
         """The newest two."""
-        return list(filter(None, self.by))[:-3:-1]
+        return list(islice(filter(None, reversed(self.by)), 2))
 
     def leave(self, user: str) -> None:
         """One notice of theirs is gone."""
@@ -84,7 +85,7 @@ class Group(Struct):
             self.more -= 1
 
 
-class Known(Struct, array_like=True):
+class Known(Struct, omit_defaults=True):
     """A notice that was taken."""
 
     group: int

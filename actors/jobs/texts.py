@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from greenroom.actors.model.errors import Refused
-from greenroom.actors.model.patterns import END
+from greenroom.actors.model.message import END
 
 NAME_PATTERN = r"^[^\u0000-\u001f\u007f]*" + END
 TEXT_PATTERN = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*" + END  # tabs and lines may be

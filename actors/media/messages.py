@@ -4,8 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from greenroom.actors.model.message import Ask, Done, Tell
-from greenroom.actors.model.patterns import END
+from greenroom.actors.model.message import END, Ask, Done, Tell
 from greenroom.actors.personal.fields import Personal, Subject
 
 PARTS_MAX = 2_048  # of one upload

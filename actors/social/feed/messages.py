@@ -4,8 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from greenroom.actors.model.message import Ask, Done, Tell
-from greenroom.actors.model.patterns import END
+from greenroom.actors.model.message import END, Ask, Done, Tell
 from greenroom.actors.model.principal import UserId
 from greenroom.actors.personal.fields import Subject
 

@@ -4,8 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from greenroom.actors.model.message import Ask, Done, Tell
-from greenroom.actors.model.patterns import END
+from greenroom.actors.model.message import END, Ask, Done, Tell
 from greenroom.actors.personal.fields import Personal, Subject
 from greenroom.actors.social.feed.messages import MEDIA_MAX, TEXT_CHARS_MAX, PostId, Reaction, Visibility
 

@@ -10,6 +10,7 @@ from greenroom.actors.inbox.messages import (
     BarredChanged,
     MarkRead,
     MutedChanged,
+    Notify,
     Prefer,
     ReadAll,
     See,
@@ -122,6 +123,18 @@ def test_a_post_that_is_deleted_takes_all_about_it_along() -> None:
     kit.tell(Withdraw(about="post:p1"))
     assert said(kit) == ["cat reacted to your post"]
     kit.tell(Withdraw(group="like:p2"))
+    assert said(kit) == []
+
+
+def test_what_a_moderator_says_of_a_post_outlasts_it() -> None:
+    kit = inbox()
+    kit.tell(Notify(id="hidden:p1", kind="moderation", by="", about="post:p1", group="hidden:p1"))
+    kit.tell(Withdraw(about="post:p1"))
+    assert said(kit) == ["About your post"]
+    kit.tell(Notify(id="hidden:p1.2", kind="moderation", by="", about="post:p1", group="hidden:p1.2"))
+    assert len(said(kit)) == 2
+    kit.tell(Withdraw(id="hidden:p1"))
+    kit.tell(Withdraw(id="hidden:p1.2"))
     assert said(kit) == []
 
 

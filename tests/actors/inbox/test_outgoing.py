@@ -207,6 +207,17 @@ def test_hours_that_change_hold_for_what_waits_already() -> None:
     assert orders(kit)[1:] == ["mail: ann commented on your post"]
 
 
+def test_a_digest_for_which_nothing_waits_any_more_keeps_no_hour() -> None:
+    kit = with_mail(inbox(now=at("2026-01-10 12:00")))
+    kit.ask(SetHours(timezone="Europe/Berlin", digest_at=20 * 60), user="me")
+    kit.tell(notice("ann", "comment"))
+    kit.ask(ReadAll(), user="me")
+    kit.ask(SetHours(timezone="Europe/Berlin", digest_at=14 * 60), user="me")
+    kit.tell(notice("bob", "comment", post="p2"))
+    kit.advance(at("2026-01-10 14:00") - kit.now)
+    assert orders(kit) == ["mail: bob commented on your post"]
+
+
 def test_what_was_due_while_nobody_ran_goes_out_once_afterwards() -> None:
     kit = with_mail(inbox(now=at("2026-01-10 12:00")))
     kit.tell(notice("ann", "comment"))

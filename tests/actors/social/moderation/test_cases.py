@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from msgspec.json import decode, encode
 
 from greenroom import Refused, Rows
 from greenroom.actors.inbox.messages import Notify, Withdraw
+from greenroom.actors.personal.redaction import Redaction, shape_of
 from greenroom.actors.social.moderation import cases
 from greenroom.actors.social.moderation.cases import REPORTS_PER_H, Case
 from greenroom.actors.social.moderation.messages import (
@@ -243,3 +245,16 @@ def test_a_post_says_what_it_says_though_it_is_hidden_until_it_is_gone() -> None
     post.ask(Delete(), user="ann")
     with pytest.raises(Refused, match=r"post\.gone"):
         post.ask(SaidOf())
+
+
+def test_a_reporter_who_is_forgotten_leaves_their_report_without_its_words(kit: Kit[Case]) -> None:
+    report(kit, "bob", "cy", text="of bob's ear")
+    kit.ask(HidePost(why="bob is right"), user="bob", roles=("moderator",))
+    for user in ("bob", "ann"):
+        forgetting = Redaction(user, "x")
+        values = [kit.state, *kit.events]
+        left = [forgetting.redact(shape_of(type(one)), decode(encode(one))) for one in values]
+        assert f'"{user}"' not in encode(left).decode()
+    left = Redaction("bob", "x").redact(shape_of(type(kit.state)), decode(encode(kit.state)))
+    assert left["reports"]["x"]["text"] == "" and left["reports"]["cy"]["text"] == "of bob's ear"
+    assert left["reporters"].keys() == {"x", "cy"} and left["why"] == ""

@@ -67,6 +67,7 @@ def test_where_all_barred_are_known_nobody_else_is_asked_about() -> None:
     assert known.look("anybody", 201.0) is None
 
 
+@pytest.mark.bound("users of whom a post knows whether they may see it")
 def test_it_knows_so_many_users_at_most() -> None:
     known = Known()
     for number in range(KNOWN_MAX + 5):

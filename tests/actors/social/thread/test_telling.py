@@ -50,6 +50,7 @@ def test_who_bars_its_author_or_can_t_see_the_post_is_not_told() -> None:
     assert heard(kit)[1:] == [("eve", "mention")]
 
 
+@pytest.mark.bound("users who are told that a comment names them")
 def test_of_one_comment_so_many_are_told() -> None:
     kit, others = opened()
     for number in range(2 * NAMED_MAX):
