@@ -116,7 +116,7 @@ def create_pages(context: PagesContext) -> QuartTrio:
         return _refusal(404, "not_found", "there are no feeds here: GREENROOM_ENTITIES=greenroom.social installs them")
 
     @app.get("/static/<name>")
-    @app.get("/static/<folder>/<name>")
+    @app.get("/static/<folder>/<name>", merge_slashes=False)  # else it would answer others by a redirect
     async def static_file(name: str, folder: str = "") -> Response:
         found = assets.get(f"{folder}/{name}" if folder else name)
         return _cached(found) if found else _refusal(404, "not_found", "no such file")
