@@ -7,6 +7,7 @@ from greenroom.actors.inbox.actor import Inbox
 from greenroom.actors.inbox.view import Notices
 from greenroom.actors.social.feed.actor import Feed
 from greenroom.actors.social.follows.actor import Follows
+from greenroom.actors.social.follows.recount import RecountFollowers
 from greenroom.actors.social.follows.views import Authors, Followers, Following
 from greenroom.actors.social.moderation.cases import Case
 from greenroom.actors.social.moderation.rules import Rules
@@ -48,6 +49,7 @@ __all__ = [
     "Profiles",
     "Reactions",
     "Readers",
+    "RecountFollowers",
     "Rules",
     "SaidInPosts",
     "SendHook",

@@ -1,16 +1,13 @@
 """Work: what a job under way knows of itself, and can say. And what it raises, or returns, to say how it goes on."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 from msgspec import Struct
 
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Ask, Reply, Tell
-from greenroom.store.views.asked import Row, Rows
-
-ANY: Mapping[str, Any] = MappingProxyType({})
+from greenroom.store.views.asked import NO_FILTERS, Filters, Row, Rows
 
 
 class NoEntities(Refused):
@@ -73,12 +70,12 @@ class Work(Protocol):
         after: str | None = None,
         before: str | None = None,
         search: str | None = None,
-        where: Mapping[str, Any] = ANY,
+        where: Filters = NO_FILTERS,
     ) -> Rows[Row]:
         """Rows of one page of a view: see Actor.query. Raises: likewise; NoEntities."""
 
     async def query_pages(
-        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Mapping[str, Any] = ANY
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters = NO_FILTERS
     ) -> dict[str, list[Row]]:
         """The first rows of each of many pages: see Actor.query_pages. Raises: likewise; NoEntities."""
 
@@ -123,12 +120,12 @@ class ThreadWork(Protocol):
         after: str | None = None,
         before: str | None = None,
         search: str | None = None,
-        where: Mapping[str, Any] = ANY,
+        where: Filters = NO_FILTERS,
     ) -> Rows[Row]:
         """As Work.query."""
 
     def query_pages(
-        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Mapping[str, Any] = ANY
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters = NO_FILTERS
     ) -> dict[str, list[Row]]:
         """As Work.query_pages."""
 

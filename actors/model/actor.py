@@ -39,7 +39,7 @@ from greenroom.actors.model.schedule import BadSchedule, Fired, WhenMissed, sche
 from greenroom.actors.model.upcasters import Upcaster
 from greenroom.store.jobs.jobs import QueueReads
 from greenroom.store.journal.consequences.timers import TimerRow
-from greenroom.store.views.asked import Asked, Row, Rows
+from greenroom.store.views.asked import NO_FILTERS, Asked, Filters, Row, Rows
 
 State_co = TypeVar("State_co", covariant=True)  # so that any actor is an Actor[object]
 TIMER_NAME_MAX = 512  # characters
@@ -91,7 +91,7 @@ class Runtime(Protocol):
         """Of the view with that class of rows."""
 
     async def query_pages(
-        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Mapping[str, Any]
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters
     ) -> dict[str, list[Row]]:
         """Likewise."""
 
@@ -419,7 +419,7 @@ class Actor(Generic[State_co]):
         after: str | None = None,
         before: str | None = None,
         search: str | None = None,
-        where: Mapping[str, Any] = MappingProxyType({}),
+        where: Filters = NO_FILTERS,
     ) -> Rows[Row]:
         """Rows of one page of a view, from an async handler: `await self.query(Standings.Row, "finale", limit=10)`.
 
@@ -431,7 +431,7 @@ class Actor(Generic[State_co]):
         return await self.runtime.query(row, key, asked)
 
     async def query_pages(
-        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Mapping[str, Any] = MappingProxyType({})
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters = NO_FILTERS
     ) -> dict[str, list[Row]]:
         """The first `limit` rows of many pages, read at once: `await self.query_pages(Wall.Row, authors, limit=5)`.
 

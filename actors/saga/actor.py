@@ -241,7 +241,7 @@ class Saga(Leading[Input], Generic[Input]):
                 self.tell_undo(step, "")
             self.go_on()
         elif phase == DO or (phase == CANCEL and message.name == Forgotten.name and is_under_way(step)):
-            self._late(step, message.name)  # the latter: its queue was erased, and the job with it
+            self._late(step, message.name)  # the latter: it was erased, and will never report
 
     def _late(self, step: StepState, refused: str) -> None:
         if step.name not in self.state.replies and step.status not in ("refused", "failed") and not step.late:

@@ -13,6 +13,7 @@ from greenroom.actors.saga.events import (
     Ended,
     ForkBegun,
     Forked,
+    ForkRefused,
     Resumed,
     Retried,
     Started,
@@ -25,10 +26,22 @@ from greenroom.actors.views.columns import Index, Key
 from greenroom.actors.views.page import Page
 from greenroom.actors.views.view import Origin, View
 
-Turning = Started | ForkBegun | StepRefused | StepOverdue | WentBack | Cancelled | Retried | Resumed | Forked | Ended
+Turning = (
+    Started
+    | ForkBegun
+    | StepRefused
+    | StepOverdue
+    | WentBack
+    | Cancelled
+    | Retried
+    | Resumed
+    | Forked
+    | ForkRefused
+    | Ended
+)
 
 
-class Sagas(View, version=2):
+class Sagas(View, version=3):
     """Sagas of all kinds, those that have changed last first. For staff."""
 
     of = Turning.__args__
@@ -42,7 +55,7 @@ class Sagas(View, version=2):
         by: str = ""  # the user who began it
         cancelled: bool = False  # somebody wants it no more
         fork_of: str = ""  # the saga that it is a fork of
-        forks: int = 0
+        forks: int = 0  # that could begin, or are about to
         started_ms: int = 0  # Unix
         changed_ms: int = 0  # Unix: when it began, turned, was steered, or ended
 
@@ -68,6 +81,8 @@ class Sagas(View, version=2):
                 row.status, row.cancelled = "running", False
             case Forked():
                 row.forks += 1
+            case ForkRefused():
+                row.forks -= 1
             case Ended():
                 row.status = event.outcome
 
@@ -76,7 +91,7 @@ class Sagas(View, version=2):
             return
         row = self.row(kind=of.kind, key=of.key)
         row.status, row.by, row.cancelled = state.status, state.by, state.cancelled
-        row.fork_of, row.forks = state.of, len(state.forks)
+        row.fork_of, row.forks = state.of, sum(not fork.refused for fork in state.forks)
         row.started_ms = state.log[0].at_ms if state.log else of.at_ms
         row.changed_ms = state.log[-1].at_ms if state.log else of.at_ms
 

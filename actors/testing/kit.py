@@ -220,7 +220,7 @@ class Kit(Generic[A_co]):
 
     def bring(self, message: Message) -> None:
         """What the runtime itself brings it, which passes no wire."""
-        self._handle(Envelope(message=message, principal=SYSTEM, slot=Slot()))
+        self._finish(Envelope(message=message, principal=SYSTEM, slot=Slot()))
 
     def when_asked(self, entity: str, answer: Callable[[Any], Any]) -> None:
         """Play another entity: `answer(message)` returns the reply to what ours asks it, or raises."""

@@ -1,7 +1,7 @@
 """The world of an entity under test: a clock that stands still, whoever the test says watches, and others that the test
 plays."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -16,7 +16,7 @@ from greenroom.actors.model.principal import Principal
 from greenroom.actors.views.query import different
 from greenroom.store.jobs.jobs import JobFound
 from greenroom.store.jobs.no_jobs import NoJobs
-from greenroom.store.views.asked import Asked, Row, Rows
+from greenroom.store.views.asked import Asked, Filters, Row, Rows
 
 
 class KitJobs(NoJobs):
@@ -85,7 +85,7 @@ class KitWorld:
         return self.found[row](key, asked)
 
     async def query_pages(
-        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Mapping[str, Any]
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters
     ) -> dict[str, list[Row]]:
         """Page by page. Raises: BadQuery; as `query`."""
         asked = Asked(limit=limit, where=where)

@@ -4,7 +4,7 @@ Filters are on keys and on what is marked `Index`, so that each is answered by a
 together with those before it. Decisions only: reader.py asks the database.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -12,7 +12,7 @@ from msgspec import Struct
 from greenroom.actors.views.cursor import BadCursor, Cursors
 from greenroom.actors.views.layout import Layout, NotThatValue
 from greenroom.actors.views.page import ALL, LIMIT_MAX
-from greenroom.store.views.asked import Asked
+from greenroom.store.views.asked import Asked, Filters
 from greenroom.store.views.paging import RANK, Among, Wanted, best_first
 from greenroom.store.views.reading import Found
 from greenroom.store.views.tables import Table
@@ -138,7 +138,7 @@ class Query:
 class QueryOfMany:
     """The first rows of each of many pages of one view, understood."""
 
-    def __init__(self, layout: Layout, keys: Iterable[str], *, limit: int, where: Mapping[str, Any]) -> None:
+    def __init__(self, layout: Layout, keys: Iterable[str], *, limit: int, where: Filters) -> None:
         """`keys` of pages; of a view with one page, whose rows have one key, a text, of rows. Raises: BadQuery."""
         self.column = _by(layout)
         self.keys: Sequence[str] = different(keys, limit)
@@ -193,7 +193,7 @@ class Arranged(Struct, frozen=True):
     previous: str | None
 
 
-def _filters(layout: Layout, asked: Mapping[str, Any], given: Collection[str]) -> list[tuple[str, Any]]:
+def _filters(layout: Layout, asked: Filters, given: Collection[str]) -> list[tuple[str, Any]]:
     """In the order of the columns, so that the same filters are the same query. `given`: keys that have one value on
     the page. Raises: BadQuery."""
     fixed = {*given, *asked}

@@ -4,7 +4,7 @@ Which version is live is learned from the rows of `view_versions` by whoever min
 shape, not by this release's code: while releases change, a node may have to read rows of one whose code it lacks.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from math import inf
 from typing import Any
 
@@ -17,7 +17,7 @@ from greenroom.actors.views.layout import Layout, NoSuchColumn
 from greenroom.actors.views.page_actor import Loaded
 from greenroom.actors.views.query import Across, Arranged, Query, QueryOfMany
 from greenroom.actors.views.turns import Turns
-from greenroom.store.views.asked import Asked, Row, Rows
+from greenroom.store.views.asked import Asked, Filters, Row, Rows
 from greenroom.store.views.paging import Wanted
 from greenroom.store.views.reading import Found, RowReading
 from greenroom.store.views.store import Version
@@ -107,7 +107,7 @@ class ViewReader:
         return Rows(_rows(installed, found.rows), found.next, found.previous)
 
     async def rows_of_many(
-        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Mapping[str, Any]
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters
     ) -> dict[str, list[Row]]:
         """See Actor.query_pages. Raises: as `rows`."""
         installed = self._of_rows(row)

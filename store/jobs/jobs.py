@@ -68,6 +68,7 @@ class JobOutcome(Struct):
     error: str = ""  # of its last attempt, where it has not succeeded
     ended_ms: int | None = None
     instead: str = ""  # the id of the one that is done in its place
+    is_cancelling: bool = False  # it has not ended, and is to be given up
 
     @property
     def has_ended(self) -> bool:
@@ -75,12 +76,11 @@ class JobOutcome(Struct):
 
 
 class Question(Struct, frozen=True):
-    """What a queue wants to know of jobs, that its own wait for or are to wait for."""
+    """What a queue wants to know of jobs that its own wait for."""
 
     number: int  # by which it tells it from others
     ids: tuple[str, ...]
     results: bool = False  # and errors
-    queues: tuple[str, ...] = ()  # which of these were forgotten
 
 
 class QueueReads(Protocol):
@@ -115,6 +115,12 @@ class QueueReads(Protocol):
         """By id, of one moment; a job that is not among them there is not, or not any more. `results`: and errors, and
         of one in whose place another is done what has come of that. Raises: StoreUnavailable."""
 
+    async def ended(self, ids: Sequence[str]) -> list[JobFound]:
+        """Those of these jobs that have ended, whole but for results and errors. Raises: StoreUnavailable."""
+
+    async def forgotten(self, queues: Sequence[str]) -> list[str]:
+        """Those of these queues that were forgotten, and take no more jobs. Raises: StoreUnavailable."""
+
     async def with_steps(self, queue: str) -> list[str]:
         """Ids of the queue's jobs of which steps are through. Raises: StoreUnavailable."""
 
@@ -143,8 +149,11 @@ class JobStore(Protocol):
     async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, JobOutcome]:
         """See QueueReads."""
 
+    async def ended(self, ids: Sequence[str]) -> list[JobFound]:
+        """See QueueReads."""
+
     async def forgotten(self, queues: Sequence[str]) -> list[str]:
-        """Those of these queues that were forgotten, and take no more jobs."""
+        """See QueueReads."""
 
     async def with_steps(self, queue: str) -> list[str]:
         """See QueueReads."""

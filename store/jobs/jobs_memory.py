@@ -77,6 +77,10 @@ class MemoryJobs:
         await trio.lowlevel.checkpoint()
         return outcomes_of(self._tables, ids, results=results)
 
+    async def ended(self, ids: Sequence[str]) -> list[JobFound]:
+        await trio.lowlevel.checkpoint()
+        return ended_of(self._tables, ids)
+
     async def forgotten(self, queues: Sequence[str]) -> list[str]:
         await trio.lowlevel.checkpoint()
         return []
@@ -129,10 +133,16 @@ def outcomes_of(tables: JobTables, ids: Sequence[str], *, results: bool) -> dict
     return found
 
 
+def ended_of(tables: JobTables, ids: Sequence[str]) -> list[JobFound]:
+    done = tables.done
+    return [JobFound(replace(done[one][0]), done[one][1].state, done[one][1].ended_ms) for one in ids if one in done]
+
+
 def outcome_of(tables: JobTables, job_id: str, results: bool) -> JobOutcome:
     """Of one that there is."""
     if job_id in tables.jobs:
-        return JobOutcome(tables.jobs[job_id].queue, "unfinished")
+        row = tables.jobs[job_id]
+        return JobOutcome(row.queue, "unfinished", is_cancelling=row.cancel is not None)
     row, end = tables.done[job_id]
     said = msgspec.json.decode(end.error) if end.error and end.state != "completed" else {}
     instead = said.get("instead", "") if end.state == "cancelled" else ""

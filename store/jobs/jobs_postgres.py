@@ -94,16 +94,19 @@ FROM jobs_done j WHERE j.id = $1::text::uuid
 """
 # One statement, and so one moment: a job that ends meanwhile is in one of the two tables.
 OUTCOMES = """
-SELECT j.id, j.queue, 'unfinished' AS state, NULL::bytea AS result, '' AS error, NULL::bigint AS ended_ms, '' AS instead
+SELECT j.id, j.queue, 'unfinished' AS state, NULL::bytea AS result, '' AS error, NULL::bigint AS ended_ms,
+    '' AS instead, j.cancel IS NOT NULL AS is_cancelling
 FROM jobs j
 WHERE j.id = ANY ($1::text[]::uuid[])
 UNION ALL
 SELECT d.id, d.queue, d.state, CASE WHEN $2 THEN d.result END,
     CASE WHEN $2 AND d.state <> 'completed' THEN coalesce(d.errors -> -1 ->> 'error', '') ELSE '' END, d.ended_ms,
     CASE WHEN d.state = 'cancelled' AND (d.errors -> -1 ->> 'at_ms')::bigint = d.ended_ms
-        THEN coalesce(d.errors -> -1 ->> 'instead', '') ELSE '' END
+        THEN coalesce(d.errors -> -1 ->> 'instead', '') ELSE '' END,
+    false
 FROM jobs_done d WHERE d.id = ANY ($1::text[]::uuid[])
 """
+ENDED = f"SELECT {DONE}, j.state, j.ended_ms FROM jobs_done j WHERE j.id = ANY ($1::text[]::uuid[])"
 FORGOTTEN = """
 SELECT q FROM unnest($1::text[]) AS q
 WHERE EXISTS (SELECT FROM erasures e WHERE e.digest = sha256(convert_to('queue:' || q, 'UTF8')))
@@ -187,6 +190,9 @@ class PostgresJobs:
 
     async def _outcomes(self, ids: Sequence[str], results: bool) -> dict[str, JobOutcome]:
         return {row[0].hex: JobOutcome(*row[1:]) for row in await self._pool.fetch(OUTCOMES, list(ids), results)}
+
+    async def ended(self, ids: Sequence[str]) -> list[JobFound]:
+        return [JobFound(_row(row), row[16], row[17]) for row in await self._pool.fetch(ENDED, list(ids))]
 
     async def forgotten(self, queues: Sequence[str]) -> list[str]:
         return [row[0] for row in await self._pool.fetch(FORGOTTEN, list(queues))] if queues else []

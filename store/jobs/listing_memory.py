@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 import trio
-from msgspec.structs import replace
 
 from greenroom.store.jobs.filter import JobFilter, fits, state_of
 from greenroom.store.jobs.jobs import JobFound
+from greenroom.store.jobs.jobs_memory import ended_of
 from greenroom.store.jobs.listing import LONG_SHOWN, ListedJob, Looked
 from greenroom.store.journal.consequences.consequence import Tables
 from greenroom.store.journal.consequences.jobs import EndRow, JobRow, JobTables, TakeRow
@@ -31,10 +31,7 @@ class MemoryListing:
 
     async def ended(self, ids: list[str]) -> list[JobFound]:
         await trio.lowlevel.checkpoint()
-        done = self._database().of(JobTables).done
-        return [
-            JobFound(replace(done[one][0]), done[one][1].state, done[one][1].ended_ms) for one in ids if one in done
-        ]
+        return ended_of(self._database().of(JobTables), ids)
 
     async def named(self, ids: list[str]) -> list[str]:
         await trio.lowlevel.checkpoint()

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from greenroom.store.jobs.filter import SEARCHED_MAX, TAKEN, WAITS, JobFilter, spellings
 from greenroom.store.jobs.jobs import JobFound
-from greenroom.store.jobs.jobs_postgres import DONE
+from greenroom.store.jobs.jobs_postgres import ENDED
 from greenroom.store.jobs.listing import LONG_SHOWN, ListedJob, Looked
 from greenroom.store.journal.consequences.jobs import FREED, JobRow
 from greenroom.store.postgres.pool import Pool
@@ -38,7 +38,6 @@ SHOWN = f"""{{row}}.id, {{row}}.queue, {{row}}.job, {{row}}.partition, {{row}}.p
     {{row}}.attempts_max, {{row}}.lost, {{row}}.added_ms, {{row}}.due_ms, {{row}}.options, {LAST_ERROR} AS error,
     CASE WHEN octet_length({{row}}.arguments) <= {LONG_SHOWN} THEN {{row}}.arguments END AS arguments,
     octet_length({{row}}.arguments) AS arguments_bytes"""
-ENDED = f"SELECT {DONE}, j.state, j.ended_ms FROM jobs_done j WHERE j.id = ANY ($1::text[]::uuid[])"
 # Those of flows have an index (`jobs_of_flows`), by just this.
 NAMED = f"""
 SELECT DISTINCT one ->> 0

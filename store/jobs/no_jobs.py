@@ -32,6 +32,14 @@ class NoJobs:
         await trio.lowlevel.checkpoint()
         return {}
 
+    async def ended(self, ids: Sequence[str]) -> list[JobFound]:
+        await trio.lowlevel.checkpoint()
+        return []
+
+    async def forgotten(self, queues: Sequence[str]) -> list[str]:
+        await trio.lowlevel.checkpoint()
+        return []
+
     async def with_steps(self, queue: str) -> list[str]:
         await trio.lowlevel.checkpoint()
         return []

@@ -1,11 +1,14 @@
 """Rows of views, for whoever asks in code."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
 Row = TypeVar("Row")
+Filters = Mapping[str, Any]  # column -> the value that it is to have, or a text that says it
+NO_FILTERS: Filters = MappingProxyType({})
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -14,7 +17,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     limit: int | None = None  # None: as many as the page shows
     after: str | None = None  # a cursor: the rows behind it
     before: str | None = None  # a cursor: those before it, up to there
-    where: Mapping[str, Any] = {}  # column -> the value that it is to have, or a text that says it
+    where: Filters = {}
     search: str | None = None  # as people write it into a search box
 
 

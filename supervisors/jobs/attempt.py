@@ -8,7 +8,7 @@ coroutine that shields itself it is said what it is, while it goes on in its slo
 import math
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from enum import Enum
 from typing import Any, Protocol, TypeVar
 
@@ -20,13 +20,13 @@ from msgspec import Raw
 from greenroom.actors.jobs.installed import InstalledJob
 from greenroom.actors.jobs.queue.flows.messages import Child as ChildKnown
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
-from greenroom.actors.jobs.work import ANY, Cancel, Child, Discard, Pause, Snooze
+from greenroom.actors.jobs.work import Cancel, Child, Discard, Pause, Snooze
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.errors import HandlerStuck, InvalidCommand
 from greenroom.actors.model.message import Ask, Reply, Tell
 from greenroom.config.telemetry.shown import said, shown
 from greenroom.config.telemetry.tracing import ENTITY, Tracing, below, traceparent_of
-from greenroom.store.views.asked import Asked, Row, Rows
+from greenroom.store.views.asked import NO_FILTERS, Asked, Filters, Row, Rows
 from greenroom.supervisors.jobs.processes import JobRaised, Processes, ProcessLost
 from greenroom.supervisors.jobs.reach.outside import Nowhere
 from greenroom.supervisors.jobs.reach.reach import Reach
@@ -144,7 +144,7 @@ class Attempt:
         return await self._means.reach.query(row, key, Asked(**asked))
 
     async def query_pages(
-        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Mapping[str, Any] = ANY
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters = NO_FILTERS
     ) -> dict[str, list[Row]]:
         return await self._means.reach.query_pages(row, keys, limit=limit, where=where)
 

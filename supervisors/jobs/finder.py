@@ -65,6 +65,12 @@ class Finder:
     async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, JobOutcome]:
         return await self._store.outcomes(ids, results=results)
 
+    async def ended(self, ids: Sequence[str]) -> list[JobFound]:
+        return await self._store.ended(ids)
+
+    async def forgotten(self, queues: Sequence[str]) -> list[str]:
+        return await self._store.forgotten(queues)
+
     async def with_steps(self, queue: str) -> list[str]:
         return await self._store.with_steps(queue)
 
@@ -119,7 +125,6 @@ class Finder:
                 queue, question = self._asks[0]
                 try:
                     outcomes = await self._store.outcomes(question.ids, results=question.results)
-                    forgotten = await self._store.forgotten(question.queues)
                 except StoreUnavailable as error:
                     log.info("jobs_not_looked_for", error=shown(error))
                     backoff = backoff or self._new_backoff()
@@ -127,8 +132,7 @@ class Finder:
                     continue
                 backoff = None
                 self._asks.popleft()
-                answer = ReadOutcomes(number=question.number, outcomes=outcomes, forgotten=forgotten)
-                self._tell(f"queue:{queue}", answer)
+                self._tell(f"queue:{queue}", ReadOutcomes(number=question.number, outcomes=outcomes))
             self._asked = trio.Event()
             await self._asked.wait()
 

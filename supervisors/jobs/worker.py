@@ -6,12 +6,14 @@ when a job of its is to be cancelled.
 """
 
 from collections import deque
+from math import inf
 
 import structlog
 import trio
 from msgspec import Raw
 
 from greenroom.actors.jobs.installed import Jobs
+from greenroom.actors.jobs.queue.desk import LEASE_MS
 from greenroom.actors.jobs.queue.flows.messages import Child, Children
 from greenroom.actors.jobs.queue.messages import Beat, Beaten, Finished, Leave, Take, Taken, TakenJob
 from greenroom.actors.jobs.queue.single.telling import Progress, StepDone, Steps
@@ -28,6 +30,8 @@ log = structlog.get_logger("greenroom.jobs")
 
 BEAT_S = 3.0
 REST_S = 0.05  # between two beats, whatever is answered
+LEASE_S = LEASE_MS / 1000
+LATE_S = LEASE_S / 2  # for an answer: by then a beat may have said that its jobs never came
 WAIT_S = 20.0  # that a message waits at the queue for jobs
 ANSWER_S = 10.0  # beyond that
 SLICE_S = 0.002  # what runs without waiting for anything has the loop for so long at once
@@ -81,6 +85,7 @@ class Worker:
         self._stopping: trio.Event | None = None  # set whenever less is left
         self._has_left = False
         self._reports = Reports()
+        self._heard_at = -inf  # no later than when the queue last heard of us with something in hand, trio's clock
         self._begun_at = 0.0  # when the last job was begun
         self._run_s = 1.0  # what a job takes, lately
         self._answer_s = 0.0  # and the answer to what brings finished ones
@@ -257,10 +262,14 @@ class Worker:
         if taken.refused:
             log.warning("job_results_refused", queue=self._queue, jobs=taken.refused)
         if taken.jobs:
+            now = trio.current_time()
+            held_at = asked_at + taken.waited_s if taken.waited_s is not None else now
+            if not self._tokens:  # else their lease is as old as the last beat
+                self._heard_at = max(self._heard_at, held_at)
             # Where a failover has lost a take that is in hand, its token may come a second time.
             self._tokens[taken.token] = self._tokens.get(taken.token, 0) + len(taken.jobs)
             self._todo.extend([(job, taken.token) for job in taken.jobs])
-            if self._stopping is not None:
+            if self._stopping is not None or now > held_at + LATE_S:
                 self._give_back_todo()
             self._wake_runner()
         elif self._free > 0 and not self._finished:
@@ -279,6 +288,7 @@ class Worker:
             if self._has_left:
                 await trio.sleep_forever()
             beaten: Beaten | None = None
+            sent_at = trio.current_time()
             try:
                 with trio.move_on_after(BEAT_S + ANSWER_S):
                     beaten = await self._ask(
@@ -289,9 +299,12 @@ class Worker:
             except ActorError as error:
                 log.info("job_worker_not_heard", queue=self._queue, error=shown(error))
                 await trio.sleep(backoff.next())
-            if beaten is not None and beaten.watched:
+            if beaten is None:
+                continue
+            self._heard_at = max(self._heard_at, sent_at)
+            if beaten.watched:
                 self._reports.hurry()
-            if beaten is not None and (beaten.void or beaten.cancel):
+            if beaten.void or beaten.cancel:
                 self._drop(set(beaten.void), set(beaten.cancel))
 
     def _drop(self, void: set[int], cancelled: set[str]) -> None:
@@ -334,6 +347,10 @@ class Worker:
                 if self._todo and self._idle:  # this one may wait for something
                     self._wake_runner()
                 begun = self._begun_at = trio.current_time()
+                if begun > self._heard_at + LEASE_S:  # as after a standstill: another may have done it
+                    self._finished.append(Finished(job.id, token, refund=True))
+                    self._stir.set()
+                    continue
                 await self._run_job(job, token)
                 now = trio.current_time()
                 self._run_s += SHARE * (now - begun - self._run_s)

@@ -1,10 +1,10 @@
 """The host: what cells need of their node, made once and shared by all of them."""
 
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import trio
 
@@ -25,7 +25,7 @@ from greenroom.store.journal.committer import Committer
 from greenroom.store.journal.consequences.inline import Inline
 from greenroom.store.journal.journal import Journal
 from greenroom.store.journal.records import Head, StoredEvent
-from greenroom.store.views.asked import Asked, Row, Rows
+from greenroom.store.views.asked import Asked, Filters, Row, Rows
 from greenroom.supervisors.delivery.relay import Relay
 from greenroom.supervisors.delivery.waker import Waker
 from greenroom.supervisors.kernel.after import Afters
@@ -47,7 +47,7 @@ class Query(Protocol):
         """Raises: see Actor.query."""
 
     async def rows_of_many(
-        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Mapping[str, Any]
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters
     ) -> dict[str, list[Row]]:
         """Raises: see Actor.query_pages."""
 
@@ -121,7 +121,7 @@ class NodeWorld:
         return await self._query.rows(row, key, asked)
 
     async def query_pages(
-        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Mapping[str, Any]
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters
     ) -> dict[str, list[Row]]:
         """Raises: TypeError where no such view is installed; see Actor.query_pages."""
         if self._query is None:

@@ -6,7 +6,7 @@ it happens, so that a failure's timeline ends where the failure is.
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -20,7 +20,7 @@ from greenroom.actors.model.principal import Principal
 from greenroom.store.jobs.jobs import QueueReads
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.store.journal.records import Append, Head, StoredEvent
-from greenroom.store.views.asked import Asked, Row, Rows
+from greenroom.store.views.asked import Asked, Filters, Row, Rows
 from greenroom.supervisors.kernel.cell import Cell
 from greenroom.supervisors.simulation.timeline import Timeline
 
@@ -423,7 +423,7 @@ class _NoRuntime:
         raise Violated("apply must not query")
 
     async def query_pages(
-        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Mapping[str, Any]
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters
     ) -> dict[str, list[Row]]:
         raise Violated("apply must not query")
 

@@ -8,7 +8,7 @@ from greenroom.actors.model.entity import each_once
 from greenroom.actors.model.message import Ask, Reply, Tell
 from greenroom.actors.testing.kit import Kit
 from greenroom.actors.views.query import different
-from greenroom.store.views.asked import Asked, Row, Rows
+from greenroom.store.views.asked import Asked, Filters, Row, Rows
 
 
 class KitReach:
@@ -40,7 +40,7 @@ class KitReach:
         return self.found[row](key, asked)
 
     async def query_pages(
-        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Mapping[str, Any]
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters
     ) -> dict[str, list[Row]]:
         """Page by page. Raises: BadQuery; as `query`."""
         asked = Asked(limit=limit, where=where)

@@ -34,6 +34,12 @@ class KitReads(KitJobs):
     async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, JobOutcome]:
         return await self._store.outcomes(ids, results=results)
 
+    async def ended(self, ids: Sequence[str]) -> list[JobFound]:
+        return await self._store.ended(ids)
+
+    async def forgotten(self, queues: Sequence[str]) -> list[str]:
+        return await self._store.forgotten(queues)
+
     async def with_steps(self, queue: str) -> list[str]:
         return await self._store.with_steps(queue)
 
@@ -62,4 +68,4 @@ class KitReads(KitJobs):
         questions, self._questions = self._questions, []
         for one in questions:
             outcomes = outcomes_of(self._tables, one.ids, results=one.results)
-            yield ReadOutcomes(number=one.number, outcomes=outcomes, forgotten=[])
+            yield ReadOutcomes(number=one.number, outcomes=outcomes)

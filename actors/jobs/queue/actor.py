@@ -398,16 +398,19 @@ class Queue(SingleJobs):
 
     def _give(self, taker: Taker, token: int, jobs: list[Waiting]) -> None:
         del self._takers[taker.later]
-        answer = self._handed(token, jobs, taker.refused, taker.later)
+        waited_s = (self.now_ms - taker.asked_ms) / 1000
+        answer = self._handed(token, jobs, taker.refused, taker.later, waited_s)
         if type(answer) is Taken:
             self.answer(taker.later, answer)
 
-    def _handed(self, token: int, jobs: list[Waiting], refused: list[str], later: Later | None = None) -> Taken | Later:
+    def _handed(
+        self, token: int, jobs: list[Waiting], refused: list[str], later: Later | None = None, waited_s: float = 0.0
+    ) -> Taken | Later:
         """The answer to a take, or what comes once their arguments are read."""
         if all(job.arguments is not None for job in jobs):
-            return taken(token, jobs, refused, with_steps=self.desk.with_steps)
+            return taken(token, jobs, refused, waited_s, with_steps=self.desk.with_steps)
         later = later or Later()
-        self.runtime.jobs.read(self.key, self._reading.wait(later, token, jobs, refused, self.now_ms))
+        self.runtime.jobs.read(self.key, self._reading.wait(later, token, jobs, refused, self.now_ms, waited_s))
         return later
 
     def _has(self, job: Waiting, token: int) -> bool:

@@ -23,4 +23,3 @@ class ReadOutcomes(Tell, tag="queue.read_outcomes"):
 
     number: int  # of the question
     outcomes: dict[str, JobOutcome]
-    forgotten: list[str]  # of the queues that were named

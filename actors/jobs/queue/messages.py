@@ -111,6 +111,7 @@ class Taken(Struct, frozen=True, omit_defaults=True):
     token: int = 0
     jobs: list[TakenJob] = []
     refused: list[str] = []
+    waited_s: float | None = None  # that the take waited here until it had them: then their lease began
 
 
 class Take(Ask[Taken], tag="queue.take"):

@@ -3,7 +3,7 @@
 One that comes to nothing, since its worker has lost the jobs meanwhile, is forgotten with them. Pure.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice, takewhile
 
 from msgspec import Raw, Struct, field
@@ -25,6 +25,7 @@ class Unread(Struct):
     arguments: dict[str, bytes]
     refused: list[str]
     asked_ms: int
+    waited_s: float
     asked: set[str] = field(default_factory=set)  # ids, last
 
     def known(self) -> list[Waiting]:
@@ -56,9 +57,11 @@ class Reading:
     def __len__(self) -> int:
         return len(self._takes)
 
-    def wait(self, later: Later, token: int, jobs: list[Waiting], refused: list[str], now_ms: int) -> list[str]:
+    def wait(
+        self, later: Later, token: int, jobs: list[Waiting], refused: list[str], now_ms: int, waited_s: float
+    ) -> list[str]:
         """The answer `later` waits for these jobs' arguments: the ids of those that are to be read first."""
-        take = self._takes[later] = Unread(token, jobs, {}, refused, now_ms)
+        take = self._takes[later] = Unread(token, jobs, {}, refused, now_ms, waited_s)
         return take.next_ids()
 
     def came(
@@ -74,7 +77,8 @@ class Reading:
             known = take.known()
             if len(known) == len(take.jobs) or take.size >= TAKE_BYTES:
                 del self._takes[later]
-                answer, others = within(taken(take.token, known, take.refused, take.arguments, with_steps=with_steps))
+                had = taken(take.token, known, take.refused, take.waited_s, read=take.arguments, with_steps=with_steps)
+                answer, others = within(had)
                 whole.append((later, answer, others + [job.id for job in take.jobs[len(known) :]]))
             elif new and take.asked.isdisjoint(_missing(take)):
                 take.asked_ms = now_ms
@@ -101,10 +105,11 @@ def _missing(take: Unread) -> Iterable[str]:
 
 def taken(
     token: int,
-    jobs: Iterable[Waiting],
+    jobs: Sequence[Waiting],
     refused: list[str],
-    read: Mapping[str, bytes] | None = None,
+    waited_s: float,
     *,
+    read: Mapping[str, bytes] | None = None,
     with_steps: Collection[str] = (),
 ) -> Taken:
     """The answer, with arguments that are in memory, or were `read`. `with_steps`: jobs of which steps are through."""
@@ -115,6 +120,7 @@ def taken(
             for job in jobs
         ],
         refused,
+        waited_s if jobs else None,
     )
 
 
@@ -123,7 +129,9 @@ def within(answer: Taken) -> tuple[Taken, list[str]]:
     size = 0
     for number, job in enumerate(answer.jobs):
         if size >= TAKE_BYTES:
-            return Taken(answer.token, answer.jobs[:number], answer.refused), [one.id for one in answer.jobs[number:]]
+            return Taken(answer.token, answer.jobs[:number], answer.refused, answer.waited_s), [
+                one.id for one in answer.jobs[number:]
+            ]
         size += len(job.arguments)
     return answer, []
 

@@ -43,7 +43,7 @@ from greenroom.actors.jobs.schedule.shown import ScheduleView, entry_of, view_of
 from greenroom.actors.jobs.schedule.spec import Spec, checked, require_whole
 from greenroom.actors.jobs.texts import is_name
 from greenroom.actors.model.actor import KindLimits
-from greenroom.actors.model.errors import Refused
+from greenroom.actors.model.errors import Forgotten, Refused
 from greenroom.actors.model.lifecycle import Answered, Undelivered
 from greenroom.actors.model.message import Done, Event, Message
 from greenroom.actors.model.principal import STAFF_ROLES
@@ -82,7 +82,10 @@ class Schedule(Firing):
             case Undelivered() if message.about == RUN:
                 self._end(message.entity, OUTCOMES.get(message.name, "failed"), message.detail[:DETAIL_MAX])
             case Undelivered() if message.about.startswith(CANCEL):
-                if message.about.removeprefix(f"{CANCEL} ") in self.state.running:  # its queue has yet to find it
+                job_id = message.about.removeprefix(f"{CANCEL} ")
+                if message.name == Forgotten.name:  # else the next tick would wait for what nobody tells
+                    self._end(f"job:{job_id}", "lost", "it was erased")
+                elif job_id in self.state.running:  # its queue has yet to find it
                     self.set_timer(STEP, Step(), after=AGAIN_S)
             case Answered() | Undelivered():
                 pass

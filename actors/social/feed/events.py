@@ -24,14 +24,20 @@ class PostMade(Event, tag="feed.post_made"):
 
 
 class Followed(Event, tag="feed.followed"):
+    """Its user follows the author. What was posted before is looked up, once."""
+
     author: Subject
 
 
 class Unfollowed(Event, tag="feed.unfollowed"):
+    """And follows them no more."""
+
     author: Subject
 
 
 class Muted(Event, tag="feed.muted"):
+    """Nothing of that user is to come up, or it may again."""
+
     user: Subject
     muted: bool
 

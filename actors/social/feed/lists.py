@@ -12,6 +12,7 @@ from greenroom.actors.social.feed.rows import shown, visible
 from greenroom.actors.social.post.views import Posts, SaidInPosts, Wall
 from greenroom.actors.social.post.views import Tagged as TaggedRows
 from greenroom.actors.social.ranking.candidates import Reason
+from greenroom.actors.social.texts import tag_named
 from greenroom.actors.views.query import BadQuery
 from greenroom.store.views.asked import Rows
 
@@ -40,7 +41,9 @@ async def of_author(feed: Reader, wanted: Of) -> FeedPage:
 
 async def tagged(feed: Reader, wanted: Tagged) -> FeedPage:
     """Raises: Refused."""
-    tag = wanted.tag.removeprefix("#").casefold()
+    tag = tag_named(wanted.tag)
+    if not tag:
+        raise Refused("feed.no_tag", "a tag has letters, digits and _, and is no number", status=422)
 
     async def find(limit: int, after: str | None) -> Rows[TaggedRows.Row]:
         return await feed.query(TaggedRows.Row, tag, limit=limit, after=after)

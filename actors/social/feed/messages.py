@@ -4,16 +4,16 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from greenroom.actors.model.message import Ask, Done, Tell
+from greenroom.actors.model.message import END, Ask, Done, Tell
 from greenroom.actors.model.principal import UserId
-from greenroom.actors.personal.fields import Personal, Subject
+from greenroom.actors.personal.fields import Subject
 
 TEXT_CHARS_MAX = 4_000
 MEDIA_MAX = 10
 PAGE_MAX = 100
 
-PostId = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
-MediaId = Annotated[str, Meta(pattern="^[0-9a-f]{24}$")]
+PostId = Annotated[str, Meta(pattern="^[0-9a-f]{32}" + END)]
+MediaId = Annotated[str, Meta(pattern="^[0-9a-f]{24}" + END)]
 Visibility = Literal["public", "followers", "close"]
 Reaction = Literal["like", "love", "laugh", "wow", "sad", "angry"]
 Cursor = Annotated[str, Meta(min_length=1, max_length=400)]
@@ -46,6 +46,8 @@ class PostShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class FeedPage(Struct, frozen=True, kw_only=True):
+    """Some posts, and how to go on."""
+
     posts: list[PostShown]
     next: str | None = None  # a cursor: the rest of what was found, for ten minutes
     shed: int = 0  # posts that were left out of a feed that follows too many, in all
@@ -54,6 +56,8 @@ class FeedPage(Struct, frozen=True, kw_only=True):
 
 
 class Posted(Struct, frozen=True):
+    """The post that was made."""
+
     id: str
 
 
@@ -119,6 +123,8 @@ class Ring(Struct, frozen=True):
 
 
 class Rings(Struct, frozen=True):
+    """Stories, by author."""
+
     rings: list[Ring]  # those with something unseen first
 
 
@@ -162,11 +168,15 @@ class Arrived(Tell, tag="feed.arrived"):
 
 
 class FollowsChanged(Tell, tag="feed.follows_changed"):
+    """Its user follows the author, or no more."""
+
     author: Subject
     follows: bool
 
 
 class MutedChanged(Tell, tag="feed.muted_changed"):
+    """Its user wants nothing of that user to come up, or no longer minds."""
+
     user: Subject
     muted: bool
 
@@ -184,12 +194,6 @@ class CloseChanged(Tell, tag="feed.close_changed"):
 
     author: Subject
     close: bool
-
-
-class HeardText(Struct, frozen=True):
-    """Kept apart, so that forgetting a user finds it."""
-
-    text: Personal[str] = ""
 
 
 class Flush(Tell, tag="feed.flush"):

@@ -19,8 +19,6 @@ from greenroom.actors.social.feed.events import (
     Unfollowed,
 )
 
-FOLLOWS_MAX = 7_500
-MUTED_MAX = 10_000
 BARRED_MAX = 20_000  # with more of them, its user sees only those whom they follow
 CLOSE_MAX = 10_000  # of more, the oldest are forgotten, and so are not seen
 SEEN_MAX = 2_000
@@ -31,7 +29,7 @@ BY_US, BY_THEM = 1, 2
 
 
 class FeedState(Struct):
-    """Of one reader."""
+    """Of one reader. How many they follow and mute is bounded by `follows`, which says so."""
 
     follows: dict[Subject, int] = field(default_factory=dict)  # whom -> since when, Unix ms
     behind: dict[Subject, int] = field(default_factory=dict)  # of these: whose wall is to be looked at -> since when

@@ -43,6 +43,7 @@ from greenroom.actors.social.follows.events import (
     Unmuted,
 )
 from greenroom.actors.social.follows.messages import (
+    ALL_BARRED_MAX,
     BLOCKED_MAX,
     CLOSE_MAX,
     FOLLOWING_MAX,
@@ -146,8 +147,8 @@ class Follows(Readable):
                 return self._follow(user)
             case Relate(user=user):
                 return self._relate(user)
-            case Suggest(limit=limit):
-                return self._suggest(limit)
+            case Suggest():
+                return self._suggest(message)
         self._change(message)
         return Done()
 
@@ -381,7 +382,12 @@ class Follows(Readable):
     def _allowed(self, ask: MayAsk) -> Allowed:
         state = self.state
         self._askers.note(ask.post, self.now)
-        return Allowed(barred=ask.user in state.blocked, close=ask.user in state.close, private=state.private)
+        return Allowed(
+            barred=ask.user in state.blocked,
+            close=ask.user in state.close,
+            private=state.private,
+            all_barred=sorted(state.blocked) if len(state.blocked) <= ALL_BARRED_MAX else None,
+        )
 
     def _tell_posts(self) -> None:
         for post in self._askers.take(self.now):

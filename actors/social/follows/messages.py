@@ -12,6 +12,7 @@ FOLLOWING_MAX = 7_500
 BLOCKED_MAX = MUTED_MAX = 10_000
 CLOSE_MAX = 500
 PENDING_MAX = 1_000
+ALL_BARRED_MAX = 200
 
 LIST_MAX = 500  # of a list, at once
 
@@ -117,19 +118,30 @@ class Suggestion(Struct, frozen=True):
     some: list[str]  # of these, at most three
 
 
+class Person(Struct, frozen=True):
+    """As a profile has them."""
+
+    user: str
+    name: str = ""  # "": their user id is shown
+    avatar: str = ""  # a media id
+
+
 class Suggested(Struct, frozen=True):
     users: list[Suggestion]
+    people: list[Person] = []  # the same, where that was asked for
 
 
 class Suggest(Ask[Suggested], tag="follows.suggest"):
     """Whom else to follow: those whom many of the followed follow."""
 
     limit: Annotated[int, Meta(ge=1, le=50)] = 20
+    people: bool = False  # with names and pictures
 
 
 class Listed(Struct, frozen=True):
     users: list[str]  # `following`: who was asked last is first; others by their ids
     next: str | None = None  # a cursor, for what comes behind
+    people: list[Person] = []  # the same, where that was asked for
 
 
 class List(Ask[Listed], tag="follows.list"):
@@ -139,6 +151,7 @@ class List(Ask[Listed], tag="follows.list"):
     which: ListName
     limit: Annotated[int, Meta(ge=1, le=LIST_MAX)] = 100
     cursor: Annotated[str, Meta(min_length=1, max_length=2_000)] | None = None
+    people: bool = False  # with names and pictures
 
 
 # From one `follows` to another. `seq` numbers the follower's edges: an answer to an earlier one says nothing of a
@@ -184,7 +197,7 @@ class Allowed(Struct, frozen=True):
     barred: bool  # by a block of the author's
     close: bool
     private: bool  # the author's account
-    all_barred: list[Subject] | None = None  # where they are few: all whom the author bars, so one answer is enough
+    all_barred: list[Subject] | None = None  # all whom the author bars, where they are few: one answer is enough then
 
 
 class MayAsk(Ask[Allowed], tag="follows.may_ask"):

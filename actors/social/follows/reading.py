@@ -3,19 +3,29 @@
 An edge's other end is a row of a view, which is asked within the handler: messages wait meanwhile, for one statement.
 """
 
-from collections.abc import Coroutine
-from typing import Any
+from msgspec.structs import replace
 
 from greenroom.actors.model.actor import Actor, Runtime
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.principal import STAFF_ROLES
 from greenroom.actors.social.follows.listing import listed
-from greenroom.actors.social.follows.messages import List, Listed, Relation, Standing, Suggested, Suggestion
+from greenroom.actors.social.follows.messages import (
+    List,
+    Listed,
+    Person,
+    Relation,
+    Standing,
+    Suggest,
+    Suggested,
+    Suggestion,
+)
 from greenroom.actors.social.follows.state import FollowsState
 from greenroom.actors.social.follows.suggesting import ASKED_MAX, EACH_MAX, candidates, chosen
 from greenroom.actors.social.follows.views import Followers, Following
+from greenroom.actors.social.profile.views import Profiles
 from greenroom.actors.views.query import BadQuery
 
+LISTS_PER_H = 1_200  # of other users' accounts, each of which waits while it is read
 SUGGESTED_S = 60.0  # how long what was found for suggestions is good
 
 
@@ -53,7 +63,7 @@ class Readable(Actor[FollowsState]):
         found = await self.query(Followers.Row, self.key, where={"follower": user}, limit=1)
         return bool(found.rows)
 
-    async def _suggest(self, limit: int) -> Suggested:
+    async def _suggest(self, wanted: Suggest) -> Suggested:
         state = self.state
         if self.now >= self._found_s + SUGGESTED_S:
             newest = list(state.following)[-ASKED_MAX:]
@@ -61,27 +71,33 @@ class Readable(Actor[FollowsState]):
             self._found = candidates({user: [row.author for row in rows] for user, rows in pages.items()})
             self._found_s = self.now
         known = (state.following, state.asked, state.blocked, state.muted, (self.key,))
-        return Suggested(chosen(self._found, known, limit))
+        users = chosen(self._found, known, wanted.limit)
+        return Suggested(users, await self._people([one.user for one in users] if wanted.people else []))
 
-    def _list(self, wanted: List) -> Listed | Coroutine[Any, Any, Listed]:
+    async def _list(self, wanted: List) -> Listed:
         who, state = self.principal, self.state
-        is_own = self._is_own()
-        if not is_own and (wanted.which not in ("following", "followers") or who.user in state.blocked):
-            raise _closed()
-        if wanted.which != "followers" and (is_own or not state.private):
-            return listed(state, wanted)
-        return self._list_slowly(wanted, is_own)
+        if not self._is_own():
+            self.limit_user("follows.too_many_lists", LISTS_PER_H)
+            if wanted.which not in ("following", "followers") or who.user in state.blocked:
+                raise _closed()
+            if state.private and not await self._is_followed_by(who.user):
+                raise _closed()
+        page = await self._followers(wanted) if wanted.which == "followers" else listed(state, wanted)
+        return replace(page, people=await self._people(page.users)) if wanted.people else page
 
-    async def _list_slowly(self, wanted: List, is_own: bool) -> Listed:
-        if not is_own and self.state.private and not await self._is_followed_by(self.principal.user):
-            raise _closed()
-        if wanted.which != "followers":
-            return listed(self.state, wanted)
+    async def _followers(self, wanted: List) -> Listed:
+        """Raises: Refused."""
         try:
             found = await self.query(Followers.Row, self.key, limit=wanted.limit, after=wanted.cursor)
         except BadQuery:
             raise Refused("follows.bad_cursor", "the cursor is of another list", status=400) from None
         return Listed([row.follower for row in found.rows], found.next)
+
+    async def _people(self, users: list[str]) -> list[Person]:
+        rows = await self.query_pages(Profiles.Row, users, limit=1) if users else {}
+        return [
+            Person(user, rows[user][0].name, rows[user][0].avatar) if user in rows else Person(user) for user in users
+        ]
 
     def _is_own(self) -> bool:
         """Is it its user who asks, or staff? Raises: Refused for the anonymous."""

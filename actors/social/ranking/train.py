@@ -164,8 +164,8 @@ def auc(good: Sequence[bool], scores: Sequence[float]) -> float:
     return (ranks - goods * (goods + 1) / 2) / (goods * (len(order) - goods))
 
 
-def train(lines: Iterable[bytes], to: Path, *, auc_min: float = AUC_MIN) -> Report:
-    """Raises: CantTrain; ImportError without LightGBM; OSError."""
+def train(lines: Iterable[bytes], to: Path, *, auc_min: float = AUC_MIN, threads: int = 0) -> Report:
+    """`threads`: 0 are as many as there are processors. Raises: CantTrain; ImportError without LightGBM; OSError."""
     import lightgbm
     import numpy as np
 
@@ -182,7 +182,7 @@ def train(lines: Iterable[bytes], to: Path, *, auc_min: float = AUC_MIN) -> Repo
     names = list(FEATURES)
     data = lightgbm.Dataset(taught.matrix(), label=taught.good, feature_name=names, free_raw_data=True)
     booster = lightgbm.train(
-        PARAMETERS,
+        {**PARAMETERS, "num_threads": threads},
         data,
         num_boost_round=ROUNDS_MAX,
         valid_sets=[data.create_valid(judged.matrix(), label=judged.good)],
@@ -249,11 +249,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("exposures", nargs="+", type=Path, help="files of JSON lines")
     parser.add_argument("model", type=Path, help="the file to write; its name ends in .txt")
     parser.add_argument("--auc-min", type=float, default=AUC_MIN, help="write none that judges worse (%(default)s)")
+    parser.add_argument("--threads", type=int, default=0, help="0: as many as there are processors")
     given = parser.parse_args(arguments)
     if given.model.suffix != ".txt":
         parser.error("the model's name must end in .txt")
     try:
-        report = train(lines_of(given.exposures), given.model, auc_min=given.auc_min)
+        report = train(lines_of(given.exposures), given.model, auc_min=given.auc_min, threads=given.threads)
     except (CantTrain, ImportError, OSError) as error:
         print(f"nothing was written: {error}", file=sys.stderr)
         return 1

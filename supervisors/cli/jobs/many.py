@@ -34,7 +34,10 @@ from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_
 
 # Who is left alone, which is seen as it is done.
 MAYBE_LEFT = {"retry": ", but for those whose starters have gone on", "drop": ", but for those that others wait for"}
-LEFT = {"retry": "who has started them has gone on (by ID: --detached)", "drop": "others wait for them"}
+LEFT = {
+    "retry": "who has started them, or a child, has gone on (by ID: --detached), or a child is being cancelled",
+    "drop": "others wait for them",
+}
 IDS_AT_ONCE = 200  # in one address
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="As `greenroom jobs list` shows them.")]
@@ -71,7 +74,8 @@ def retry(
 ) -> None:
     """Try jobs again, with all their attempts: those that have failed, unless --state says otherwise.
 
-    Those are left alone that a saga or another entity has started and heard of when they ended: retry that.
+    Those are left alone that a saga or another entity has started and heard of when they ended: retry that. So are
+    those with such a child, or with one that is being cancelled.
 
     greenroom jobs retry --queue mail --search "connection refused" --dry-run
     """

@@ -43,7 +43,7 @@ def steer(
             if dry_run:
                 tell({"saga": name, "status": server.view(name)["status"]})
             else:
-                tell({"saga": name} | server.command(name, command, fields, key_of(name, command, fields)))
+                tell({"saga": name} | server.command(name, command, fields, _key_for(server, name, command, fields)))
             lost = 0
         except Refusal as error:
             lost = 0
@@ -54,12 +54,23 @@ def steer(
             tell({"saga": name, "error": why})
 
 
-def key_of(saga: str, command: str, fields: dict[str, Any]) -> str:
-    """The idempotency key: of a fork always the same, so that whoever says it again makes no other one. What else is
-    said again is meant."""
+def _key_for(server: Steered, saga: str, command: str, fields: dict[str, Any]) -> str:
+    """Raises: Refusal, Trouble."""
+    return key_of(saga, command, fields, refused_in(server.view(saga), fields) if command == "fork" else 0)
+
+
+def refused_in(view: dict[str, Any], fields: dict[str, Any]) -> int:
+    """How many forks from that step could not begin."""
+    forks = view.get("forks", ())
+    return sum("refused" in fork and fork["from_step"] == fields["from_step"] for fork in forks)
+
+
+def key_of(saga: str, command: str, fields: dict[str, Any], refused: int = 0) -> str:
+    """The idempotency key: of a fork always the same, so that whoever says it again makes no other one; but for one
+    that could not begin, of which it would be said again that it is done. What else is said again is meant."""
     if command != "fork":
         return uuid.uuid4().hex
-    said = "\0".join((saga, fields["from_step"], fields["key"]))
+    said = "\0".join((saga, fields["from_step"], fields["key"], *([str(refused)] if refused else ())))
     return f"fork-{blake2b(said.encode(), digest_size=16).hexdigest()}"
 
 

@@ -1,10 +1,9 @@
 """From inside a node: through its kernel, as Greenroom itself."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from greenroom.actors.model.message import Ask, Reply, Tell
-from greenroom.store.views.asked import Asked, Row, Rows
+from greenroom.store.views.asked import Asked, Filters, Row, Rows
 from greenroom.supervisors.jobs.reach.reach import Asking
 from greenroom.supervisors.kernel.kernel import Kernel
 
@@ -24,7 +23,7 @@ class OnNode:
         return await self._kernel().world.query(row, key, asked)
 
     async def query_pages(
-        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Mapping[str, Any]
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters
     ) -> dict[str, list[Row]]:
         return await self._kernel().world.query_pages(row, keys, limit=limit, where=where)
 

@@ -1,13 +1,13 @@
 """From a process that only works on jobs: what clients may send goes to the server, and nothing else."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn
+from collections.abc import Iterable
+from typing import NoReturn
 
 from greenroom.actors.jobs.work import NoEntities
 from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Ask, Reply, Tell, tag_of
-from greenroom.store.views.asked import Asked, Row, Rows
+from greenroom.store.views.asked import Asked, Filters, Row, Rows
 from greenroom.supervisors.jobs.reach.reach import Asking
 
 
@@ -21,7 +21,7 @@ class Nowhere:
         _refuse("it reads no views")
 
     async def query_pages(
-        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Mapping[str, Any]
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters
     ) -> dict[str, list[Row]]:
         _refuse("it reads no views")
 

@@ -1,10 +1,10 @@
 """What a job asks of entities and views, and who answers it."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Protocol
 
 from greenroom.actors.model.message import Ask, Reply, Tell
-from greenroom.store.views.asked import Asked, Row, Rows
+from greenroom.store.views.asked import Asked, Filters, Row, Rows
 
 
 class Asking(Protocol):
@@ -22,7 +22,7 @@ class Reach(Protocol):
     async def query(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]: ...
 
     async def query_pages(
-        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Mapping[str, Any]
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters
     ) -> dict[str, list[Row]]: ...
 
     def nudge(self, entities: Iterable[str], message: Tell) -> None: ...

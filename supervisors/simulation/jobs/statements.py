@@ -44,6 +44,9 @@ class SimulatedJobs:
     async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, JobOutcome]:
         return await self._call("jobs outcomes", lambda: self._rows.outcomes(ids, results=results))
 
+    async def ended(self, ids: Sequence[str]) -> list[JobFound]:
+        return await self._call("jobs ended", lambda: self._rows.ended(ids))
+
     async def forgotten(self, queues: Sequence[str]) -> list[str]:
         return await self._call("jobs forgotten", lambda: self._rows.forgotten(queues))
 

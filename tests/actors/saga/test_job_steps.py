@@ -98,7 +98,7 @@ def test_one_without_an_undo_is_waited_for_before_the_end() -> None:
         steer(stalls, ResumeSaga())  # it may have done some of it before it was cancelled
 
 
-def test_one_whose_queue_was_erased_has_ended() -> None:
+def test_one_that_was_erased_has_ended() -> None:
     stalls = packing()
     steer(stalls, CancelSaga())
     cancel = stalls.kit.told[-1]

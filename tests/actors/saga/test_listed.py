@@ -43,15 +43,30 @@ def test_one_that_is_stuck_or_has_forks_says_so() -> None:
     undo_all(kit)
     kit.ask(ForkSaga(from_step="flight"))
     assert (folded(kit).status, folded(kit).forks, folded(kit).fork_of) == ("undone", 1, "")
+    told = kit.told[-1]
     fork: Kit[Any] = Kit(Trip, key="1-fork-1")
-    fork.tell(kit.told[-1].message)
+    fork.tell(told.message)
     rows = fold(Sagas, [(fork.entity, event) for event in fork.events if isinstance(event, Sagas.of)])
     assert [row.fork_of for row in rows] == ["trip:1"]
+
+
+def test_a_fork_that_could_not_begin_is_none() -> None:
+    kit = travelling()
+    do_all(kit, STEPS)
+    kit.ask(ForkSaga(from_step="car"))
+    kit.undelivered(kit.told[-1], "saga.started")
+    assert folded(kit).forks == 0
+    kit.ask(ForkSaga(from_step="car"))
+    assert folded(kit).forks == 1
 
 
 def test_a_state_of_which_the_events_are_gone_makes_the_same_row() -> None:
     kit = travelling()
     do_all(kit, STEPS)
+    for refused in (True, False):
+        kit.ask(ForkSaga(from_step="car"))
+        if refused:
+            kit.undelivered(kit.told[-1], "saga.started")
     rows: list[Sagas.Row] = []
 
     class Seeded(Sagas):
@@ -61,7 +76,7 @@ def test_a_state_of_which_the_events_are_gone_makes_the_same_row() -> None:
 
     Seeded(None).seed(kit.state, Origin("trip:1", kit.offset, 0))  # type: ignore[arg-type]
     same = replace(folded(kit), changed_ms=rows[0].changed_ms)  # `fold` has times of its own
-    assert rows == [same] and same.status == "done"
+    assert rows == [same] and (same.status, same.forks) == ("done", 1)
 
 
 def test_without_any_kind_of_sagas_there_is_nothing_to_list() -> None:

@@ -31,6 +31,7 @@ class Ended:
     state: str
     result: dict[str, int]  # what it has returned
     ended_ns: int  # monotonic, about
+    lost: int = 0  # workers, or their processes, that ended with it in hand
 
 
 @dataclass(slots=True)

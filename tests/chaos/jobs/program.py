@@ -17,6 +17,7 @@ from typing import Any
 
 import asyncpg
 
+from greenroom.actors.jobs.queue.desk import LOST_MAX
 from greenroom.store.own.servers import OwnServers
 from greenroom.transports.auth.signer import TokenSigner
 from greenroom.transports.auth.tokens import TokenConfig
@@ -47,6 +48,7 @@ SERVED_S = 1.0
 CALM_S = 6.0  # after which nothing of the first half is wrong any more, once the server serves
 HELD_UP_S = (11.0, 13.0)  # of a worker that is to lose its lease
 DONE = f"SELECT id, state, result, errors::text, ended_ms FROM jobs_done WHERE queue = '{QUEUE}'"
+WORKER_LOST = ("the worker was lost", "its process ended: SIGKILL", f"it ended {LOST_MAX} workers")
 LEFT = f"SELECT count(*) FROM jobs WHERE queue = '{QUEUE}'"
 
 
@@ -133,7 +135,8 @@ def run_jobs(seed: int, seconds: float, rate: float, folder: Path, say: Callable
         exit_status = processes.end()
     attempts = attempts_of(line for file in sorted(notes.iterdir()) for line in file.read_text().splitlines())
     verdict = Verdict()
-    poisoned = {job for job, one in done.items() if one.state == "failed" and len(attempts.get(job, ())) >= 3}
+    # By what is stored of it: a process that was killed at once has written nothing down.
+    poisoned = {job for job, one in done.items() if one.state == "failed" and one.lost >= LOST_MAX}
     others = [job for job in adders.acknowledged if job not in poisoned]
     check_jobs(verdict, others, done, attempts)
     placed = {
@@ -235,7 +238,12 @@ def _count(folder: Path) -> int:
 def _rows(folder: Path) -> dict[str, Ended]:
     apart_ns = time.time_ns() - time.monotonic_ns()
     return {
-        row[0].hex: Ended(row[1], json.loads(row[2] or b"{}"), row[4] * 1_000_000 - apart_ns)
+        row[0].hex: Ended(
+            row[1],
+            json.loads(row[2] or b"{}"),
+            row[4] * 1_000_000 - apart_ns,
+            sum(one["error"] in WORKER_LOST for one in json.loads(row[3] or "[]")),
+        )
         for row in _fetch(folder, DONE)
     }
 

@@ -18,8 +18,8 @@ from tests.e2e.server import PROGRAM, ROOT, Server, wait_until
 GUIDES = ROOT / "docs" / "guides" / "jobs"
 JOBS = """
 import os, signal, time
-import trio
-from greenroom import Job, JobLimits, Retry
+import msgspec, trio
+from greenroom import Actor, Ask, Event, Job, JobLimits, Key, Page, Retry, Tell, View
 
 class Wait(Job, queue="media", tag="job.wait"):
     seconds: float
@@ -31,6 +31,59 @@ class Wait(Job, queue="media", tag="job.wait"):
 class Sum(Job, queue="media", tag="job.sum"):
     async def run(self, work):
         return [one.result for one in await work.children()]
+
+class Ring(Ask[list], tag="bell.ring"):
+    pass
+
+class Stir(Tell, tag="bell.stir"):
+    pass
+
+class Rang(Event, tag="bell.rang"):
+    by: str
+
+class Bell(Actor[dict]):
+    kind = "bell"
+    commands = (Ring,)
+    internal = (Stir,)
+    events = (Rang,)
+    stirred = 0
+    def handle(self, message):
+        if isinstance(message, Stir):
+            self.stirred += 1
+            return None
+        by = "greenroom" if self.principal.system else self.require_user()
+        self.record(Rang(by=by))
+        return [by, self.stirred]
+    def apply(self, event):
+        pass
+    def view(self):
+        return {}
+
+class Rings(View, version=1):
+    of = (Rang,)
+    watch = Page(by="by", order="-number")
+    class Row(msgspec.Struct):
+        by: Key[str]
+        number: Key[int]
+    def fold(self, event, of):
+        self.row(by=event.by, number=of.offset)
+
+class Speaks(Job, queue="media", tag="job.speaks"):
+    retry = Retry(attempts=1)
+    nudges: bool = False
+    async def run(self, work):
+        if self.nudges:
+            work.nudge(["bell:a"], Stir())
+        return await work.ask("bell:a", Ring())
+
+class Inside(Job, queue="inside", tag="job.inside"):
+    async def run(self, work):
+        first = await work.ask("bell:b", Ring())
+        work.nudge(["bell:b", "bell:asleep"], Stir())
+        second = await work.ask("bell:b", Ring())
+        while not (rows := (await work.query_pages(Rings.Row, ["greenroom", "x"], limit=1)).get("greenroom")):
+            await trio.sleep(0.01)
+        return [first, second, len((await work.query(Rings.Row, "x")).rows)]
 
 class Poison(Job, queue="media", tag="job.poison"):
     retry = Retry(attempts=9, first_s=0.0)
@@ -44,7 +97,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("jobs")
     (folder / "media.py").write_text(_blocks("working.md")["media.py"], encoding="utf-8")
     (folder / "waits.py").write_text(JOBS, encoding="utf-8")
-    one = Server(cwd=folder, GREENROOM_ENTITIES="media,waits")
+    one = Server(cwd=folder, GREENROOM_ENTITIES="media,waits", GREENROOM_WORK="inside:1")
     one.start()
     yield one
     one.remove()
@@ -122,6 +175,18 @@ def test_a_process_that_only_works_does_the_jobs_of_the_page(server: Server, sta
         assert staff.until(staff.add("job.checksum", text="abc"), "completed")["result"] == 294
         assert staff.until(staff.add("job.transcode", video=""), "failed")["errors"][0]["error"] == "there is no video"
         assert ended(process) == 0
+
+
+def test_a_job_asks_entities_in_the_name_of_its_workers_token(server: Server, staff: Staff) -> None:
+    with working(server):
+        assert staff.until(staff.add("job.speaks"), "completed")["result"] == ["svc", 0]
+        failed = staff.until(staff.add("job.speaks", nudges=True), "failed")
+        assert "work.no_entities" in failed["errors"][-1]["error"]
+
+
+def test_a_job_that_a_node_works_on_asks_reads_and_nudges_as_greenroom(server: Server, staff: Staff) -> None:
+    job = staff.command("queue:inside", "add", {"job": "job.inside", "arguments": {}})["id"]
+    assert staff.until(job, "completed")["result"] == [["greenroom", 0], ["greenroom", 1], 0]
 
 
 def test_a_flow_is_added_at_once_and_its_results_come_together(server: Server, staff: Staff) -> None:

@@ -8,6 +8,7 @@ import msgspec
 import trio
 from msgspec import Raw
 
+from greenroom import Actor
 from greenroom.actors.jobs.options import UniqueKey
 from greenroom.actors.jobs.queue.messages import AddMany, Finished, NewJob, Take, Taken
 from greenroom.actors.jobs.queue.single.telling import StepDone
@@ -66,9 +67,9 @@ class Place(NamedTuple):
 
 
 @asynccontextmanager
-async def place(url: str) -> AsyncIterator[Place]:
+async def place(url: str, *kinds: type[Actor[Any]]) -> AsyncIterator[Place]:
     async with (
-        yard(url) as node,
+        yard(url, *kinds) as node,
         Bridge() as bridge,
         Pool(bridge, url, incarnation=NODE) as pool,
         others(bridge, url) as (other,),

@@ -1,22 +1,24 @@
 """Erasing queues and single jobs: nothing of them is left anywhere in the database, nor comes back."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import asyncpg
 import msgspec
 import pytest
 
-from greenroom import Refused, WaitFor
+from greenroom import Ask, Done, Refused, Saga, Step, WaitFor
 from greenroom.actors.jobs.queue.flows.messages import AddFlow, FlowJob
 from greenroom.actors.jobs.queue.messages import NewJob
+from greenroom.actors.jobs.queue.single.steering import CancelJob
 from greenroom.actors.model.errors import Forgotten
+from greenroom.actors.saga.messages import CancelSaga
 from greenroom.store.erasure.erasing import Erasing, erase_job
 from greenroom.store.erasure.erasures import PostgresErasures
 from greenroom.store.erasure.jobs import Active, OneJob
 from greenroom.store.erasure.remaking import Waits
 from tests.store.erasure.database import places_of
 from tests.store.erasure.queue_place import SECRET, Place, place
-from tests.supervisors.jobs.yard import Upload
+from tests.supervisors.jobs.yard import Transcode, Upload
 from tests.supervisors.views.stage import until
 
 TABLES = {"jobs", "jobs_done", "job_takes", "job_windows", "job_steps"}
@@ -178,6 +180,36 @@ async def test_a_job_that_is_worked_on_stays_and_so_does_its_queue(database_url:
         assert "jobs" in await at.tables(_uuid(ids[1]))
         assert await at.pool.fetch("SELECT fence, epoch FROM heads WHERE entity = 'queue:q'") == fences
         assert await at.pool.fetch("SELECT 1 FROM erasures") == []
+
+
+class Show(Ask[Done], tag="premiere.show"):
+    """Begin it."""
+
+
+class Premiere(Saga[Show]):
+    """A saga of one job."""
+
+    kind = "premiere"
+    steps: ClassVar[tuple[Any, ...]] = (
+        Step(name="cut", do=lambda so_far: Transcode(video=so_far.key), undo=None, deadline_s=600.0),
+    )
+
+
+async def test_the_saga_of_a_job_that_was_erased_comes_to_its_end(database_url: str) -> None:
+    async with place(database_url, Premiere) as at:
+        await at.yard.ask("premiere:alien", Show())
+        ((row,),) = await at.pool.fetch("SELECT id FROM jobs")
+        await erase_one(at, row.hex)
+
+        async def is_undone() -> bool:
+            (actor,) = [one.actor for one in at.yard.kernel.system.awake() if one.entity == "premiere:alien"]
+            state: Any = actor.state if actor is not None else None
+            return state is not None and state.status == "undone"
+
+        await at.yard.ask("premiere:alien", CancelSaga())
+        await until(is_undone)
+        with pytest.raises(Forgotten):
+            await at.yard.ask("queue:media", CancelJob(id=row.hex))
 
 
 async def test_there_is_no_such_job(database_url: str) -> None:

@@ -148,6 +148,9 @@ async def test_how_jobs_have_ended_is_read_of_one_moment(cluster: Cluster) -> No
         B: JobOutcome("q", "unfinished"),
     }
     assert await store.outcomes([A], results=True) == {A: JobOutcome("q", "failed", b"1", "no", 9)}
+    assert await store.ended([A, B, nobody]) == [JobFound(job(A), "failed", 9)], "and whole"
+    await write(node, queue, Jobs(back={B: BackRow(B, 1, 0, 0, cancel="enough")}))
+    assert await store.outcomes([B]) == {B: JobOutcome("q", "unfinished", is_cancelling=True)}
     await write(node, queue, Jobs(ended={B: EndRow(B, "completed", 9)}))
     assert await store.outcomes([B], results=True) == {B: JobOutcome("q", "completed", ended_ms=9)}
 

@@ -304,14 +304,14 @@ async def test_questions_wait_while_the_store_is_away_and_not_more_than_so_many(
         return True
 
     finder = Finder(store, tell=tell, new_backoff=new_backoff)
-    question = Question(7, ("a", "b"), results=True, queues=("media",))
+    question = Question(7, ("a", "b"), results=True)
     assert [finder.ask("q", question) for _ in range(ASKS_MAX + 1)] == [True] * ASKS_MAX + [False]
     async with trio.open_nursery() as nursery:
         await nursery.start(finder.run)
         await until(lambda: _has_told(told))
         nursery.cancel_scope.cancel()
     outcomes = {one: JobOutcome("q", "failed", b"1") for one in ("a", "b")}
-    assert told == [ReadOutcomes(number=7, outcomes=outcomes, forgotten=[])] * ASKS_MAX
+    assert told == [ReadOutcomes(number=7, outcomes=outcomes)] * ASKS_MAX
     assert finder.ask("q", question)
 
 

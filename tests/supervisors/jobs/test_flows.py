@@ -8,7 +8,8 @@ from msgspec import Raw
 from trio.testing import MockClock
 
 from greenroom import Job, Refused, WaitFor, Work
-from greenroom.actors.jobs.queue.bulk.messages import Bulk
+from greenroom.actors.jobs.listing.where import Where
+from greenroom.actors.jobs.queue.bulk.messages import Bulk, BulkDone
 from greenroom.actors.jobs.queue.control import Why
 from greenroom.actors.jobs.queue.flows import flowing
 from greenroom.actors.jobs.queue.flows.messages import AddFlow, Children, FlowJob
@@ -17,7 +18,7 @@ from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob, Retr
 from greenroom.actors.model.lifecycle import Inspect, Inspected
 from greenroom.store.journal.journal_memory import MemoryRows
 from tests.supervisors.jobs.work_stage import running, stage, until
-from tests.supervisors.jobs.yard import Publish, Yard, yard
+from tests.supervisors.jobs.yard import Publish, Upload, Yard, yard
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -151,6 +152,48 @@ async def test_a_flow_that_has_failed_is_tried_again_by_its_last_job_over_queues
             assert only(taken) == ids[name]
             await node.take(0, finished=[Finished(ids[name], taken.token, Raw(b"1"))], queue=queue)
         await until_all(node, list(ids.values()), {"completed"})
+
+
+async def test_one_is_not_tried_again_while_a_child_of_it_is_being_cancelled(where: str | MemoryRows) -> None:
+    jobs = [
+        FlowJob(name="whole", job="job.x", children=[WaitFor("far")]),
+        FlowJob(name="far", job="job.x", queue="text"),
+    ]
+    async with yard(where) as node:
+        ids = (await node.ask("queue:media", AddFlow(jobs=jobs))).ids
+        far = await node.take(1, wait_s=20.0, queue="text")
+        await node.ask("queue:media", CancelJob(id=ids["whole"]))
+        with trio.fail_after(20.0):
+            while not (await node.jobs.outcomes([ids["far"]]))[ids["far"]].is_cancelling:
+                await trio.lowlevel.checkpoint()
+        with pytest.raises(Refused, match=r"queue\.children_end"):
+            await node.ask("queue:media", RetryJob(id=ids["whole"]))
+        bulk = Bulk(act="retry", where=Where(state=["cancelled"]))
+        assert await node.ask("queue:media", bulk) == BulkDone(1, 0, None, 1)
+        await node.take(0, finished=[Finished(ids["far"], far.token, error="stopped")], queue="text")
+        await until_all(node, [ids["far"]], {"cancelled"})
+        assert await node.ask("queue:media", bulk) == BulkDone(1, 1, None)
+        assert only(await node.take(1, wait_s=20.0, queue="text")) == ids["far"]
+
+
+async def test_one_is_not_tried_again_behind_the_back_of_who_has_started_a_child(where: str | MemoryRows) -> None:
+    async with yard(where) as node:
+        child = await node.ask("film:alien", Upload(about="hd"))
+        first = await node.take(1, wait_s=20.0)
+        assert only(first) == child
+        flow = [FlowJob(name="whole", job="job.x", children=[WaitFor(child)])]
+        whole = (await node.ask("queue:media", AddFlow(jobs=flow))).ids["whole"]
+        await node.take(0, finished=[Finished(child, first.token, error="no", final=True)])
+        await until_all(node, [child, whole], {"failed"})
+        with pytest.raises(Refused, match=r"film:alien has started") as caught:
+            await node.ask("queue:media", RetryJob(id=whole))
+        assert caught.value.name == "queue.settled"
+        assert await node.ask("queue:media", Bulk(act="retry")) == BulkDone(2, 0, None, 2)
+        await node.ask("queue:media", RetryJob(id=whole, detached=True))
+        for one in (child, whole):
+            taken = await node.take(1, wait_s=20.0)
+            assert only(taken) == one
+            await node.take(0, finished=[Finished(one, taken.token)])
 
 
 async def test_what_is_named_by_one_that_waits_is_not_dropped(where: str | MemoryRows) -> None:

@@ -71,11 +71,11 @@ class Apart(Job, queue="q", tag="job.apart"):
                     work.progress(0.1)
                     time.sleep(0.01)
             case "ask":
-                for ask in (work.ask, work.query, work.query_pages, work.nudge):
+                anybody: Any = work
+                for ask in (anybody.ask, anybody.query, anybody.query_pages, anybody.nudge):
                     with contextlib.suppress(NoEntities):
-                        ask("log:a", limit=1)
-                        return "asked"
-                work.ask("log:a", None)
+                        return ask("log:a", "", limit=1)
+                anybody.ask("log:a", "")
             case "hang":
                 work.log("begun")
                 time.sleep(600)

@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock
 
 from greenroom import Job, JobLimits, Retry, Work
-from greenroom.actors.jobs.queue.messages import Add, Finished, Take
+from greenroom.actors.jobs.queue.messages import Add, Finished, Take, TakenJob
 from greenroom.actors.jobs.queue.single.steering import CancelJob
 from greenroom.actors.jobs.queue.single.telling import Look
 from greenroom.actors.model.errors import Refused, Unavailable
@@ -439,3 +439,72 @@ async def test_results_on_their_way_as_it_is_cancelled_are_said_as_it_leaves(aut
             job = await on.add(Nap())
             await on_the_way.wait()
         assert on.end(job).state == "completed" and Nap.begun == [job]
+
+
+class Link:
+    """Between a worker and its queue: while it stands still no such message is sent, and no answer to one arrives."""
+
+    def __init__(self, on: Stage, messages: tuple[type, ...]) -> None:
+        self._on = on
+        self._messages = messages
+        self._goes = trio.Event()
+        self._goes.set()
+
+    def stand_still(self) -> None:
+        self._goes = trio.Event()
+
+    def go_on(self) -> None:
+        self._goes.set()
+
+    async def ask(self, entity: str, message: Any, /) -> Any:
+        stands = isinstance(message, self._messages)
+        if stands:
+            await self._goes.wait()
+        reply: Any = await self._on.kernel.router.ask(entity, message)
+        if stands:
+            await self._goes.wait()
+        return reply
+
+
+@pytest.mark.parametrize("messages", [(Take,), (object,)], ids=["what it is given", "all"])
+async def test_what_came_too_late_is_not_begun_for_another_may_have_done_it(
+    autojump_clock: MockClock, messages: tuple[type, ...]
+) -> None:
+    """A worker is given a job, and hears of it when it has lost it: its lease is over, or its beats did not name it."""
+    async with stage(Nap) as on:
+        link = Link(on, messages)
+        async with running(on.worker(slots=1, ask=link.ask)):
+            await trio.sleep(1)  # its take waits at the queue
+            link.stand_still()
+            job = await on.add(Nap(seconds=0.5))
+            await trio.sleep(1)
+            async with running(on.worker("v", slots=1)):
+                assert await on.ended(job) == ["completed"]
+                assert Nap.begun == [job]
+                link.go_on()
+                await trio.sleep(30)
+                assert Nap.begun == [job], "it was done long ago"
+                assert await on.ended(await on.add(Nap(seconds=0.5)), await on.add(Nap(seconds=0.5))) == [
+                    "completed",
+                    "completed",
+                ]
+
+
+async def test_what_lies_behind_another_is_not_begun_after_its_lease(autojump_clock: MockClock) -> None:
+    """The clock goes on while the process stands still: nothing of its own has told it."""
+    async with stage(Nap) as on:
+        worker = on.worker(slots=1)
+        async with running(worker):
+            job = await on.add(Nap(seconds=0.5))
+            await begun(1)
+            assert await on.ended(job) == ["completed"]
+            given = await on.ask(Take(worker="w", most=0))
+            assert given.jobs == []
+            late = TakenJob(id="0" * 32, job="job.nap", arguments=msgspec.Raw(b"{}"), attempt=1, attempts_max=1)
+            worker._heard_at = trio.current_time() - 10.5
+            worker._tokens[77] = 1
+            worker._todo.append((late, 77))
+            worker._wake_runner()
+            await trio.lowlevel.checkpoint()
+            await trio.sleep(0.001)
+            assert Nap.begun == [job]

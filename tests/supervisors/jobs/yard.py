@@ -141,7 +141,7 @@ class Film(Actor[FilmState]):
 class Yard:
     """One node. Another one on the same rows owns what this one did."""
 
-    def __init__(self, journal: Journal, jobs: JobStore, listing: JobListing) -> None:
+    def __init__(self, journal: Journal, jobs: JobStore, listing: JobListing, *kinds: type[Actor[Any]]) -> None:
         def tell_here(entity: str, message: Message) -> bool:
             return self.kernel.router.tell_here(entity, message)
 
@@ -152,7 +152,7 @@ class Yard:
         self.matcher = Matcher(listing, tell=tell_here, new_backoff=new_backoff, now=time.time)
         self.finder = Finder(jobs, tell=tell_here, new_backoff=new_backoff, match=self.matcher.match)
         self.kernel = Kernel(
-            kinds=Kinds([Film, Queue]),
+            kinds=Kinds([Film, Queue, *kinds]),
             journal=journal,
             dead_letters=MemoryDeadLetters(),
             instruments=Instruments(),
@@ -205,21 +205,22 @@ class Yard:
 
 
 @asynccontextmanager
-async def yard(where: str | MemoryRows) -> AsyncIterator[Yard]:
-    """`where`: the database's URL, or rows in memory."""
+async def yard(where: str | MemoryRows, *kinds: type[Actor[Any]]) -> AsyncIterator[Yard]:
+    """`where`: the database's URL, or rows in memory. `kinds`: beside its own."""
     number = next(incarnations)
     with capture_logs():
         async with Bridge() if isinstance(where, str) else nullcontext() as bridge:
             if isinstance(where, str):
                 assert bridge is not None
                 async with Pool(bridge, where, incarnation=number) as pool:
-                    made = Yard(PostgresJournal(pool, incarnation=number), PostgresJobs(pool), PostgresListing(pool))
+                    stores = PostgresJobs(pool), PostgresListing(pool)
+                    made = Yard(PostgresJournal(pool, incarnation=number), *stores, *kinds)
                     async with _running(made):
                         yield made
             else:
                 journal = MemoryJournal(where, incarnation=number)
                 jobs = MemoryJobs(lambda: where.consequences, time.time)
-                made = Yard(journal, jobs, MemoryListing(lambda: where.consequences))
+                made = Yard(journal, jobs, MemoryListing(lambda: where.consequences), *kinds)
                 async with _running(made):
                     yield made
 

@@ -4,7 +4,9 @@ They were read of rows, and the queue has gone on since: so each is done only if
 as the queue itself knows it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+
+from msgspec.structs import replace
 
 from greenroom.actors.jobs.queue.bulk.messages import Bulk, Matched
 from greenroom.actors.jobs.queue.desk import Desk
@@ -14,6 +16,22 @@ from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.store.jobs.filter import ENDED
 from greenroom.store.jobs.jobs import JobFound
 from greenroom.store.journal.consequences.jobs import Jobs
+
+WAITED_MAX = 10_000  # jobs that those have waited for which one message tries again, and what one more has
+
+
+def within(matched: Matched) -> Matched:
+    """As many of them as that; one at least, where there are any. `after` says where to go on."""
+    waited = {found.row.id: len(asked_of(found.row)) for found in matched.whole}
+    count = 0
+    for number, job in enumerate(matched.jobs):
+        if count >= WAITED_MAX:
+            jobs = matched.jobs[:number]
+            kept = {one.id for one in jobs}
+            whole = [found for found in matched.whole if found.row.id in kept]
+            return replace(matched, found=number, jobs=jobs, whole=whole, after=jobs[-1].id)
+        count += waited.get(job.id, 0)
+    return matched
 
 
 class Acting:
@@ -29,10 +47,10 @@ class Acting:
         self.told: set[str] = set()  # workers that have one which is to be cancelled
         self.revived: list[str] = []
         self.behind: dict[str, int] = {}  # to be tried again with what they wait for: when they had ended
-        self.left = 0  # alone: see settled_with
+        self.left = 0  # alone: see settled_with, and hindered.py
 
-    def act(self, matched: Matched, is_old: Callable[[str], bool]) -> None:
-        """`is_old`: may what was read of a job that has ended not be true any more?"""
+    def act(self, matched: Matched, is_old: Callable[[str], bool], hindered: Collection[str] = ()) -> None:
+        """`is_old`: may what was read of a job that has ended not be true any more? `hindered`: by their children."""
         whole = {found.row.id: found for found in matched.whole}
         named = set(matched.named)
         for listed in sorted(matched.jobs, key=lambda one: one.id) if self._message.act == "retry" else matched.jobs:
@@ -46,9 +64,11 @@ class Acting:
                 if listed.id not in named:
                     self._writes.dropped.append(listed.id)
                     self.changed += 1
-            elif listed.id in whole and settled_with(whole[listed.id].row) and not self._message.detached:
+            elif listed.id not in whole:
+                pass
+            elif listed.id in hindered or (settled_with(whole[listed.id].row) and not self._message.detached):
                 self.left += 1
-            elif listed.id in whole:
+            else:
                 self._again(whole[listed.id])
                 self.changed += 1
 

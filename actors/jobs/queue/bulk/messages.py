@@ -30,7 +30,8 @@ class BulkDone(Struct, frozen=True, omit_defaults=True):
     found: int  # jobs that are meant, of those that it has looked at
     changed: int  # of these; others have become something else meanwhile
     next: str | None  # to be said as `after` for what is left; null: that were all
-    # Of a retry: jobs that were left as they are, for who has started them was told that they ended; see `detached`.
+    # Of a retry: jobs that were left as they are, for who has started them, or a child of theirs, was told that they
+    # ended; see `detached`. And those of which a child is being cancelled.
     left: int = 0
 
 

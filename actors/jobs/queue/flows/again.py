@@ -39,6 +39,14 @@ def behind(row: JobRow, outcomes: Mapping[str, JobOutcome]) -> tuple[JobRow, End
     return replace(row, options=replace(options, waits=replace(waits, jobs=jobs)).encode()), ends
 
 
+def ending_of(row: JobRow, outcomes: Mapping[str, JobOutcome]) -> list[str]:
+    """Its children that are being cancelled: too late to be tried again with it, they would end it as before."""
+    waits = _waits(row)
+    if waits is None or row.let_go:
+        return []
+    return [one.id for one in waits.jobs if one.is_child and one.id in outcomes and outcomes[one.id].is_cancelling]
+
+
 def _is_vain(one: Awaited, found: JobOutcome) -> bool:
     """A child that has ended without having succeeded, and nothing is done in its place."""
     return one.is_child and found.state in ("failed", "cancelled") and not found.instead

@@ -1,4 +1,4 @@
-"""Asking: what of a flow is decided once the store has said how jobs are. The queue goes on meanwhile. Pure.
+"""Asking: what is said or done of flows once the store has told how jobs are. The queue goes on meanwhile. Pure.
 
 Who asks says what is to be done with the answer; one that never comes is forgotten with whoever waits for it.
 """
@@ -10,19 +10,18 @@ from msgspec import Struct
 from greenroom.actors.model.errors import Overloaded
 from greenroom.actors.model.message import Later
 from greenroom.store.jobs.jobs import JobOutcome
-from greenroom.store.journal.consequences.jobs import Jobs
 
-ASKED_MAX = 64  # flows and workers of one queue that wait for such an answer
+ASKED_MAX = 64  # workers of one queue that wait for such an answer
 FORGOTTEN_MS = 60_000  # after which nobody waits: a command's own deadline is shorter
 
 Outcomes = Mapping[str, JobOutcome]
-Then = Callable[[Outcomes, list[str], Jobs], object]
+Then = Callable[[Outcomes], object]
 
 
 class Asked(Struct):
     """One question."""
 
-    then: Then  # with the answer, and which of the queues were forgotten; what it returns is the reply
+    then: Then  # with the answer; what it returns is the reply
     later: Later | None
     at_ms: int
 

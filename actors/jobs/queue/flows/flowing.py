@@ -38,7 +38,7 @@ from greenroom.actors.jobs.queue.waiting import TAKE_BYTES
 from greenroom.actors.jobs.waits import WaitFor, Waits, waits_for
 from greenroom.actors.model.effects import Told
 from greenroom.actors.model.entity import BadEntity, split_entity
-from greenroom.actors.model.errors import ActorError, Overloaded, Refused
+from greenroom.actors.model.errors import Overloaded, Refused
 from greenroom.actors.model.message import Later, Message
 from greenroom.store.jobs.jobs import JobOutcome, Question
 from greenroom.store.journal.consequences.jobs import FREED, JobRow, Jobs
@@ -87,7 +87,7 @@ class Flowing:
                 if any(state != "completed" for state in message.states.values()):
                     self._ask_others()
             case ReadOutcomes():
-                self._read(message, writes)
+                self._read(message)
             case RetryChildren():
                 return self._queue.retry_children(message)
             case CancelChildren():
@@ -155,7 +155,7 @@ class Flowing:
         asked = sorted({one.id for job in jobs for one in (*job.after, *job.children)} - named - self._desk.jobs.keys())
         queues = {row.queue for row in rows} - {self._queue.key}
         if asked or queues:
-            return self._ask(partial(self._add_after, asked, jobs, rows), asked, queues=queues)
+            return self._add_read(asked, sorted(queues), jobs, rows)
         return self._write(jobs, rows, {}, writes)
 
     def _rows(self, jobs: list[FlowJob]) -> list[JobRow]:
@@ -170,23 +170,25 @@ class Flowing:
                 row.options = _with(row.options, waits)
         return rows
 
-    def _add_after(
-        self,
-        asked: list[str],
-        jobs: list[FlowJob],
-        rows: list[JobRow],
-        outcomes: Outcomes,
-        forgotten: list[str],
-        writes: Jobs,
+    async def _add_read(
+        self, asked: list[str], queues: list[str], jobs: list[FlowJob], rows: list[JobRow]
     ) -> FlowAdded:
-        """Some wait for jobs that are not here, or are for other queues. Raises: Refused."""
-        if forgotten:
+        """Some wait for jobs that are not here, or are for other queues. The queue does nothing else meanwhile: what
+        is answered later is not remembered, so whoever asks again would have the flow twice.
+
+        Raises: Refused, Unavailable.
+        """
+        outcomes = await self._queue.outcomes(asked) if asked else {}
+        if queues and (forgotten := await self._queue.forgotten(queues)):
             text = f"{forgotten[0]}: it was forgotten, and takes no more jobs"
             raise Refused("queue.no_such_queue", text, status=422)
         unknown = [one for one in asked if one not in outcomes and one not in self._desk.jobs]
         if unknown:
             raise Refused("queue.unknown_job", f"{unknown[0]}: there is none, or none any more", status=422)
-        return self._write(jobs, rows, {one: known for one, known in outcomes.items() if known.has_ended}, writes)
+        writes = Jobs()
+        added = self._write(jobs, rows, {one: known for one, known in outcomes.items() if known.has_ended}, writes)
+        self._queue.close(writes)
+        return added
 
     def _write(self, jobs: list[FlowJob], rows: list[JobRow], outcomes: Outcomes, writes: Jobs) -> FlowAdded:
         """`outcomes`: of jobs that have ended, and are not here."""
@@ -213,30 +215,22 @@ class Flowing:
 
     # What is read.
 
-    def _ask(
-        self, then: Then, ids: Sequence[str], *, results: bool = False, queues: Iterable[str] = (), waits: bool = True
-    ) -> Later:
+    def _ask(self, then: Then, ids: Sequence[str], *, results: bool = False, waits: bool = True) -> Later:
         """The queue goes on meanwhile. `waits`: does anybody wait for the answer? Raises: Overloaded."""
         later = Later()
         number = self._asking.ask(then, self._queue.now_ms, later if waits else None)
-        question = Question(number, tuple(ids), results, tuple(sorted(queues)))
+        question = Question(number, tuple(ids), results)
         if not self._queue.runtime.jobs.ask(self._queue.key, question):
             self._asking.answered(number)
             raise Overloaded("too much is asked of the store")
         return later
 
-    def _read(self, message: ReadOutcomes, writes: Jobs) -> None:
+    def _read(self, message: ReadOutcomes) -> None:
         asked = self._asking.answered(message.number)
         if asked is None:
             return
-        try:
-            reply = asked.then(message.outcomes, message.forgotten, writes)
-        except ActorError as error:
-            if asked.later is None:
-                raise
-            asked.later.reject(error)
-            return
-        if asked.later is not None and not isinstance(reply, Later):
+        reply = asked.then(message.outcomes)
+        if asked.later is not None:
             self._queue.answer(asked.later, reply)
 
     def _children(self, message: Children) -> ChildrenKnown | Later:
@@ -260,7 +254,7 @@ class Flowing:
         else:
             desk.others.answered((), {}, self._queue.now_ms)
 
-    def _answered(self, ids: list[str], outcomes: Outcomes, forgotten: list[str], writes: Jobs) -> None:
+    def _answered(self, ids: list[str], outcomes: Outcomes) -> None:
         desk = self._desk
         ended, under_way = desk.others.answered(ids, outcomes, self._queue.now_ms)
         for job_id, known in ended.items():
@@ -308,7 +302,7 @@ class Flowing:
             self._desk.unwanted.add(Unwanted(one, self._queue.key, reason))
 
 
-def _known(asked: list[str], first: int, count: int, outcomes: Outcomes, *_: object) -> ChildrenKnown:
+def _known(asked: list[str], first: int, count: int, outcomes: Outcomes) -> ChildrenKnown:
     """Of `count` jobs that one has waited for these, from `first`: as many as an answer holds."""
     children: list[Child] = []
     size = 0

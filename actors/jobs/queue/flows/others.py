@@ -90,17 +90,17 @@ class Others:
         ended: dict[str, JobOutcome | None] = {}
         under_way: dict[str, list[str]] = {}
         for job_id in ids:
-            other = self._asked.get(job_id)
+            other = self._asked.get(job_id) or self._long.get(job_id)
             if other is None:
                 continue
             outcome = outcomes.get(job_id)
             if outcome is None:
                 if other.added_ms is None or other.added_ms + YOUNG_MS <= now_ms:
                     ended[job_id] = None
-                    del self._asked[job_id]
+                    self._forget(job_id)
             elif outcome.has_ended:
                 ended[job_id] = outcome
-                del self._asked[job_id]
+                self._forget(job_id)
             else:
                 other.queue = outcome.queue
                 under_way.setdefault(outcome.queue, []).append(job_id)
@@ -128,5 +128,8 @@ class Others:
 
     def ended(self, job_id: str) -> None:
         """Its queue has said so."""
+        self._forget(job_id)
+
+    def _forget(self, job_id: str) -> None:
         for some in (self._fresh, self._asked, self._long):
             some.pop(job_id, None)

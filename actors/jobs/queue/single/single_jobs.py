@@ -3,14 +3,16 @@ its watchers are told. The queue itself (actor.py) is about who gets which.
 """
 
 import random
-from typing import Any
+from collections.abc import Collection
+from itertools import islice
+from typing import Any, NoReturn
 
 from msgspec import Raw
 
 from greenroom.actors.jobs.listing.where import cursors_of
 from greenroom.actors.jobs.options import ARGUMENTS_MAX
-from greenroom.actors.jobs.queue.bulk.acting import Acting
-from greenroom.actors.jobs.queue.bulk.asked import Bulks
+from greenroom.actors.jobs.queue.bulk.acting import Acting, within
+from greenroom.actors.jobs.queue.bulk.asked import Asked, Bulks
 from greenroom.actors.jobs.queue.bulk.messages import Bulk, BulkDone, Matched
 from greenroom.actors.jobs.queue.desk import RESULT_MAX
 from greenroom.actors.jobs.queue.flows.again import Ends, asked_of, behind
@@ -18,6 +20,7 @@ from greenroom.actors.jobs.queue.flows.messages import RetryChildren
 from greenroom.actors.jobs.queue.messages import Beat, Beaten, Said
 from greenroom.actors.jobs.queue.single.anew import anew, settled_with
 from greenroom.actors.jobs.queue.single.beats import Beats
+from greenroom.actors.jobs.queue.single.hindered import hindered
 from greenroom.actors.jobs.queue.single.shown import SELDOM_S, SOON_S
 from greenroom.actors.jobs.queue.single.steering import CancelJob, Cancelling, EditJob, RetryJob, Waits
 from greenroom.actors.jobs.queue.single.telling import (
@@ -37,11 +40,13 @@ from greenroom.actors.jobs.queue.steered import SteeredQueue
 from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.actors.jobs.texts import NULL_JSON, require_json, require_object
 from greenroom.actors.model.actor import Runtime
-from greenroom.actors.model.errors import Overloaded, Refused, Unavailable
+from greenroom.actors.model.errors import Forgotten, Overloaded, Refused, Unavailable
 from greenroom.actors.model.message import Done, Later
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.jobs.jobs import JobFound, JobOutcome
 from greenroom.store.journal.consequences.jobs import JobRow, Jobs
+
+RETRIED_AT_ONCE = 50  # children that one message tries again: their rows are read while the queue does nothing else
 
 
 class SingleJobs(SteeredQueue):
@@ -66,8 +71,7 @@ class SingleJobs(SteeredQueue):
             case Look():
                 return self._look(message)
             case Matched():
-                self._matched(message, writes)
-                return None
+                return self._matched(message, writes)
         self.require_worker()
         match message:
             case Beat():
@@ -133,16 +137,23 @@ class SingleJobs(SteeredQueue):
 
     # What people do about one job.
 
-    def _cancel(self, message: CancelJob, writes: Jobs) -> Cancelling:
+    def _cancel(self, message: CancelJob, writes: Jobs) -> Any:
         job = self.desk.jobs.get(message.id)
         if job is None:
-            raise Refused("queue.no_such_job", "it has ended, or there is none", status=404)
+            return self._cannot_cancel(message)
         if self.desk.cancel(job, message.reason, self.now_ms, writes):
             return Cancelling("cancelled")
         held = self.desk.hands.held_of(job)
         if held is not None:
             self.end_beat(held.worker)
         return Cancelling("cancelling")
+
+    async def _cannot_cancel(self, message: CancelJob) -> NoReturn:
+        """One that was erased reports to nobody, so whoever waits for its end must hear of that here. A row is there
+        with the event that starts it, so without one it is gone. Raises: Forgotten, Refused, Unavailable."""
+        if await self._find(message.id) is None:
+            raise Forgotten("the job was erased, or there was none")
+        raise Refused("queue.no_such_job", "it has ended, or was added just now", status=404)
 
     def _retry(self, message: RetryJob, writes: Jobs) -> Any:
         job = self.desk.jobs.get(message.id)
@@ -169,25 +180,26 @@ class SingleJobs(SteeredQueue):
                 f"{origin} has started it, and gone on when it ended: say `detached` to do it behind its back",
                 status=409,
             )
+        hindrances = await hindered([found.row], self, detached=message.detached)
+        if hindrances:
+            raise hindrances[message.id]
         now_ms = self.now_ms
         await self._begin_again([anew(found.row, now_ms)])
         return Waits(now_ms)
 
     async def retry_children(self, message: RetryChildren) -> None:
-        """Raises: Unavailable."""
-        rows: list[JobRow] = []
-        for job_id, ended_ms in message.ends.items():
-            found = await self._find(job_id) if job_id not in self.desk.jobs else None
-            if found is not None and found.ended_ms == ended_ms and found.row.queue == self.key:
-                rows.append(anew(found.row, self.now_ms))
-        await self._begin_again(rows)
+        """Not those that were tried again before. Raises: Unavailable."""
+        found = await self.ended([one for one in message.ends if one not in self.desk.jobs])
+        meant = (one for one in found if one.ended_ms == message.ends[one.row.id] and one.row.queue == self.key)
+        await self._begin_again(sorted((anew(one.row, self.now_ms) for one in meant), key=lambda row: row.id))
 
     async def _begin_again(self, rows: list[JobRow]) -> None:
         """These have ended. Raises: Unavailable."""
-        outcomes = [await self.outcomes(asked) if (asked := asked_of(row)) else {} for row in rows]
+        asked = {one for row in rows for one in asked_of(row)}
+        outcomes = await self.outcomes(list(asked)) if asked else {}
         writes, ends = Jobs(), Ends()
-        for row, known in zip(rows, outcomes, strict=True):
-            again, children = behind(row, known)
+        for row in rows:
+            again, children = behind(row, outcomes)
             self.desk.revive(again, self.now_ms, writes)
             self.bulks.revived(row.id)
             for queue, some in children.items():
@@ -197,7 +209,9 @@ class SingleJobs(SteeredQueue):
 
     def _tell_again(self, ends: Ends) -> None:
         for queue, some in ends.items():
-            self.tell(f"{self.kind}:{queue}", RetryChildren(ends=some))
+            left = iter(some.items())
+            while part := dict(islice(left, RETRIED_AT_ONCE)):
+                self.tell(f"{self.kind}:{queue}", RetryChildren(ends=part))
 
     async def _find(self, job_id: str) -> JobFound | None:
         """Raises: Unavailable."""
@@ -212,6 +226,20 @@ class SingleJobs(SteeredQueue):
             return await self.runtime.jobs.outcomes(ids)
         except StoreUnavailable as error:
             raise Unavailable("the store does not say how jobs are") from error
+
+    async def ended(self, ids: list[str]) -> list[JobFound]:
+        """Likewise: those that have, whole. Raises: Unavailable."""
+        try:
+            return await self.runtime.jobs.ended(ids)
+        except StoreUnavailable as error:
+            raise Unavailable("the store does not say how jobs are") from error
+
+    async def forgotten(self, queues: list[str]) -> list[str]:
+        """Likewise: of these queues. Raises: Unavailable."""
+        try:
+            return await self.runtime.jobs.forgotten(queues)
+        except StoreUnavailable as error:
+            raise Unavailable("the store does not say which queues there are") from error
 
     def _edit(self, message: EditJob, writes: Jobs) -> Waits:
         job = self.desk.jobs.get(message.id)
@@ -243,12 +271,31 @@ class SingleJobs(SteeredQueue):
             raise Overloaded("too many jobs are looked for")
         return later
 
-    def _matched(self, message: Matched, writes: Jobs) -> None:
+    def _matched(self, message: Matched, writes: Jobs) -> Any:
         asked = self.bulks.came(message.number)
         if asked is None:
+            return None
+        if any(asked_of(found.row) for found in message.whole):
+            return self._matched_flows(asked, within(message))
+        self._act(asked, message, {}, writes)
+        return None
+
+    async def _matched_flows(self, asked: Asked, message: Matched) -> None:
+        """Some are to be tried again with their children."""
+        rows = [found.row for found in message.whole]
+        try:
+            left = await hindered(rows, self, detached=asked.message.detached)
+        except Unavailable as error:
+            self.bulks.end(message.number)
+            asked.later.reject(error)
             return
+        writes = Jobs()
+        self._act(asked, message, left, writes)
+        self.close(writes)
+
+    def _act(self, asked: Asked, message: Matched, left: Collection[str], writes: Jobs) -> None:
         acting = Acting(self.desk, asked.message, asked.asked.states, self.now_ms, writes)
-        acting.act(message, self.bulks.is_old)
+        acting.act(message, self.bulks.is_old, left)
         for worker in acting.told:
             self.end_beat(worker)
         for job_id in acting.revived:

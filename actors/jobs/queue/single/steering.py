@@ -34,7 +34,8 @@ class RetryJob(Ask[Waits], tag="queue.retry"):
     """Try that job now: one that waits, or one that has ended, however it did; it has all its attempts again.
 
     One that an entity has started and hears of, such as a step of a saga, that has gone on when the job ended: it would
-    be done behind its back. So that has to be said with `detached`, and the entity hears nothing of it.
+    be done behind its back. So that has to be said with `detached`, and the entity hears nothing of it. The same holds
+    for children that would be tried again with it.
     """
 
     id: JobId

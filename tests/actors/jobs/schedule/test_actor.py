@@ -170,6 +170,17 @@ def test_cancel_other_begins_once_the_other_has_ended() -> None:
     assert stage.seen("recent")[0]["outcome"] == "cancelled"
 
 
+def test_cancel_other_begins_at_once_where_the_other_was_erased() -> None:
+    stage = Stage(**MINUTELY, overlap="cancel_other")
+    stage.kit.advance(2 * MINUTE)
+    told = stage.kit.told[-1]
+    stage.kit.undelivered(told, "forgotten")
+    assert stage.ticks == [0, 1]
+    assert stage.seen("recent")[0]["outcome"] == "lost"
+    stage.kit.undelivered(told, "forgotten")
+    assert stage.ticks == [0, 1], "it was another one"
+
+
 def test_the_newest_takes_the_place_of_what_waits_to_replace() -> None:
     stage = Stage(**MINUTELY, overlap="cancel_other")
     stage.kit.advance(4 * MINUTE)

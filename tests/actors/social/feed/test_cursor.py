@@ -29,6 +29,7 @@ def test_a_snapshot_gives_back_what_was_put_in(posts: list[tuple[str, str, int]]
     assert [snapshot[at] for at in range(len(snapshot))] == places == snapshot.part(0, 100)
 
 
+@pytest.mark.bound("lists that a feed keeps for cursors")
 def test_only_the_newest_are_kept() -> None:
     kept = Snapshots("ann")
     cursors = [kept.cursor(kept.keep(Snapshot([], made_s=0.0)), 0) for _ in range(SNAPSHOTS_MAX + 1)]

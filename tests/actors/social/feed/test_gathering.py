@@ -23,6 +23,7 @@ def rows(world: World) -> list[str]:
     return [row.id for row in world.rows(Arrivals, lambda _: True)]
 
 
+@pytest.mark.bound("rows of `arrivals` of one feed")
 def test_rows_beyond_the_bound_are_trimmed_and_the_newest_stay(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gathering, "ROWS_KEPT_MAX", 10)
     monkeypatch.setattr(gathering, "TRIMMED_MAX", 4)

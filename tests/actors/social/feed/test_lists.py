@@ -69,6 +69,15 @@ def test_posts_are_found_by_tag_and_by_words(world: World) -> None:
     world.post("bob", text="other")
     assert [(one.id, one.reason) for one in world.kit.ask(Tagged(tag="#News"), user="ann").posts] == [(post, "tag")]
     assert ids(world.kit.ask(SearchPosts(words="news"), user="ann").posts) == [post]
+    with pytest.raises(Refused, match=r"feed\.no_tag"):
+        world.kit.ask(Tagged(tag="# no tag"), user="ann")
+
+
+def test_a_page_is_filled_though_some_of_it_may_not_be_seen(world: World) -> None:
+    seen = [world.post("bob") for _ in range(4)]
+    for _ in range(6):
+        world.post("bob", visibility="close")
+    assert ids(of(world, "bob", limit=4).posts) == seen[::-1]
 
 
 def test_a_page_of_what_may_not_be_seen_is_short_and_says_how_it_goes_on(world: World) -> None:

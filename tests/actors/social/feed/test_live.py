@@ -6,7 +6,7 @@ import pytest
 
 from greenroom.actors.social.feed.live import FLUSH_S
 from greenroom.actors.social.feed.messages import Arrived, BarredChanged, Show
-from greenroom.actors.social.feed.reader import NUDGED_MAX
+from greenroom.actors.social.feed.reader import NUDGED_MAX, RECENT_S
 from tests.actors.social.feed.world import World, ids
 
 
@@ -40,6 +40,15 @@ def test_the_same_twice_is_one(world: World) -> None:
     world.nudge(post)
     world.nudge(post)
     assert told(world) == [{"type": "feed.new", "count": 1}]
+
+
+def test_what_was_read_is_not_new_when_it_is_nudged_once_more(world: World) -> None:
+    post = world.post("bob")
+    world.nudge(post)
+    assert world.ids() == [post]
+    told(world)
+    world.nudge(post)  # by a page that was tried again
+    assert told(world) == []
 
 
 def test_what_is_not_to_be_seen_is_not_counted(world: World) -> None:
@@ -84,6 +93,7 @@ def test_no_more_is_inserted_at_once_than_was_asked_for(world: World) -> None:
     assert (new["count"], [one["id"] for one in inserted["posts"]]) == (5, posts[:2:-1])
 
 
+@pytest.mark.bound("posts that a feed was nudged of since its user read")
 def test_what_is_remembered_of_nudges_is_bounded(world: World) -> None:
     for _ in range(NUDGED_MAX + 5):
         world.nudge(world.post("bob", written=None))
@@ -105,6 +115,9 @@ def test_a_nudge_that_comes_before_every_row_is_read_all_the_same(world: World) 
     post = world.post("bob", written=None)
     world.nudge(post)
     assert world.ids() == [post]
+    assert world.ids() == [post], "and does not go again until its row is there"
+    world.kit.advance(RECENT_S)
+    assert world.ids() == [], "a nudge is no promise"
 
 
 def test_an_arrival_of_nothing_is_no_harm(world: World) -> None:

@@ -47,6 +47,7 @@ def test_a_story_is_gone_when_its_time_is_over_though_its_timer_is_late() -> Non
     assert not may_see("bob", FeedState(), story, 1_000)
 
 
+@pytest.mark.bound("users of whose blocks a feed knows")
 def test_nobodys_block_is_forgotten_however_many_there_are() -> None:
     """There is room for so many: whoever more have blocked sees those alone whom they follow."""
     state = FeedState(barred={f"u{number}": BY_THEM for number in range(BARRED_MAX)})

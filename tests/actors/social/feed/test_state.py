@@ -1,5 +1,6 @@
 """What a feed remembers is bounded, and comes to what a recount of what it was told says."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,6 +50,7 @@ def test_each_part_is_what_was_said_last(events: list[FeedEvent]) -> None:
     assert state.behind.keys() <= state.follows.keys(), "nobody is caught up with who was unfollowed"
 
 
+@pytest.mark.bound("posts that a feed knows as seen, as hidden, and authors who count its user a friend")
 def test_what_grows_with_use_has_a_bound() -> None:
     state = FeedState()
     for number in range(CLOSE_MAX + 1):

@@ -37,6 +37,7 @@ class World:
         self.mine: dict[str, str] = {}
         self.queries: list[type] = []  # classes of rows, as they were asked for
         self._number = 0
+        self._tables: dict[Any, tuple[list[Any], int, int]] = {}  # rows, and of how many events
         kit = self.kit
         kit.when_asked("rules:all", lambda _: Verdict("fine"))
         kit.when_asked(f"features:{me}", lambda _: FeaturesShown({}, {}))
@@ -70,9 +71,13 @@ class World:
 
     def rows(self, view: Any, wanted: Callable[[Any], bool]) -> list[Any]:
         """What the view has of all that happened."""
-        happened = [*self.happened, *((self.kit.entity, event) for event in self.kit.events)]
-        of = [(entity, event) for entity, event in happened if isinstance(event, view.of)]
-        return [row for row in fold(view, of, any_order=False) if wanted(row)]
+        rows, *counts = self._tables.get(view, ([], 0, 0))
+        new = [*self.happened[counts[0] :], *((self.kit.entity, event) for event in self.kit.events[counts[1] :])]
+        of = [(entity, event) for entity, event in new if isinstance(event, view.of)]
+        if of:
+            rows = fold(view, of, any_order=False, rows=rows)
+        self._tables[view] = rows, len(self.happened), len(self.kit.events)
+        return [row for row in rows if wanted(row)]
 
     def _newest(self) -> list[Posts.Row]:
         return sorted(self.posts.values(), key=lambda row: row.id, reverse=True)
@@ -90,9 +95,10 @@ class World:
         for author in authors:
             self.kit.tell(FollowsChanged(author=author, follows=True))
         if settled:
+            self.read()  # for the first time, perhaps
             self.kit.advance(60.0)
             self.read()
-            self.read()
+            assert not self.kit.state.behind
 
     def unfollow(self, author: str) -> None:
         self.kit.tell(FollowsChanged(author=author, follows=False))
@@ -102,12 +108,14 @@ class World:
         self._number += 1
         post = f"{(int(self.kit.now * 1000) << 80) + self._number:032x}"
         at_ms = int(self.kit.now * 1000)
-        self.posts[post] = row = Posts.Row(id=post, author=author, at_ms=at_ms, **fields)
+        self.posts[post] = Posts.Row(id=post, author=author, at_ms=at_ms, **fields)
         if written is not None:
-            self._spread(row, written=written)
+            self.spread(post, written=written)
         return post
 
-    def _spread(self, row: Posts.Row, *, written: bool) -> None:
+    def spread(self, post: str, *, written: bool) -> None:
+        """Bring it to its author's followers."""
+        row = self.posts[post]
         entity, author, at_ms = f"spread:{row.id}", row.author, row.at_ms
         begun = Begun(author=author, at_ms=at_ms, is_story=row.is_story, is_written=written)
         self.happened.append((entity, begun))

@@ -10,6 +10,7 @@ from tests.e2e.server import Server, wait_until
 MODULES = (
     "greenroom.actors.social.follows.actor:Follows",
     "greenroom.actors.social.follows.views",
+    "greenroom.actors.social.follows.recount",
     "greenroom.actors.social.profile.actor:Profile",
     "greenroom.actors.social.profile.views",
     "tests.actors.social.follows.neighbours",
@@ -18,7 +19,7 @@ MODULES = (
 
 @pytest.fixture(scope="module")
 def people() -> Iterator[Server]:
-    server = Server(GREENROOM_ENTITIES=",".join(MODULES))
+    server = Server(GREENROOM_ENTITIES=",".join(MODULES), GREENROOM_WORK="social:2")
     server.start()
     yield server
     print(server.log()[-20_000:])
@@ -45,6 +46,23 @@ def listed(server: Server, user: str, which: str, by: str) -> list[str]:
 def feed(server: Server, user: str) -> list[str]:
     follows: list[str] = server.request("GET", f"/api/feed/{user}").body["view"]["follows"]
     return follows
+
+
+def recounted(server: Server, author: str) -> Any:
+    """By a job."""
+    staff = {"Authorization": f"Bearer {server.token('staff', roles=['admin'])}"}
+
+    def command(entity: str, name: str, fields: Any) -> Any:
+        return server.command(entity, name, fields, user=None, headers=staff)
+
+    job = {"job": "job.recount_followers", "arguments": {"author": author}}
+    id_ = command("queue:social", "add", job)["id"]
+
+    def look() -> Any:
+        return server.request("GET", f"/api/job/{id_}", user=None, headers=staff).body["view"]
+
+    wait_until(lambda: look()["state"] == "completed", "the recount")
+    return look()["result"]
 
 
 def test_edges_counts_lists_and_suggestions(people: Server) -> None:
@@ -98,6 +116,7 @@ def test_counts_are_exact_though_the_server_is_killed_meanwhile(people: Server) 
     wait_until(lambda: counts(people, "star")[0] == len(stay), "the count")
     wait_until(lambda: set(listed(people, "star", "followers", "zoe")) == stay, "the rows")
     assert all(feed(people, fan) == (["star"] if fan in stay else []) for fan in fans)
+    assert recounted(people, "star") == {"followers": len(stay), "edges": len(stay), "moved": False}
 
 
 def test_people_are_found_by_what_they_say_of_themselves(people: Server) -> None:

@@ -6,6 +6,7 @@ from greenroom import Refused
 from greenroom.actors.social.follows.actor import Follows
 from greenroom.actors.social.follows.askers import KEPT_S
 from greenroom.actors.social.follows.messages import (
+    ALL_BARRED_MAX,
     Allowed,
     Block,
     Edge,
@@ -16,6 +17,7 @@ from greenroom.actors.social.follows.messages import (
     ListName,
     MayAsk,
     Mute,
+    Person,
     Relate,
     Relation,
     SetClose,
@@ -24,9 +26,11 @@ from greenroom.actors.social.follows.messages import (
     Suggestion,
     Unblock,
 )
+from greenroom.actors.social.follows.reading import LISTS_PER_H
 from greenroom.actors.social.follows.suggesting import ASKED_MAX
 from greenroom.actors.social.follows.views import Followers, Following
 from greenroom.actors.social.post.messages import AudienceChanged
+from greenroom.actors.social.profile.views import Profiles
 from greenroom.actors.views.query import BadQuery
 from greenroom.store.views.asked import Asked, Rows
 from greenroom.testing import Kit
@@ -39,16 +43,29 @@ def test_a_post_asks_who_may_and_hears_when_that_changes() -> None:
     kit = Kit(Follows, key="ann")
     kit.ask(Block(user="bob"), user="ann")
     kit.ask(SetClose(user="cat"), user="ann")
-    assert kit.ask(MayAsk(user="bob", post="p1")) == Allowed(barred=True, close=False, private=False)
-    assert kit.ask(MayAsk(user="cat", post="p2")) == Allowed(barred=False, close=True, private=False)
+    assert kit.ask(MayAsk(user="bob", post="p1")) == Allowed(
+        barred=True, close=False, private=False, all_barred=["bob"]
+    )
+    assert kit.ask(MayAsk(user="cat", post="p2")) == Allowed(
+        barred=False, close=True, private=False, all_barred=["bob"]
+    )
     kit.ask(SetPrivate(private=True), user="ann")
     assert told(kit, "post:p1") == told(kit, "post:p2") == [AudienceChanged()]
     kit.ask(Unblock(user="bob"), user="ann")
     assert len(told(kit, "post:p1")) == 1  # it has asked for nothing since
-    assert kit.ask(MayAsk(user="bob", post="p1")) == Allowed(barred=False, close=False, private=True)
+    assert kit.ask(MayAsk(user="bob", post="p1")) == Allowed(barred=False, close=False, private=True, all_barred=[])
     kit.advance(KEPT_S + 1)
     kit.ask(Block(user="bob"), user="ann")
     assert len(told(kit, "post:p1")) == 1  # it keeps no answer for so long
+
+
+def test_all_who_are_barred_are_told_of_where_they_are_few() -> None:
+    kit = Kit(Follows, key="ann")
+    kit.state.blocked.update(f"u{number}" for number in range(ALL_BARRED_MAX))
+    allowed = kit.ask(MayAsk(user="cat", post="p1"))
+    assert allowed.all_barred == sorted(kit.state.blocked)
+    kit.state.blocked.add("one more")
+    assert kit.ask(MayAsk(user="cat", post="p1")).all_barred is None
 
 
 def test_whoever_wants_to_act_is_asked_how_they_stand() -> None:
@@ -155,3 +172,28 @@ def test_a_cursor_of_another_list_is_refused() -> None:
     for which in ("following", "followers"):
         with pytest.raises(Refused, match=r"follows\.bad_cursor"):
             kit.ask(List(which=which, cursor="made up"), user="ann")
+
+
+def test_names_and_pictures_come_with_a_list_where_they_are_asked_for() -> None:
+    kit = following("bob", "cat")
+    asked: list[str] = []
+
+    def find(key: str, _: Asked) -> Rows[Profiles.Row]:
+        asked.append(key)
+        return Rows([Profiles.Row(key, "Bob B.", "0a")] if key == "bob" else [])
+
+    kit.when_queried(Profiles.Row, find)
+    assert kit.ask(List(which="following"), user="ann").people == [] == asked
+    listed = kit.ask(List(which="following", people=True), user="ann")
+    assert listed.people == [Person("cat"), Person("bob", "Bob B.", "0a")]
+    kit.when_queried(Following.Row, lambda key, _: Rows([Following.Row(key, "dan")]))
+    assert kit.ask(Suggest(people=True), user="ann").people == [Person("dan")]
+
+
+def test_lists_of_others_are_read_so_often_an_hour() -> None:
+    kit = following("bob")
+    for _ in range(LISTS_PER_H):
+        kit.ask(List(which="following"), user="zoe")
+    with pytest.raises(Refused, match=r"follows\.too_many_lists"):
+        kit.ask(List(which="following"), user="zoe")
+    kit.ask(List(which="following"), user="ann")

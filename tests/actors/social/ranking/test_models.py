@@ -58,18 +58,19 @@ async def test_whoever_reads_meanwhile_does_not_wait(tmp_path: Path, monkeypatch
     """One thread reads the file; others have what there was."""
     path = tmp_path / "model.json"
     write(path, 1.0)
-    models, token, reading, go_on = Models(path), trio.lowlevel.current_trio_token(), trio.Event(), trio.Event()
+    models, reading, go_on = Models(path), trio.Event(), trio.Event()
 
     def slow(path: Path) -> Model:
-        trio.from_thread.run_sync(reading.set, trio_token=token)
-        trio.from_thread.run(go_on.wait, trio_token=token)
+        trio.from_thread.run_sync(reading.set)
+        trio.from_thread.run(go_on.wait)
         return read_model(path)
 
     monkeypatch.setattr(module, "read_model", slow)
     async with trio.open_nursery() as nursery:  # owner: this test
         nursery.start_soon(version, models, 0.0)
         await reading.wait()
-        assert await version(models, LOOK_S * 2) == "", "it has no model yet"
+        with trio.fail_after(10):  # it would wait for the thread, which waits for this test
+            assert await version(models, LOOK_S * 2) == "", "it has no model yet"
         go_on.set()
     assert (await version(models, 0.0)).startswith("model@")
 

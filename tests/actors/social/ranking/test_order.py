@@ -58,6 +58,20 @@ def test_the_model_scores_a_hundred_of_five_hundred() -> None:
     assert {one.post for one in made[:SCORED_MAX]} == {post(number) for number in range(SCORED_MAX)}
 
 
+def test_the_best_of_an_author_comes_first() -> None:
+    """As the light score has it, or the model; none of these is the newest."""
+    three = [candidate(1, age_h=1), candidate(2, age_h=2, reactions=500), candidate(3, age_h=30)]
+    assert [one.post for one in ranked(three, now_ms=NOW_MS)] == [post(2), post(1), post(3)]
+    assert [one.post for one in ranked(three, now_ms=NOW_MS, model=OLDEST)] == [post(3), post(2), post(1)]
+
+
+def test_it_is_the_light_score_that_says_which_the_model_scores() -> None:
+    many = [candidate(number, f"user{number}", age_h=1) for number in range(SCORED_MAX)]
+    liked = candidate(SCORED_MAX, "bob", age_h=2, reactions=5_000)
+    made = ranked([*many, liked], now_ms=NOW_MS, model=OLDEST)
+    assert made[0].post == liked.post and made[0].values and not made[-1].values
+
+
 def test_the_models_score_decides_among_them() -> None:
     two = [candidate(1, "bob", age_h=1), candidate(2, "cat", age_h=9)]
     assert [one.post for one in ranked(two, now_ms=NOW_MS)] == [post(1), post(2)]

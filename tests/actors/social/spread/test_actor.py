@@ -54,6 +54,7 @@ def test_what_was_decided_first_holds() -> None:
         Kit(Spread, key=POST).ask(WriteTo(stretches=[Stretch("a")]))
 
 
+@pytest.mark.bound("stretches of followers that one post is written to")
 def test_the_pages_of_one_post_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(actor, "PAGES_MAX", 1)
     kit = begun()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from greenroom.supervisors.cli.sagas.many import LOST_MAX, Outcome, is_left_out, key_of, steer
+from greenroom.supervisors.cli.sagas.many import LOST_MAX, Outcome, is_left_out, key_of, refused_in, steer
 from greenroom.supervisors.cli.sagas.server import Refusal
 from greenroom.supervisors.cli.terminal.plainly import Trouble
 
@@ -60,6 +60,40 @@ def test_a_fork_that_is_said_again_is_the_same_fork() -> None:
     others = [("a:2", fields), ("a:1", fields | {"from_step": "ship"}), ("a:1", fields | {"key": "2"})]
     assert len({key, *(key_of(saga, "fork", meant) for saga, meant in others)}) == 4
     assert key_of("a:1", "retry", {}) != key_of("a:1", "retry", {})
+
+
+class Forking:
+    """A server whose saga has these forks. It tells the keys under which it was asked for more."""
+
+    def __init__(self) -> None:
+        self.forks: list[dict[str, str]] = []
+        self.keys: list[str] = []
+
+    def view(self, saga: str) -> dict[str, Any]:
+        return {"status": "done"} | ({"forks": self.forks} if self.forks else {})
+
+    def command(self, saga: str, name: str, fields: dict[str, Any], key: str) -> dict[str, Any]:
+        self.keys.append(key)
+        return {}
+
+
+def test_a_fork_that_could_not_begin_is_another_one_when_it_is_said_again() -> None:
+    server = Forking()
+    fields = {"from_step": "pay", "key": ""}
+
+    def fork() -> bool:
+        """Is it another one than all before?"""
+        steer(server, ["a:1"], "fork", fields, dry_run=False, tell=lambda _: None)
+        return server.keys[-1] not in server.keys[:-1]
+
+    assert fork()
+    server.forks.append({"entity": "a:1-fork-1", "from_step": "pay"})
+    assert not fork()
+    server.forks[0]["refused"] = "saga.started"
+    assert fork() and not fork()
+    server.forks.append({"entity": "a:2", "from_step": "ship", "refused": "saga.started"})
+    assert not fork(), "that was from another step"
+    assert refused_in(server.view("a:1"), fields) == 1 and refused_in({}, fields) == 0
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from tests.actors.views.boards import Board
 from tests.supervisors.jobs.test_attempt import ID, Does, InThread, Told
 from tests.supervisors.jobs.work_stage import new_backoff, stage
 from tests.supervisors.kernel.small_kernel import Do, Kernel, Log, Note, Read, kernel, settled, texts_of
-from tests.supervisors.kernel.test_nudges import Poke, Poked
+from tests.supervisors.kernel.whole.test_nudges import Poke, Poked
 from tests.supervisors.views.shown_stage import shown_stage
 
 A, B = "poked:a", "poked:b"

@@ -15,7 +15,7 @@ from greenroom.supervisors.jobs.reach.reach import Reach
 from tests.actors.views.boards import Board
 from tests.supervisors.jobs.test_attempt import outcome
 from tests.supervisors.kernel.small_kernel import Note, Read
-from tests.supervisors.kernel.test_nudges import Poke, Poked
+from tests.supervisors.kernel.whole.test_nudges import Poke, Poked
 
 
 class Inner(Ask[Done], tag="poked.inner"):

@@ -3,18 +3,27 @@
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from greenroom.actors.jobs.listing.where import Where
 from greenroom.actors.jobs.options import Options
-from greenroom.actors.jobs.queue.bulk.acting import Acting
+from greenroom.actors.jobs.queue import Queue
+from greenroom.actors.jobs.queue.bulk import acting as module
+from greenroom.actors.jobs.queue.bulk.acting import Acting, within
 from greenroom.actors.jobs.queue.bulk.asked import meant
-from greenroom.actors.jobs.queue.bulk.messages import Bulk, Matched
+from greenroom.actors.jobs.queue.bulk.messages import Bulk, BulkDone, Matched
 from greenroom.actors.jobs.queue.desk import Desk
+from greenroom.actors.jobs.queue.flows.messages import RetryChildren
 from greenroom.actors.jobs.waits import Awaited, Waits
+from greenroom.actors.model.errors import Unavailable
+from greenroom.actors.testing.kit import Waiting
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.jobs.filter import Match
 from greenroom.store.jobs.jobs import JobFound
 from greenroom.store.jobs.listing import ListedJob
 from greenroom.store.journal.consequences.jobs import BackRow, Jobs
+from greenroom.testing import Kit
 from tests.actors.jobs.queue.desk.test_desk import NOW, desk, row, take
 
 
@@ -40,6 +49,7 @@ def act(
     old: tuple[str, ...] = (),
     named: Sequence[str] = (),
     options: bytes | None = None,
+    hindered: Sequence[str] = (),
 ) -> tuple[Acting, Jobs]:
     whole = [
         JobFound(row(0, id=job.id, attempts=5, options=options), job.state, NOW)
@@ -49,7 +59,7 @@ def act(
     matched = Matched(number=1, found=len(jobs), jobs=list(jobs), whole=whole, after=None, named=list(named))
     writes = Jobs()
     acting = Acting(one, message, meant("q", message).states, NOW + 9, writes)
-    acting.act(matched, lambda job: job in old)
+    acting.act(matched, lambda job: job in old, hindered)
     return acting, writes
 
 
@@ -120,6 +130,28 @@ def test_one_that_waits_for_others_is_left_to_be_tried_again_with_them() -> None
     assert [job.id for job in writes.revived] == [row(1).id, row(3).id], "the first added first"
 
 
+def test_one_whose_children_hinder_it_is_left_alone_and_counted() -> None:
+    options = Options(waits=Waits([Awaited("c", is_child=True)])).encode()
+    retry, both = Bulk(act="retry"), (listed(2, "failed"), listed(1, "failed"))
+    acting, writes = act(desk(), retry, *both, options=options, hindered=[row(1).id])
+    assert acting.behind == {row(2).id: NOW} and (acting.changed, acting.left) == (1, 1) and not writes
+
+
+@pytest.mark.bound("jobs waited for by those that one bulk command tries again")
+def test_so_many_are_waited_for_by_what_is_tried_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WAITED_MAX", 3)
+    two = Options(waits=Waits([Awaited("c", is_child=True), Awaited("d")])).encode()
+    jobs = [listed(number, "failed") for number in range(5, 0, -1)]
+    whole = [
+        JobFound(row(0, id=job.id, options=two if number < 4 else None), "failed", NOW)
+        for number, job in enumerate(jobs)
+    ]
+    matched = Matched(number=1, found=5, jobs=jobs, whole=whole, after="x")
+    assert within(matched) == Matched(number=1, found=2, jobs=jobs[:2], whole=whole[:2], after=jobs[1].id)
+    rest = replace(matched, found=1, jobs=jobs[4:], whole=whole[4:])
+    assert within(rest) is rest, "to the end of what was looked for"
+
+
 def test_only_what_has_ended_is_dropped() -> None:
     one = desk(row(1))
     acting, writes = act(one, Bulk(act="drop"), listed(1, "failed"), listed(2, "completed"))
@@ -136,3 +168,42 @@ def test_what_a_saga_has_given_up_is_left_alone_unless_it_is_named() -> None:
     assert (acting.changed, acting.left) == (0, 1)
     acting, writes = act(one, replace(by_id, detached=True), listed(1, "failed"), options=options)
     assert (acting.changed, acting.left) == (1, 0) and writes.revived[0].options is None
+
+
+def parents(kit: Kit[Queue], monkeypatch: pytest.MonkeyPatch, *numbers: int) -> tuple[Waiting[BulkDone], Matched]:
+    """A bulk command that is to try these again, and the jobs that were found for it."""
+    asked: list[Match] = []
+
+    def match(queue: str, one: Match) -> bool:
+        asked.append(one)
+        return True
+
+    monkeypatch.setattr(kit._world.jobs, "match", match)
+    waiting = kit.ask_later(Bulk(act="retry"))
+    waits = Options(waits=Waits([Awaited("f" * 32, is_child=True)])).encode()
+    jobs = [replace(listed(number, "failed"), queue="media") for number in numbers]
+    whole = [JobFound(row(number, queue="media", options=waits), "failed", NOW) for number in numbers]
+    return waiting, Matched(number=asked[0].number, found=len(jobs), jobs=jobs, whole=whole, after=None)
+
+
+def test_many_parents_are_tried_again_as_many_at_once_as_their_children_allow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WAITED_MAX", 2)
+    kit, ids = Kit(Queue, key="media"), [row(number).id for number in (3, 2)]
+    waiting, matched = parents(kit, monkeypatch, 3, 2, 1)
+    kit.bring(matched)
+    assert (waiting.reply.found, waiting.reply.changed) == (2, 2) and waiting.reply.next is not None
+    told = [one.message for one in kit.told if one.entity == kit.entity]
+    assert told == [RetryChildren(ends=dict.fromkeys(ids, NOW))]
+
+
+def test_whoever_wants_many_tried_again_hears_that_the_store_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def is_away(*_: object) -> None:
+        raise StoreUnavailable("away")
+
+    kit = Kit(Queue, key="media")
+    waiting, matched = parents(kit, monkeypatch, 1)
+    monkeypatch.setattr(kit._world.jobs, "outcomes", is_away)
+    kit.bring(matched)
+    with pytest.raises(Unavailable):
+        assert waiting.reply
+    assert kit.told == [] and kit.actor.bulks.is_idle(0)

@@ -20,7 +20,7 @@ from greenroom.actors.model.effects import Told
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.message import Later, Message
 from greenroom.store.jobs.jobs import JobFound, JobOutcome, Question
-from greenroom.store.jobs.jobs_memory import outcomes_of
+from greenroom.store.jobs.jobs_memory import ended_of, outcomes_of
 from greenroom.store.journal.consequences.consequence import Tables
 from greenroom.store.journal.consequences.jobs import JobRow, Jobs, JobTables
 
@@ -30,6 +30,7 @@ class Store:
 
     def __init__(self) -> None:
         self.tables = Tables()
+        self.forgotten: set[str] = set()  # queues
         self.told: list[tuple[str, Message]] = []  # to queues, each once
         self.timers: list[tuple[int, str, Message]] = []
         self.taken: dict[str, tuple[int, int]] = {}  # when: how many had ended before that append, and with it
@@ -78,6 +79,7 @@ class Life:
         self.flowing = Flowing(cast(SingleJobs, self), self._new_rows)
         self.runtime = self.jobs = self
         self.questions: list[Question] = []
+        self.reads: list[tuple[str, int]] = []  # while it did nothing else: what, and of how many jobs
         self.bulks = Bulks(key, 0)
         self.effects = self
         self.hints: list[tuple[str, Message]] = []
@@ -150,7 +152,7 @@ class Life:
             outcomes = self._store.outcomes(one.ids, results=one.results)
             if isinstance(reply, Later):
                 reply.wait(cast(Any, self), {})
-            self.flowing.handle(ReadOutcomes(number=one.number, outcomes=outcomes, forgotten=[]), writes)
+            self.flowing.handle(ReadOutcomes(number=one.number, outcomes=outcomes), writes)
             self.close(writes)
         return self.answered
 
@@ -168,11 +170,15 @@ class Life:
         self.questions.append(question)
         return True
 
-    async def _find(self, job_id: str) -> JobFound | None:
-        found = self._store.rows.done.get(job_id)
-        return JobFound(replace(found[0]), found[1].state, found[1].ended_ms) if found is not None else None
+    async def ended(self, ids: list[str]) -> list[JobFound]:
+        self.reads.append(("ended", len(ids)))
+        return ended_of(self._store.rows, ids)
+
+    async def forgotten(self, queues: list[str]) -> list[str]:
+        return [one for one in queues if one in self._store.forgotten]
 
     async def outcomes(self, ids: list[str]) -> dict[str, JobOutcome]:
+        self.reads.append(("outcomes", len(ids)))
         return self._store.outcomes(ids)
 
     def look(self) -> None:

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from greenroom.actors.jobs.options import Options
-from greenroom.actors.jobs.queue.flows.again import asked_of, behind
+from greenroom.actors.jobs.queue.flows.again import asked_of, behind, ending_of
 from greenroom.actors.jobs.queue.flows.messages import OthersEnded, RetryChildren
 from greenroom.actors.jobs.queue.flows.others import LONG_MS
+from greenroom.actors.jobs.queue.single.single_jobs import RETRIED_AT_ONCE
 from greenroom.actors.jobs.waits import Awaited, WaitFor, Waits
 from greenroom.store.jobs.jobs import JobOutcome
 from greenroom.store.journal.consequences.jobs import FREED, JobRow
@@ -95,6 +97,37 @@ def test_one_that_was_told_to_be_tried_again_before_is_not_so_twice() -> None:
     assert one.state(ids["c1"]) == "failed"
 
 
+def tried_again(one: World) -> list[int]:
+    """How many jobs each message that is under way tries again."""
+    return [len(message.ends) for _, message in one.store.told if isinstance(message, RetryChildren)]
+
+
+@pytest.mark.bound("children that one message tries again")
+def test_children_are_tried_again_so_many_with_a_message_and_each_message_reads_twice() -> None:
+    one = World(["a", "b"])
+    most = RETRIED_AT_ONCE
+    children = [
+        job(f"c{number}", queue="b", children=[WaitFor(f"deep{number}")] if number < 3 else [])
+        for number in range(most + 7)
+    ]
+    deep = [job(f"deep{number}") for number in range(3)]
+    ids = one.add("a", *deep, *children, job("p", children=[WaitFor(child.name) for child in children]))
+    settle(one)
+    one.lives["a"].cancel(ids["p"])
+    settle(one)
+    assert {one.state(job_id) for job_id in ids.values()} == {"cancelled"}
+    one.wait(1)
+    one.lives["a"].retry(ids["p"])
+    one.lives["a"].commit()
+    assert tried_again(one) == [most, 7]
+    one.lives["b"].reads.clear()
+    one.deliver("b")
+    assert one.lives["b"].reads == [("ended", most), ("outcomes", 3)], "of all at once"
+    assert len(one.lives["b"].desk.jobs) == most and tried_again(one) == [7, 3]
+    one.run_out(ALL)
+    assert {one.state(job_id) for job_id in ids.values()} == {"completed"}
+
+
 def row(*waits: Awaited, **fields: Any) -> JobRow:
     return JobRow("p", "q", "job.x", b"{}", 1, 1, options=Options(waits=Waits(list(waits))).encode(), **fields)
 
@@ -128,3 +161,11 @@ def test_only_children_that_have_not_succeeded_are_tried_again_and_what_is_settl
         Awaited("same", is_child=True),
         Awaited("bad", is_child=True, past_ms=7),
     )
+
+
+def test_children_that_are_being_cancelled_end_it_and_others_do_not() -> None:
+    ending = JobOutcome("q", "unfinished", is_cancelling=True)
+    one = row(Awaited("after"), Awaited("child", is_child=True), Awaited("waits", is_child=True))
+    outcomes = {"after": ending, "child": ending, "waits": JobOutcome("q", "unfinished")}
+    assert ending_of(one, outcomes) == ["child"]
+    assert ending_of(replace(one, let_go=FREED), outcomes) == [] and ending_of(replace(one, options=None), {}) == []

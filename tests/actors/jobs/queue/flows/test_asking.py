@@ -19,7 +19,7 @@ def test_one_is_answered_once_and_not_by_what_a_former_life_has_asked() -> None:
     assert asking.answered(number) is None and asking.answered(later) is None
 
 
-@pytest.mark.bound("flows and workers of a queue that wait to hear how jobs are")
+@pytest.mark.bound("workers of a queue that wait to hear what has come of children")
 def test_so_many_wait_until_nobody_waits_for_them_any_more() -> None:
     asking = Asking(0)
     for _ in range(ASKED_MAX):

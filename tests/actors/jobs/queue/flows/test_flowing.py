@@ -2,15 +2,24 @@
 
 import pytest
 
-from greenroom import Refused, WaitFor
+from greenroom import Job, Refused, WaitFor, Work
 from greenroom.actors.jobs.queue.flows import flowing
-from greenroom.actors.jobs.queue.flows.messages import AskOthers, Child, OthersEnded, WaitedFor
+from greenroom.actors.jobs.queue.flows.messages import AddFlow, AskOthers, Child, OthersEnded, WaitedFor
 from greenroom.actors.jobs.queue.flows.others import ASK_MS
 from greenroom.actors.jobs.queue.messages import Found
+from greenroom.actors.model.errors import Unavailable
+from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.consequences.jobs import FREED
+from greenroom.supervisors.testing.reads import KitReads
+from greenroom.testing import JobKit
 from tests.actors.jobs.queue.flows.flow_world import FAILS, ONE, World, job
 
 NOBODY = "f" * 32
+
+
+class Task(Job, queue="b", tag="job.x"):
+    async def run(self, work: Work) -> None:
+        """Do nothing."""
 
 
 def world() -> World:
@@ -82,6 +91,44 @@ def test_jobs_that_have_ended_are_waited_for_no_more_and_unknown_ones_are_refuse
     assert caught.value.name == "queue.unknown_job"
     settle(one)
     assert len(one.store.rows.jobs) == 1, "nor is any other added"
+
+
+@pytest.mark.parametrize("where", ["over queues", "after others", "after one that has ended"])
+def test_a_flow_that_is_said_twice_by_one_key_is_added_once(where: str) -> None:
+    jobs = JobKit(Task)
+    there = jobs.add(Task())
+    if "ended" in where:
+        jobs.drain("b")
+    queue, rows = jobs.queue("a"), jobs._tables.jobs
+    before = len(rows)
+    more = [job("in", queue="b")] if "over" in where else [job("in", after=[WaitFor(there)])]
+    flow = AddFlow(jobs=[job("out", after=[WaitFor("in")]), *more], idempotency_key="k")
+    first = queue.ask_later(flow).reply
+    assert queue.ask_later(flow).reply == first
+    assert len(rows) == before + 2 and set(first.ids.values()) <= rows.keys()
+
+
+def test_while_the_store_does_not_answer_no_flow_is_added_that_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def is_away(*_: object) -> None:
+        raise StoreUnavailable("away")
+
+    jobs = JobKit()
+    queue = jobs.queue("a")
+    flow = AddFlow(jobs=[job("out", after=[WaitFor("in")]), job("in", queue="b")], idempotency_key="k")
+    with monkeypatch.context() as patched:
+        patched.setattr(KitReads, "forgotten", is_away)
+        with pytest.raises(Unavailable):
+            queue.ask(flow)
+    assert queue.view()["unfinished"] == 0
+    assert queue.ask(flow).ids.keys() == {"in", "out"} and len(jobs._tables.jobs) == 2
+
+
+def test_a_flow_with_jobs_for_a_queue_that_was_forgotten_is_refused() -> None:
+    one = world()
+    one.store.forgotten.add("b")
+    with pytest.raises(Refused, match="b: it was forgotten") as caught:
+        one.add("a", job("x"), job("y", queue="b"))
+    assert caught.value.name == "queue.no_such_queue" and not one.lives["a"].desk.jobs
 
 
 def test_of_one_that_was_forgotten_meanwhile_it_is_said() -> None:

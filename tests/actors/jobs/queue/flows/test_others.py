@@ -60,6 +60,18 @@ def test_one_that_is_nowhere_is_unknown_unless_we_have_added_it_just_now() -> No
     assert one.answered(["y"], {}, NOW + YOUNG_MS) == ({"y": None}, {})
 
 
+def test_an_answer_of_before_does_not_hide_the_one_that_is_newer() -> None:
+    one, unfinished = others("x"), {"x": JobOutcome("media", "unfinished")}
+    take(one)
+    one.answered(["x"], unfinished, NOW)
+    assert take(one, NOW + ASK_MS) == ["x"]
+    one.look_again("x")
+    assert take(one, NOW + ASK_MS) == ["x"], "its queue has said something while the store was asked"
+    assert one.answered(["x"], unfinished, NOW) == ({}, {"media": ["x"]}), "as it was before that"
+    failed = {"x": JobOutcome("media", "failed")}
+    assert one.answered(["x"], failed, NOW) == (failed, {}) and not len(one)
+
+
 def test_what_its_queue_has_said_is_not_asked() -> None:
     one = others("x", "y")
     one.ended("x")

@@ -14,6 +14,7 @@ from greenroom.actors.jobs.queue.single import single_jobs
 from greenroom.actors.jobs.queue.single.shown import LOOK_MS, SELDOM_S, SOON_S
 from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob, RetryJob
 from greenroom.actors.jobs.queue.single.telling import JobChanged, Look, Progress, Standing, StepDone, Steps
+from greenroom.actors.model.errors import Forgotten
 from greenroom.store.jobs.jobs import JobFound
 from greenroom.store.journal.consequences.jobs import JobRow
 from greenroom.testing import Kit
@@ -52,8 +53,28 @@ def test_a_job_that_waits_is_cancelled_at_once() -> None:
     job = add(kit)
     assert kit.ask(CancelJob(id=job, reason="enough")).state == "cancelled"
     assert take(kit) == Taken() and kit.actor.may_sleep()
+    kit._world.jobs.by_id[job] = JobFound(JobRow(job, "media", "job.x", b"{}", 5, 7), "cancelled")
     with pytest.raises(Refused, match="has ended"):
         kit.ask(CancelJob(id=job))
+
+
+@pytest.mark.parametrize("state", ["unfinished", "failed", None])
+def test_a_job_that_the_queue_does_not_know_is_there_or_was_erased(state: str | None) -> None:
+    """One that it has yet to find is asked for again; of one that was erased nobody ever hears."""
+    kit = queue()
+    job = "0" * 32
+    if state is not None:
+        kit._world.jobs.by_id[job] = JobFound(JobRow(job, "media", "job.x", b"{}", 5, 7), state)
+    with pytest.raises(Forgotten if state is None else Refused) as caught:
+        kit.ask(CancelJob(id=job))
+    expected = ("forgotten", 410) if state is None else ("queue.no_such_job", 404)
+    assert (caught.value.name, caught.value.status) == expected
+    assert kit.ask(Take(worker="w")) == Taken(), "and the queue goes on"
+
+
+def test_whether_a_job_is_there_is_for_those_who_may_cancel_it() -> None:
+    with pytest.raises(Refused, match="forbidden"):
+        queue().ask(CancelJob(id="0" * 32), user="ann")
 
 
 def test_the_worker_of_a_job_hears_of_its_cancel_at_once_and_it_is_not_tried_again() -> None:

@@ -1,0 +1,67 @@
+"""From ids to what is shown."""
+
+from typing import Any
+
+import pytest
+
+from greenroom.actors.social.feed.messages import BarredChanged, See
+from greenroom.actors.social.follows.views import Authors
+from greenroom.actors.social.post.views import WhoReacted
+from tests.actors.social.feed.world import World
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def see(world: World, post: str) -> Any:
+    return world.kit.ask(See(id=post), user="ann")
+
+
+def test_all_of_a_post_is_shown(world: World) -> None:
+    fields: dict[str, Any] = {
+        "text": "hello",
+        "media": ["a" * 24],
+        "tags": ["x"],
+        "edited_ms": 5,
+        "reactions": {"like": 2, "love": 1},
+        "comments": 3,
+        "shares": 4,
+    }
+    shown = see(world, world.post("bob", **fields))
+    assert {name: getattr(shown, name) for name in fields} == fields
+    assert (shown.author, shown.name, shown.visibility, shown.mine) == ("bob", "", "public", "")
+
+
+def test_what_nobody_has_reacted_to_is_not_looked_up(world: World) -> None:
+    post = world.post("bob")
+    world.queries.clear()
+    see(world, post)
+    assert WhoReacted.Row not in world.queries
+    world.posts[post].reactions = {"like": 0}
+    see(world, post)
+    assert WhoReacted.Row not in world.queries
+    world.react(post, "wow")
+    assert see(world, post).mine == "wow"
+
+
+def test_whether_an_account_is_private_is_asked_of_strangers_alone(world: World) -> None:
+    world.follow("bob")
+    world.authors["cyd"] = Authors.Row(user="cyd", private=False)
+    followed, mine, strange = world.post("bob"), world.post("ann"), world.post("cyd")
+    for post, asked in ((followed, 0), (mine, 0), (strange, 1)):
+        world.queries.clear()
+        see(world, post)
+        assert world.queries.count(Authors.Row) == asked
+
+
+def test_a_share_of_what_is_gone_or_not_to_be_seen_stands_alone(world: World) -> None:
+    original = world.post("cyd", text="deep")
+    share = world.post("bob", share_of=original)
+    assert see(world, share).shared.text == "deep"
+    world.kit.tell(BarredChanged(user="cyd", by_us=True, barred=True))
+    assert see(world, share).shared is None
+    world.kit.tell(BarredChanged(user="cyd", by_us=True, barred=False))
+    del world.posts[original]
+    assert see(world, share).shared is None and see(world, share).share_of == original
