@@ -70,7 +70,15 @@ export function showPerson(page, user) {
   };
   sheet.replaceChildren(close, element("h2", { id: "sheet-title" }, user));
   sheet.showModal();
+  sheet.addEventListener("close", whenChanged(page, user, draw), { once: true });
   draw();
+}
+
+/** Draw when somebody stands to us otherwise, as when a follow that was asked for begins. Gives what ends it. */
+function whenChanged(page, user, draw) {
+  const hear = ({ detail }) => Object.values(detail).includes(user) && draw();
+  page.addEventListener("follows", hear);
+  return () => page.removeEventListener("follows", hear);
 }
 
 /** The page of somebody: who they are, and what they have posted. */
@@ -94,9 +102,10 @@ export function personScreen(page, user) {
       head.replaceChildren(element("h1", {}, user), element("p", { class: "error", role: "alert" }, explain(error)));
     }
   };
+  const end = whenChanged(page, user, draw);
   draw();
   list.begin();
-  return { title: user, node: element("section", { class: "screen" }, head, list.node), list, leave: () => list.leave() };
+  return { title: user, node: element("section", { class: "screen" }, head, list.node), list, leave: () => (end(), list.leave()) };
 }
 
 async function editProfile(page, changed) {

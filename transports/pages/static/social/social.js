@@ -86,7 +86,8 @@ function end() {
 
 // ---- all that belongs to whoever is signed in
 
-class SocialPage {
+/** Events: `follows`, when how somebody stands to us has changed; `detail` is what the channel tells. */
+class SocialPage extends EventTarget {
   posts = new Posts();
   signals = new Signals();
   notices = new Notices();
@@ -97,6 +98,7 @@ class SocialPage {
   #watched = new Map(); // post -> subscription
 
   constructor(session) {
+    super();
     this.session = session;
     this.seen = watchSeen(this.signals, {
       send: (signals) => session.ask(`feed:${session.user}`, "seen", { signals }),
@@ -122,6 +124,12 @@ class SocialPage {
         else if (data.type === "feed.top") this.news.came(data.posts);
         if (data.type === "feed.top" && home && screen === home && scrollY < 80) home.insert();
         drawNews();
+      },
+    });
+    client.subscribe(`follows:${user}`, {
+      publication: ({ data }) => {
+        if (home) home.isStale = true; // others are in it now
+        this.dispatchEvent(new CustomEvent("follows", { detail: data }));
       },
     });
     const draw = () => {
@@ -241,10 +249,11 @@ function homeScreen() {
     return read();
   };
   const read = async () => {
-    ring.read();
+    self.isStale = false;
     if (await list.begin()) page.news.read();
     page.show();
     drawNews();
+    ring.read();
   };
   const news = element("button", { type: "button", class: "news", hidden: true, "aria-live": "polite" });
   const insert = () => {
@@ -258,8 +267,9 @@ function homeScreen() {
     list.node.querySelector("article")?.focus({ preventScroll: true });
   });
   const node = element("section", { class: "screen" }, element("h1", { class: "vh" }, "Home"), ring.node, composer.node, element("div", { class: "orders", role: "group", "aria-label": "Order" }, ...orders), news, list.node);
+  const self = { title: "Home", node, list, ring, composer, news, insert, read, leave: () => list.leave(), top: 0, isStale: false };
   read();
-  return { title: "Home", node, list, ring, composer, news, insert, read, leave: () => list.leave(), top: 0 };
+  return self;
 }
 
 function drawNews() {
@@ -314,6 +324,10 @@ function route() {
   for (const dialog of [$("sheet"), $("viewer")]) if (dialog.open) dialog.close();
   $("main").replaceChildren(screen.node);
   document.title = `${screen.title} · Greenroom`;
+  if (screen === home && home.isStale) {
+    home.top = 0;
+    home.read();
+  }
   scrollTo({ top: screen === home ? home.top : 0 });
   const current = { u: key === page.session.user ? "mine" : "", p: "", t: "search", search: "search", notices: "notices" }[name] ?? "home";
   for (const link of document.querySelectorAll(".tabs a")) {
