@@ -65,10 +65,11 @@ function head(post, shown) {
   );
 }
 
+/** A picture always has `thumb` and `large`, which is as large as it was when that is less. */
 function pictures(post, shown) {
   const all = post.media ?? [];
   if (!all.length) return null;
-  const one = (id, at) => element("img", { src: `media/${id}/medium`, alt: all.length > 1 ? `Picture ${at + 1} of ${all.length}, by ${shown}` : `Picture by ${shown}`, loading: "lazy", decoding: "async" });
+  const one = (id, at) => element("img", { src: `media/${id}/large`, alt: all.length > 1 ? `Picture ${at + 1} of ${all.length}, by ${shown}` : `Picture by ${shown}`, loading: "lazy", decoding: "async" });
   return element("div", { class: `pictures of-${Math.min(all.length, 4)}` }, ...all.map(one));
 }
 

@@ -27,9 +27,9 @@ export class News {
     if (!count) this.#shown = 0;
   }
 
-  /** `feed.top`: these, the newest first, above all before. */
-  came(posts) {
-    const known = new Set(this.waiting.map(({ id }) => id));
+  /** `feed.top`: these, the newest first, above all before. `shown`: ids of those that are on the page already. */
+  came(posts, shown = []) {
+    const known = new Set([...shown, ...this.waiting.map(({ id }) => id)]);
     this.waiting = [...posts.filter(({ id }) => !known.has(id)), ...this.waiting];
   }
 

@@ -121,7 +121,7 @@ class SocialPage extends EventTarget {
       },
       publication: ({ data }) => {
         if (data.type === "feed.new") this.news.told(data.count);
-        else if (data.type === "feed.top") this.news.came(data.posts);
+        else if (data.type === "feed.top") this.news.came(data.posts, home?.list.ids);
         if (data.type === "feed.top" && home && screen === home && scrollY < 80) home.insert();
         drawNews();
       },
