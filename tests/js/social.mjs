@@ -119,7 +119,7 @@ const scenarios = {
     await one.getByRole("textbox", { name: "Text" }).fill("Curtain in five minutes");
     await one.getByRole("checkbox", { name: "Story" }).check();
     await one.getByRole("button", { name: "Post", exact: true }).click();
-    await one.getByRole("button", { name: `Stories by ${author}` }).waitFor();
+    await one.getByRole("button", { name: "Your stories" }).waitFor();
     await until(async () => {
       await two.reload();
       return two.getByRole("button", { name: `Stories by ${author}, 1 new` }).waitFor({ timeout: 2000 }).then(() => true, () => false);

@@ -16,6 +16,8 @@ export const tagAddress = (tag) => `#/t/${encodeURIComponent(tag)}`;
 export function portrait({ user, name = "", avatar = "" }, className = "avatar") {
   const node = element("span", { class: className, "aria-hidden": "true" });
   paintAvatar(node, name || user || "?");
+  node.dataset.initials = node.textContent; // drawn by the style sheet: what is decoration is no text
+  node.textContent = "";
   if (avatar) node.append(element("img", { src: `media/${avatar}/thumb`, alt: "", loading: "lazy" }));
   return node;
 }

@@ -26,7 +26,7 @@ export class PostList {
     this.#page = page;
     this.#fetch = fetch;
     this.#empty = empty;
-    this.#feed = element("div", { class: "feed", role: "feed", "aria-label": label, "aria-busy": "true" });
+    this.#feed = element("div", { class: "feed", "aria-busy": "true" });
     this.#foot = element("div", { class: "foot" });
     this.node = element("section", { "aria-label": label }, this.#feed, this.#foot);
     this.#observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.more(), { rootMargin: "800px" });
@@ -132,6 +132,8 @@ export class PostList {
   }
 
   #number() {
+    if (this.ids.length) this.#feed.setAttribute("role", "feed");
+    else this.#feed.removeAttribute("role"); // one without articles is none
     const size = this.#next === null ? String(this.ids.length) : "-1"; // not known yet
     this.ids.forEach((id, at) => {
       const node = this.#cards.get(id);

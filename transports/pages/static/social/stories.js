@@ -53,11 +53,12 @@ export class Ring {
     this.node.replaceChildren(
       ...this.#rings.map((ring, at) => {
         const shown = ring.name || ring.author;
-        const label = `Stories by ${shown}${ring.unseen ? `, ${ring.unseen} new` : ""}`;
+        const isOwn = ring.author === this.#page.session.user;
+        const label = isOwn ? "Your stories" : `Stories by ${shown}${ring.unseen ? `, ${ring.unseen} new` : ""}`;
         return element(
           "li",
           {},
-          element("button", { type: "button", class: ring.unseen ? "fresh" : "", "aria-label": label, onclick: () => this.#open({ ring: at, story: firstOf(ring) }) }, portrait({ user: ring.author, ...ring }, "avatar large"), element("span", { dir: "auto" }, ring.author === this.#page.session.user ? "You" : shown)),
+          element("button", { type: "button", class: ring.unseen ? "fresh" : "", "aria-label": label, onclick: () => this.#open({ ring: at, story: firstOf(ring) }) }, portrait({ user: ring.author, ...ring }, "avatar large"), element("span", { dir: "auto" }, isOwn ? "You" : shown)),
         );
       }),
     );
