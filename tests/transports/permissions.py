@@ -202,7 +202,9 @@ see by a link                      yes             yes        yes        yes    
 PAGES = """
                                anonymous       stranger      member        signed_out service       viewer      admin
 /                              yes             yes           yes           yes        yes           yes         yes
+/social                        yes             yes           yes           yes        yes           yes         yes
 /static/chat.js                yes             yes           yes           yes        yes           yes         yes
+/static/social/social.js       yes             yes           yes           yes        yes           yes         yes
 /health                        yes             yes           yes           yes        yes           yes         yes
 /health, with figures          unauthenticated not_staff     not_staff     signed_out yes           not_staff   yes
 /ready                         yes             yes           yes           yes        yes           yes         yes

@@ -2,7 +2,7 @@
 // room's state room.js, the list of messages timeline.js, what is being sent outbox.js, the list of rooms sidebar.js,
 // the search finder.js.
 
-import { NAME, askWho, confirmed } from "./dialogs.js";
+import { NAME, askWho, confirmed, userOfToken } from "./dialogs.js";
 import { directKey, partnerIn } from "./direct.js";
 import { avatar, element, icon, paintAvatar } from "./element.js";
 import { Finder } from "./finder.js";
@@ -40,16 +40,6 @@ const names = new Names(
 const called = (user) => names.of(user).name;
 
 // ---- who I am
-
-function userOfToken(text) {
-  try {
-    const part = text.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
-    const bytes = Uint8Array.from(atob(part), (char) => char.charCodeAt(0));
-    return JSON.parse(new TextDecoder().decode(bytes)).sub ?? ""; // for display: the server checks the signature
-  } catch {
-    return null;
-  }
-}
 
 function signIn() {
   const asked = query.get("user")?.trim(); // for this tab only, so that two tabs can be two people
