@@ -1,4 +1,4 @@
-"""A short run of the benchmark of feeds: every figure is there, everybody is answered and told, and numbers are exact."""
+"""A short run of the benchmark of feeds: every figure is there, all are answered and told, and the numbers exact."""
 
 from bench.questions.feed import QUESTION, FeedParams
 
