@@ -188,7 +188,7 @@ class Inbox(Actor[InboxState]):
             return
         number = state.open_group(notice.group)
         group = state.groups.get(number)
-        plan = self._outgoing.plan(notice.kind, group, id_)
+        plan = self._outgoing.plan(notice.kind, by, group, id_)
         is_silent = plan.outcomes["live"] != "shown"
         unread, drops = state.unread, 0
         if group is None:
@@ -215,6 +215,7 @@ class Inbox(Actor[InboxState]):
                 outcomes=plan.outcomes,
                 silent=is_silent,
                 drops=drops,
+                says=notice.says,
             )
         )
         self._outgoing.arm()
@@ -246,7 +247,8 @@ class Inbox(Actor[InboxState]):
             self._take_out_all([n for n, group in state.groups.items() if group.key == message.group])
         if message.about:
             self.record(Gone(about=message.about))
-            self._take_out_all([n for n, group in state.groups.items() if group.about == message.about])
+            about, kept = message.about, "moderation"  # what a moderator has said of it outlasts it
+            self._take_out_all([n for n, group in state.groups.items() if group.about == about and group.kind != kept])
 
     def _take_out_all(self, numbers: list[int]) -> None:
         for number in numbers:
@@ -274,6 +276,7 @@ class Inbox(Actor[InboxState]):
                 count=count,
                 at_ms=group.at_ms,
                 unread=state.unread - is_counted,
+                says=group.says,
             )
         )
         if not count:

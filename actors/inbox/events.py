@@ -29,6 +29,7 @@ class Noticed(Event, omit_defaults=True, tag="inbox.noticed"):
     outcomes: dict[str, str]  # by channel
     silent: bool = False  # not on the channel `live`
     drops: int = 0  # a group that has to go for it
+    says: str = ""  # what they did, where the kind does not say it
 
 
 class Withheld(Event, omit_defaults=True, tag="inbox.withheld"):
@@ -53,6 +54,7 @@ class Withdrawn(Event, omit_defaults=True, tag="inbox.withdrawn"):
     count: int
     at_ms: int  # of the newest that there was
     unread: int
+    says: str = ""
 
 
 class Gone(Event, tag="inbox.gone"):
@@ -62,6 +64,8 @@ class Gone(Event, tag="inbox.gone"):
 
 
 class GroupsRead(Event, tag="inbox.read"):
+    """Its user has read these groups."""
+
     groups: list[int]
     unread: int
 
@@ -71,6 +75,8 @@ class ListSeen(Event, tag="inbox.seen"):
 
 
 class Archived(Event, tag="inbox.archived"):
+    """Its user has put these groups away."""
+
     groups: list[int]
     unread: int
 
@@ -99,12 +105,16 @@ class Delivered(Event, omit_defaults=True, tag="inbox.delivered"):
 
 
 class Preferred(Event, tag="inbox.preferred"):
+    """A channel tells of a kind at another pace."""
+
     kind: str
     channel: str
     pace: Pace
 
 
 class HoursChanged(Event, omit_defaults=True, tag="inbox.hours"):
+    """Another time zone, other quiet hours, or another time of digests."""
+
     timezone: str
     digest_at: int
     quiet_from: int | None = None
@@ -120,14 +130,18 @@ class MailAsked(Event, tag="inbox.mail_asked"):
 
 
 class MailConfirmed(Event, tag="inbox.mail_confirmed"):
-    pass
+    """The code has come back."""
 
 
 class MailRemoved(Event, omit_defaults=True, tag="inbox.mail_removed"):
+    """Nothing goes out by mail any more."""
+
     reason: str = ""
 
 
 class PushAdded(Event, omit_defaults=True, tag="inbox.push_added"):
+    """A browser is told, or has other keys."""
+
     id: str
     endpoint: Secret[str]
     p256dh: str
@@ -135,25 +149,35 @@ class PushAdded(Event, omit_defaults=True, tag="inbox.push_added"):
 
 
 class PushRemoved(Event, omit_defaults=True, tag="inbox.push_removed"):
+    """It is not, any more."""
+
     id: str
     reason: str = ""
 
 
 class HookSet(Event, tag="inbox.hook_set"):
+    """Notices are posted to that URL."""
+
     url: Personal[str]
     secret: Secret[str]
 
 
 class HookRemoved(Event, omit_defaults=True, tag="inbox.hook_removed"):
+    """They are not, any more."""
+
     reason: str = ""
 
 
 class Muted(Event, tag="inbox.muted"):
+    """Its user wants to hear nothing of somebody, or again."""
+
     user: Subject
     muted: bool
 
 
 class Barred(Event, tag="inbox.barred"):
+    """One of the two has blocked the other, or no more."""
+
     user: Subject
     by_us: bool
     barred: bool

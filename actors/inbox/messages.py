@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from greenroom.actors.inbox.quiet import Minute
-from greenroom.actors.model.message import Ask, Done, Tell
+from greenroom.actors.model.message import END, Ask, Done, Tell
 from greenroom.actors.personal.fields import Personal, Secret, Subject
 
 NoticeKind = Literal[
-    "like", "comment", "reply", "mention", "follow", "request", "accepted", "share", "post", "moderation"
+    "like", "comment", "reply", "mention", "follow", "request", "accepted", "share", "post", "moderation", "other"
 ]
 NoticeId = Annotated[str, Meta(min_length=1, max_length=400)]
 
@@ -24,6 +24,7 @@ class Notify(Tell, tag="inbox.notify"):
     group: NoticeId  # what is told together: `like:POST`
     text: Annotated[Personal[str], Meta(max_length=200)] = ""
     at_ms: int = 0  # Unix; 0 is now
+    says: Annotated[str, Meta(max_length=100)] = ""  # what they did, behind their names, where the kind does not say it
 
 
 class Withdraw(Tell, tag="inbox.withdraw"):
@@ -114,6 +115,8 @@ class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Outcomes(Struct, frozen=True):
+    """The answer to Why."""
+
     decisions: list[Outcome]  # newest first
 
 
@@ -148,8 +151,8 @@ class AddPush(Ask[Done], tag="inbox.add_push"):
     """A browser's subscription, as `PushSubscription.toJSON()` has it. The same endpoint again takes its place."""
 
     endpoint: Annotated[Secret[str], Meta(min_length=1, max_length=1_000)]  # whoever knows it may send there
-    p256dh: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{87}=?$")]
-    auth: Annotated[Secret[str], Meta(pattern="^[A-Za-z0-9_-]{22}={0,2}$")]
+    p256dh: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{87}=?" + END)]
+    auth: Annotated[Secret[str], Meta(pattern="^[A-Za-z0-9_-]{22}={0,2}" + END)]
 
 
 class RemovePush(Ask[Done], tag="inbox.remove_push"):
@@ -159,6 +162,8 @@ class RemovePush(Ask[Done], tag="inbox.remove_push"):
 
 
 class HookSecret(Struct, frozen=True):
+    """The answer to SetHook."""
+
     secret: str  # as Standard Webhooks writes it; it is shown once
 
 

@@ -31,6 +31,8 @@ from greenroom.actors.model.lifecycle import Answered, Undelivered
 SETTLE_S = {"mail": 60.0, "push": 2.0, "hook": 1.0}  # in which it may still be read, or be more
 AGAIN_S = {"mail": 3_600.0, "push": 60.0, "hook": 0.0}  # between two messages about one group
 Digest = Literal["hourly", "daily"]
+HOUR_MS = 3_600_000
+SENDER_PER_H = 30  # notices of one user in an hour, from which on nothing of theirs goes out at once
 FULL_S = 300.0  # until it is tried again, where too many jobs are under way
 DIGESTS: Final[tuple[Digest, ...]] = get_args(Digest)
 HOURLY, DAILY = "0 * * * *", "{minute} {hour} * * *"
@@ -62,7 +64,7 @@ class Outgoing:
     def _state(self) -> InboxState:
         return self._inbox.state
 
-    def plan(self, kind: str, group: Group | None, id_: str) -> Plan:
+    def plan(self, kind: str, by: str, group: Group | None, id_: str) -> Plan:
         """`id_`: the notice's; one that was withdrawn, and is back, goes out where it has not been yet."""
         plan, state, now = Plan(), self._state, self._inbox.now
         is_live = pace_of(state.preferences, kind, "live") != "off"
@@ -75,6 +77,8 @@ class Outgoing:
                 plan.outcomes[channel] = missing
             elif self._has_told(id_, channel):
                 plan.outcomes[channel] = TOLD_BEFORE
+            elif pace == "now" and self._is_flood(by):
+                plan.outcomes[channel] = "they have done too much within the hour"
             else:
                 plan.paces[channel] = pace
                 if pace == "now":
@@ -84,6 +88,11 @@ class Outgoing:
                 waits = f"{WAITS} a moment" if pace == "now" else f"{WAITS} for the {pace} digest"
                 plan.outcomes[channel] = f"{WAITS} until quiet hours end" if is_quiet and pace == "now" else waits
         return plan
+
+    def _is_flood(self, by: str) -> bool:
+        since_ms = int(self._inbox.now * 1000) - HOUR_MS
+        recent = sum(one.by == by and one.at_ms > since_ms for one in self._state.decisions.values())
+        return recent >= SENDER_PER_H
 
     def _has_told(self, id_: str, channel: str) -> bool:
         if id_ not in self._state.known:

@@ -10,7 +10,7 @@ CHANNELS: Final[tuple[Channel, ...]] = get_args(Channel)
 OUTSIDE: Final[tuple[Channel, ...]] = ("mail", "push", "hook")  # those that leave through a job
 
 # Somebody speaks to its user, or waits for them: that goes out at once, and by mail a day's worth together.
-_PERSONAL = frozenset(("comment", "reply", "mention", "follow", "request", "accepted", "moderation"))
+_PERSONAL = frozenset(("comment", "reply", "mention", "follow", "request", "accepted", "moderation", "other"))
 
 Preferences = Mapping[str, Mapping[str, Pace]]  # by kind and channel
 

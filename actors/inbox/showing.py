@@ -79,7 +79,7 @@ def _changed(event: Noticed | Withdrawn, text: str) -> GroupShown:
         about=about_of(event.about, event.names),
         names=list(event.names),
         count=event.count,
-        says=sentence(event.kind, event.names, event.count) if event.count else "",
+        says=sentence(event.kind, event.names, event.count, event.says) if event.count else "",
         text=text,
         at_ms=event.at_ms,
         unread=event.unread,

@@ -1,6 +1,7 @@
 """The state of an inbox, and how each event changes it. All of it is bounded: what is older is in rows of a view."""
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import TypeVar
 
 from msgspec import Struct, field
@@ -64,6 +65,7 @@ class Group(Struct):
     text: Personal[str] = ""  # of the newest
     read: bool = False
     silent: bool = False
+    says: str = ""
     sent_ms: dict[str, int] = field(default_factory=dict)  # by channel: when it last went out
 
     @property
@@ -73,7 +75,7 @@ class Group(Struct):
     @property
     def names(self) -> list[str]:
         """The newest two."""
-        return list(filter(None, self.by))[:-3:-1]
+        return list(islice(filter(None, reversed(self.by)), 2))
 
     def leave(self, user: str) -> None:
         """One notice of theirs is gone."""
@@ -83,7 +85,7 @@ class Group(Struct):
             self.more -= 1
 
 
-class Known(Struct, array_like=True):
+class Known(Struct, omit_defaults=True):
     """A notice that was taken."""
 
     group: int
@@ -118,6 +120,8 @@ class Flight(Struct, array_like=True):
 
 
 class Mail(Struct):
+    """An address, confirmed or not yet."""
+
     address: Personal[str]
     confirmed: bool = False
     code: Secret[str] = ""  # SHA-256 of what the mail says
@@ -133,11 +137,15 @@ class Push(Struct):
 
 
 class Hook(Struct):
+    """A URL of its user's own."""
+
     url: Personal[str]
     secret: Secret[str]
 
 
 class InboxState(Struct):
+    """All that an inbox knows."""
+
     groups: dict[int, Group] = field(default_factory=dict)  # by number; that which changed last is last
     known: dict[str, Known] = field(default_factory=dict)  # by the digest of their ids, oldest first
     decisions: dict[str, Decision] = field(default_factory=dict)  # likewise
@@ -220,7 +228,7 @@ class InboxState(Struct):
         if group is None:
             group = Group(kind=event.kind, about=event.about, key=event.key, at_ms=0, offset=0, silent=event.silent)
         self.groups[event.group] = group
-        group.at_ms, group.offset, group.text = event.at_ms, offset, event.text
+        group.at_ms, group.offset, group.text, group.says = event.at_ms, offset, event.text, event.says
         before = group.by.pop(event.by, 0)
         if before or self._has_room(group):
             group.by[event.by] = before + 1

@@ -59,7 +59,7 @@ class Notices(View, version=1):
         row = self.row(user=of.key, group=event.group)
         row.kind, row.about, row.names = event.kind, about_of(event.about, event.names), list(event.names)
         row.count, row.at_ms, row.text = event.count, event.at_ms, text.replace("\0", "")
-        row.says = sentence(event.kind, event.names, event.count)
+        row.says = sentence(event.kind, event.names, event.count, event.says)
 
     def seed(self, state: InboxState, of: Origin) -> None:
         for number, group in state.groups.items():
@@ -68,7 +68,7 @@ class Notices(View, version=1):
             row = self.row(user=of.key, group=number)
             row.kind, row.about, row.names = group.kind, about_of(group.about, group.names), group.names
             row.count, row.at_ms, row.text = group.count, group.at_ms, group.text.replace("\0", "")
-            row.says = sentence(group.kind, group.names, group.count)
+            row.says = sentence(group.kind, group.names, group.count, group.says)
             row.state = "read" if group.read else "unread"
 
     @classmethod

@@ -13,8 +13,9 @@ _SAYS = {
     "share": "{who} shared your post",
     "post": "{who} posted",
     "moderation": "About your post",
+    "other": "{who} has something for you",
 }
-_SAY = {"follow": "{who} now follow you", "request": "{who} ask to follow you"}
+_SAY = {"follow": "{who} now follow you", "request": "{who} ask to follow you", "other": "{who} have something for you"}
 
 
 def who(names: Sequence[str], count: int) -> str:
@@ -27,7 +28,10 @@ def who(names: Sequence[str], count: int) -> str:
     return f"{', '.join(names)} and {rest} other{'s' if rest > 1 else ''}"
 
 
-def sentence(kind: str, names: Sequence[str], count: int) -> str:
+def sentence(kind: str, names: Sequence[str], count: int, says: str = "") -> str:
+    """`says`: what they did, where whoever tells of it has said so."""
+    if says:
+        return f"{who(names, count)} {says}"
     said = _SAYS.get(kind, "{who}")
     if count > 1:
         said = _SAY.get(kind, said)

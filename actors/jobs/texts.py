@@ -10,9 +10,8 @@ import msgspec
 from msgspec import Meta, Raw
 
 from greenroom.actors.model.errors import Refused
+from greenroom.actors.model.message import END
 
-# `$` would let a newline stand at the end; and what OpenAPI shows is no Python, so no `\Z` either.
-END = r"(?![\s\S])"
 NAME_PATTERN = r"^[^\u0000-\u001f\u007f]*" + END
 TEXT_PATTERN = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*" + END  # tabs and lines may be
 NAME_MAX = 255  # characters

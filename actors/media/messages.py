@@ -4,12 +4,12 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from greenroom.actors.model.message import Ask, Done, Tell
+from greenroom.actors.model.message import END, Ask, Done, Tell
 from greenroom.actors.personal.fields import Personal, Subject
 
 PARTS_MAX = 2_048  # of one upload
 
-Digest = Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")]  # SHA-256; "": nobody has said
+Digest = Annotated[str, Meta(pattern="^([0-9a-f]{64})?" + END)]  # SHA-256; "": nobody has said
 FileName = Annotated[str, Meta(max_length=200)]
 TypeName = Annotated[str, Meta(max_length=100)]
 Size = Annotated[int, Meta(ge=1)]

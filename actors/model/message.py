@@ -17,6 +17,9 @@ from greenroom.actors.model.errors import ActorError
 
 Reply = TypeVar("Reply")
 
+# Of a field's pattern: `$` would let a newline stand at the end; and what OpenAPI shows is no Python, so no `\Z` either.
+END = r"(?![\s\S])"
+
 
 class FrozenByName(StructMeta):
     """Makes every subclass frozen with fields given by name: msgspec lets a class inherit the first, not the second.

@@ -240,6 +240,7 @@ class World:
             f"crew{self.crews_started}",
             work=self.scenario.slots,
             jobs=self.jobs,
+            kinds=self.kinds,
             nodes=lambda: self.nodes,
             draw=Random(draw.getrandbits(64)),
             faults=lambda: self.database.faults,

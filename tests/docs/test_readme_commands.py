@@ -20,8 +20,9 @@ from greenroom.actors.chat.views import Conversations, Messages, Rooms
 from greenroom.actors.identity import Session
 from greenroom.actors.jobs.queue import Queue
 from greenroom.actors.model.actor import Actor
-from greenroom.actors.model.kinds import Kinds, find_actors
+from greenroom.actors.model.kinds import Kinds, find_actors, find_classes
 from greenroom.actors.model.message import tag_of
+from greenroom.actors.views.installed import views_among
 from greenroom.actors.views.query import RESERVED
 from greenroom.config.settings import Settings
 from greenroom.supervisors.cli.app import app
@@ -38,6 +39,7 @@ RPC = re.compile(r"""\brpc\(["']([^"']+)["'], (\{.*?\})\)""")
 SETTING = re.compile(r"\bGREENROOM_[A-Z_]+[A-Z]\b")
 DEPLOY = [path for path in sorted((ROOT / "deploy").rglob("*")) if path.is_file() and path.suffix != ".pyc"]
 GUIDES = ROOT / "docs" / "guides"
+SOCIAL = ("social.md", "ranking.md", "notifications.md")  # pages of what `greenroom.social` installs
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 TOLD = [page for page in PAGES if page.name != "start.md"]  # which test_start.py walks, with an entity of its own
 
@@ -96,6 +98,8 @@ def kinds(tmp_path: Path, page: Path) -> Iterator[Kinds]:
                 load(names[-1], code, tmp_path)
                 for actor in find_actors(names[-1]) if "(Actor[" in code or "(Saga[" in code else ():
                     found.install(actor)
+    for actor in find_actors("greenroom.social") if page.name in SOCIAL else ():
+        found.install(actor)
     yield found
     for name in names:
         del sys.modules[name]
@@ -115,6 +119,7 @@ def test_each_address_exists(page: Path, kinds: Kinds) -> None:
     text = text_of(page)
     views: dict[str, Any] = {view.name: view for view in (Conversations, Messages, Rooms)}
     views |= {name.lower(): None for name in VIEW.findall(text)}
+    views |= {view.name: view for view in views_among(find_classes("greenroom.social")) if page.name in SOCIAL}
     for where, rest in GET.findall(text):
         path, _, query = rest.partition("?")
         if where == "events":

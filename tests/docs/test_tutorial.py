@@ -36,6 +36,7 @@ def write_blocks(page: str, folder: Path) -> list[str]:
         ("schema-evolution.md", ["thermometer.py", "test_thermometer.py"]),
         ("sagas.md", ["shop.py", "checkout.py", "test_checkout.py", "delivery.py", "test_delivery.py"]),
         ("views.md", ["standings.py", "test_standings.py"]),
+        ("notifications.md", ["bell.py", "test_bell.py"]),
         ("sinks.md", ["warehouse.py", "test_warehouse.py", "stream.py"]),
         ("ranking.md", ["autumn.json", "test_autumn.py"]),
         ("auction.md", [*AUCTION, "test_auction.py", "test_auction_world.py", *AUCTION_PAGE]),

@@ -26,7 +26,8 @@ class SendMail(MailOrder, tag="job.inbox_mail"):
 
     def run(self, work: Any) -> Outcome:
         """Raises: RuntimeError, OSError, and what smtplib raises where it can't be spoken to: to be tried again."""
-        return send(message_of(self, config := load_settings().notices), self.to, config)
+        config = load_settings().notices
+        return send(message_of(self, config), self.to, config)
 
 
 def message_of(order: MailOrder, config: NoticesConfig) -> EmailMessage:
@@ -40,13 +41,14 @@ def message_of(order: MailOrder, config: NoticesConfig) -> EmailMessage:
     message["Date"] = formatdate(usegmt=True)
     message["Message-ID"] = f"<{order.id}@{_domain(config.smtp_from)}>"
     message["Auto-Submitted"] = "auto-generated"
-    body = order.body if not config.notices_url else f"{order.body}\n{config.notices_url}\n"
-    message.set_content(body)
+    if config.notices_url:
+        message["List-Unsubscribe"] = f"<{config.notices_url}>"  # where preferences are; not with one click
+    message.set_content(order.body if not config.notices_url else f"{order.body}\n{config.notices_url}\n")
     return message
 
 
 def send(message: EmailMessage, to: str, config: NoticesConfig) -> Outcome:
-    """Raises: see SendMail.run."""
+    """Raises: RuntimeError, OSError, SMTPException: to be tried again."""
     try:
         with _connected(config) as server:
             if config.smtp_user:

@@ -21,7 +21,7 @@ def shown(number: int, group: Group, unread: int = 0) -> GroupShown:
         about=about_of(group.about, group.names),
         names=group.names,
         count=group.count,
-        says=sentence(group.kind, group.names, group.count),
+        says=sentence(group.kind, group.names, group.count, group.says),
         text=group.text,
         at_ms=group.at_ms,
         read=group.read,
@@ -31,7 +31,7 @@ def shown(number: int, group: Group, unread: int = 0) -> GroupShown:
 
 def subject_and_body(groups: Sequence[Group]) -> tuple[str, str]:
     """`groups`: at least one, the newest first."""
-    said = [sentence(group.kind, group.names, group.count) for group in groups[:MAIL_GROUPS_MAX]]
+    said = [sentence(group.kind, group.names, group.count, group.says) for group in groups[:MAIL_GROUPS_MAX]]
     subject = said[0] if len(groups) == 1 else f"{said[0]}, and {len(groups) - 1} more"
     lines = []
     for group, says in zip(groups, said, strict=False):
@@ -46,7 +46,7 @@ def subject_and_body(groups: Sequence[Group]) -> tuple[str, str]:
 def push_payload(groups: Mapping[int, Group], unread: int) -> str:
     """`groups`: at least one, the newest first."""
     number, newest = next(iter(groups.items()))
-    says = sentence(newest.kind, newest.names, newest.count)
+    says = sentence(newest.kind, newest.names, newest.count, newest.says)
     more = len(groups) - 1
     payload = {
         "title": _line(says if not more else f"{says}, and {more} more")[:PUSH_TEXT_CHARS],

@@ -33,9 +33,8 @@ class MailOrder(Job, queue=DELIVER, tag="job.inbox_mail"):
     provider: Provider
     id: str
     to: Secret[str]
-    subject: str
+    subject: Secret[str]
     body: Secret[str]
-    unsubscribe: Secret[str] = ""  # what the link of its header says
     partition = "provider"
     retry = _PATIENT
     limits = _LIMITS

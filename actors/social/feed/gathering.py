@@ -21,8 +21,7 @@ from greenroom.actors.social.spread.arrivals import Arrivals
 from greenroom.actors.social.spread.share import AWAY_S
 from greenroom.actors.social.spread.unwritten import Unwritten
 
-ARRIVALS_MAX = 400  # that are looked at, the newest
-CANDIDATES_MAX = 500
+STORIES_MAX = 300  # that are looked at, the newest
 LOUD_MAX = 100  # authors whose walls are looked up, those with the newest posts
 WALL_MAX = 20  # posts of each
 KEYS_MAX, ROWS_MAX = 1_000, 5_000  # of one query of many pages
@@ -35,28 +34,29 @@ SUGGESTED_MAX = 10
 SUGGESTED_POSTS = 3  # of each
 
 
-async def candidates(feed: Reader, *, with_suggested: bool = True) -> list[Placed]:
-    """The newest, at most CANDIDATES_MAX, and what is suggested beside them."""
-    followed = {entry.post: entry.author for entry in await _entries(feed) if not entry.is_story}
-    newest = sorted(followed, reverse=True)[:CANDIDATES_MAX]
-    places = [Placed(post, "own" if followed[post] == feed.key else "following") for post in newest]
-    if with_suggested:
-        places += [Placed(post, "suggested") for post in await _suggested(feed) if post not in followed]
-    return places
+async def candidates(feed: Reader, most: int) -> list[Placed]:
+    """The newest of those whom its user follows, and their own."""
+    followed = {entry.post: entry.author for entry in await _entries(feed, most) if not entry.is_story}
+    newest = sorted(followed, reverse=True)[:most]
+    return [Placed(post, "own" if followed[post] == feed.key else "following") for post in newest]
 
 
 async def stories(feed: Reader) -> list[str]:
     """Ids of stories, of which some may have ended."""
     begun = feed.now_ms - int(DAY_S * 1000)
     return sorted(
-        {entry.post for entry in await _entries(feed, stories=True) if entry.is_story and ms_of(entry.post) > begun}
+        {
+            entry.post
+            for entry in await _entries(feed, STORIES_MAX, stories=True)
+            if entry.is_story and ms_of(entry.post) > begun
+        }
     )
 
 
-async def _entries(feed: Reader, *, stories: bool = False) -> list[Entry]:
+async def _entries(feed: Reader, most: int, *, stories: bool = False) -> list[Entry]:
     """Of whom its user follows, and its user's own."""
     found = await _behind(feed)
-    arrived = await feed.query(Arrivals.Row, feed.key, limit=ARRIVALS_MAX, where={"is_story": stories})
+    arrived = await feed.query(Arrivals.Row, feed.key, limit=most, where={"is_story": stories})
     found += [Entry(row.id, row.author, row.at_ms, row.is_story) for row in arrived.rows]
     loud = await _loud(feed)
     if loud:
@@ -135,7 +135,7 @@ async def trim(feed: Reader) -> None:
 # Of whom its user does not follow.
 
 
-async def _suggested(feed: Reader) -> list[str]:
+async def suggested(feed: Reader) -> list[Placed]:
     authors = feed.suggested.get(feed.now)
     if authors is None:
         try:
@@ -146,7 +146,8 @@ async def _suggested(feed: Reader) -> list[str]:
     authors = [one for one in authors if one not in feed.state.follows and one != feed.key]
     if not authors:
         return []
-    return [entry.post for entry in await _walls(feed, authors, SUGGESTED_POSTS, stories=False)]
+    posts = await _walls(feed, authors, SUGGESTED_POSTS, stories=False)
+    return [Placed(entry.post, "suggested") for entry in posts]
 
 
 def _parts(users: Iterable[str], most: int) -> Iterator[list[str]]:

@@ -1,17 +1,19 @@
 """The home feed: what was found, as far as it may be seen, in order, page by page."""
 
 from greenroom.actors.social.feed.cursor import Placed, Snapshot
-from greenroom.actors.social.feed.gathering import candidates, trim
+from greenroom.actors.social.feed.gathering import candidates, suggested, trim
 from greenroom.actors.social.feed.messages import FeedPage, Read
-from greenroom.actors.social.feed.ordering import in_order
+from greenroom.actors.social.feed.ordering import newest_first, ranked_order
 from greenroom.actors.social.feed.privacy import is_wanted
 from greenroom.actors.social.feed.reader import Reader, Served
-from greenroom.actors.social.feed.rows import Found, shown, visible
+from greenroom.actors.social.feed.rows import shown, visible
 from greenroom.actors.social.post.views import Posts
 from greenroom.actors.social.spread.readers import Readers
 from greenroom.actors.social.spread.share import FOLLOWS_FULL, kept_share
 
+NEWEST_MAX, RANKED_MAX = 500, 200  # posts, the newest
 LOOKED_AT_MAX = 200  # posts of a snapshot, for one page: those gone since are passed over
+SPARE = 5  # looked up with a page, for some may be gone
 
 
 async def read(feed: Reader, wanted: Read) -> FeedPage:
@@ -19,34 +21,46 @@ async def read(feed: Reader, wanted: Read) -> FeedPage:
     if wanted.cursor is not None:
         name, snapshot, at = feed.snapshots.find(wanted.cursor, feed.now)
         return await _page(feed, name, snapshot, at, wanted.limit)
-    await trim(feed)
-    places = await candidates(feed, with_suggested=wanted.order == "ranked")
-    found = await visible(feed, (place.post for place in places), with_authors=wanted.order == "ranked")
-    posts = {post: row for post, row in found.posts.items() if is_wanted(feed.state, row) and not row.is_story}
-    places = [place for place in places if place.post in posts]
-    snapshot = await in_order(feed, places, found, wanted.order)
-    feed.have_read()
+    snapshot = feed.ranked_lately() if wanted.order == "ranked" else None
+    if snapshot is None:
+        await trim(feed)
+        snapshot = await (_ranked(feed) if wanted.order == "ranked" else _newest(feed))
+        feed.have_read()
     name = feed.snapshots.keep(snapshot) if len(snapshot) > wanted.limit else ""
-    return await _page(feed, name, snapshot, 0, wanted.limit, found)
+    return await _page(feed, name, snapshot, 0, wanted.limit)
 
 
-async def _page(
-    feed: Reader, name: str, snapshot: Snapshot, at: int, limit: int, known: Found | None = None
-) -> FeedPage:
+async def _newest(feed: Reader) -> Snapshot:
+    """What may not be seen is left out page by page: most of it is never read."""
+    return newest_first(feed, await candidates(feed, NEWEST_MAX))
+
+
+async def _ranked(feed: Reader) -> Snapshot:
+    """All of them are looked at: what they are ranked by is in their rows."""
+    places = [*await candidates(feed, RANKED_MAX), *await suggested(feed)]
+    found = await visible(feed, (place.post for place in places), with_authors=True)
+    stay = [place for place in places if place.post in found.posts and _stays(feed, place, found.posts[place.post])]
+    snapshot = await ranked_order(feed, stay, found)
+    feed.keep_ranked(snapshot)
+    return snapshot
+
+
+async def _page(feed: Reader, name: str, snapshot: Snapshot, at: int, limit: int) -> FeedPage:
     """From there on, without what may not be seen any more, or was never to be shown to who has not asked."""
     rows: list[Posts.Row] = []
     places: list[Placed] = []
-    looked_at = 0
-    while at < len(snapshot) and len(rows) < limit and looked_at < LOOKED_AT_MAX:
-        part = snapshot.part(at, limit - len(rows))
-        found = known or await visible(feed, (place.post for place in part))
+    until = min(len(snapshot), at + LOOKED_AT_MAX)
+    while at < until and len(rows) < limit:
+        part = snapshot.part(at, min(limit - len(rows) + SPARE, until - at))
+        found = (await visible(feed, (place.post for place in part))).posts
         for place in part:
-            row = found.posts.get(place.post)
+            if len(rows) == limit:
+                break
+            at += 1
+            row = found.get(place.post)
             if row is not None and _stays(feed, place, row):
                 rows.append(row)
                 places.append(place)
-        at += len(part)
-        looked_at += len(part)
     feed.remember_served(
         Served(row.author, place, snapshot.ranking, snapshot.experiment)
         for row, place in zip(rows, places, strict=True)
@@ -63,7 +77,8 @@ async def _page(
 
 def _stays(feed: Reader, place: Placed, row: Posts.Row) -> bool:
     """Is it to be shown, though it was found minutes ago? Who was unfollowed since may be seen, and is not shown."""
-    return is_wanted(feed.state, row) and (place.reason != "following" or row.author in feed.state.follows)
+    is_followed = place.reason != "following" or row.author in feed.state.follows
+    return is_followed and is_wanted(feed.state, row) and not row.is_story
 
 
 async def _shed(feed: Reader) -> tuple[int, float]:

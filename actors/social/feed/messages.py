@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from greenroom.actors.model.message import Ask, Done, Tell
+from greenroom.actors.model.message import END, Ask, Done, Tell
 from greenroom.actors.model.principal import UserId
 from greenroom.actors.personal.fields import Subject
 
@@ -12,8 +12,8 @@ TEXT_CHARS_MAX = 4_000
 MEDIA_MAX = 10
 PAGE_MAX = 100
 
-PostId = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
-MediaId = Annotated[str, Meta(pattern="^[0-9a-f]{24}$")]
+PostId = Annotated[str, Meta(pattern="^[0-9a-f]{32}" + END)]
+MediaId = Annotated[str, Meta(pattern="^[0-9a-f]{24}" + END)]
 Visibility = Literal["public", "followers", "close"]
 Reaction = Literal["like", "love", "laugh", "wow", "sad", "angry"]
 Cursor = Annotated[str, Meta(min_length=1, max_length=400)]

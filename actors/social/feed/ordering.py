@@ -1,7 +1,6 @@
 """In which order a home feed is read: the newest first, or as the ranking has it. How it ranks is not ours to know."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterable
 
 from greenroom.actors.model.errors import ActorError, Refused
 from greenroom.actors.social.feed.cursor import Placed, Snapshot
@@ -17,13 +16,13 @@ from greenroom.actors.social.ranking.order import LIGHT, NOTHING_KNOWN, ranked
 NEWEST = "newest"
 
 
-async def in_order(
-    feed: Reader, places: Sequence[Placed], found: Found, order: Literal["ranked", "newest"]
-) -> Snapshot:
+def newest_first(feed: Reader, places: Iterable[Placed]) -> Snapshot:
+    newest = sorted(places, key=lambda place: place.post, reverse=True)
+    return Snapshot(newest, made_s=feed.now, ranking=NEWEST)
+
+
+async def ranked_order(feed: Reader, places: Iterable[Placed], found: Found) -> Snapshot:
     """`places` are those of posts that were found."""
-    if order == "newest":
-        newest = sorted(places, key=lambda place: place.post, reverse=True)
-        return Snapshot(newest, made_s=feed.now, ranking=NEWEST)
     chosen = await models().choose(feed.key, feed.now)
     reasons = {place.post: place.reason for place in places}
     candidates = [candidate(feed, found.posts[post], reason, found) for post, reason in reasons.items()]

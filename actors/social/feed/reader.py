@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from greenroom.actors.model.actor import Actor, Runtime
 from greenroom.actors.model.message import Event
-from greenroom.actors.social.feed.cursor import Placed, Snapshots
+from greenroom.actors.social.feed.cursor import Placed, Snapshot, Snapshots
 from greenroom.actors.social.feed.messages import Arrived
 from greenroom.actors.social.feed.state import FeedState
 
@@ -14,6 +14,7 @@ SERVED_MAX = 500
 NUDGED_MAX = 100  # posts of which its user has not heard: with more, the count stays there
 LOUD_S = 10.0  # that it is remembered who has to be looked up
 SUGGESTED_S = 600.0
+RANKED_S = 3.0
 RECENT_S = 60.0  # that a nudge counts as much as a row: by then there is one
 
 
@@ -58,6 +59,7 @@ class Reader(Actor[FeedState]):
         self.served: dict[str, Served] = {}
         self.loud = Kept(LOUD_S)  # authors whose walls have to be looked up
         self.suggested = Kept(SUGGESTED_S)
+        self._ranked: tuple[Snapshot, int] | None = None  # the last, and as of which event
         self.is_trimmed = False  # has it been looked at in this life?
         self._due: list[Event] = []
 
@@ -93,6 +95,17 @@ class Reader(Actor[FeedState]):
         kept |= {post: (self.now, one) for post, one in self.nudged.items()}
         self._recent = dict(list(kept.items())[-NUDGED_MAX:])
         self.nudged = {}
+
+    def keep_ranked(self, snapshot: Snapshot) -> None:
+        self._ranked = snapshot, self.offset + len(self._due)
+
+    def ranked_lately(self) -> Snapshot | None:
+        """What was ranked a moment ago, where nothing has come or been done since: whoever reads again at once is
+        shown the same order. What may be seen of it is looked up all the same."""
+        if self._ranked is None or self.nudged:
+            return None
+        snapshot, offset = self._ranked
+        return snapshot if offset == self.offset and self.now - snapshot.made_s < RANKED_S else None
 
     def remember_served(self, served: Iterable[Served]) -> None:
         for one in served:

@@ -7,14 +7,13 @@ from greenroom.actors.social.feed.reader import Reader
 from greenroom.actors.social.feed.rows import shown, visible
 
 RINGS_MAX = 100
-STORIES_MAX = 300
 
 
 async def rings(feed: Reader) -> Rings:
     """Those with something unseen first, the newest of them at the front; its user's own before all."""
-    newest = (await stories(feed))[-STORIES_MAX:]
-    found = (await visible(feed, newest)).posts
-    rows = [row for post in newest if (row := found.get(post)) and row.is_story and is_wanted(feed.state, row)]
+    posts = await stories(feed)
+    found = (await visible(feed, posts)).posts
+    rows = [row for post in posts if (row := found.get(post)) and row.is_story and is_wanted(feed.state, row)]
     by_author: dict[str, list[PostShown]] = {}
     for one in await shown(feed, rows):
         by_author.setdefault(one.author, []).append(one)

@@ -9,7 +9,7 @@ but as many again bring it before moderators once more. Each step is an event th
 never thinned out. Only moderators see any of it.
 """
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from typing import Any, ClassVar
 
 from greenroom.actors.inbox.messages import Notify, Withdraw
@@ -23,6 +23,8 @@ from greenroom.actors.social.moderation.messages import (
     Dismiss,
     Flag,
     HidePost,
+    Look,
+    Looked,
     Report,
     ReportShown,
     Restore,
@@ -33,8 +35,7 @@ from greenroom.actors.social.moderation.rules import ALL as RULES_KEY
 from greenroom.actors.social.moderation.rules import FOR_EVER
 from greenroom.actors.social.moderation.state import DECIDED, REPORTERS_MAX, CaseEvent, CaseFile
 from greenroom.actors.social.moderation.subject import about_of
-from greenroom.actors.social.post.messages import Hide
-from greenroom.actors.social.post.views import Posts
+from greenroom.actors.social.post.messages import Hide, SaidOf
 from greenroom.actors.social.roles import require_moderator
 from greenroom.actors.social.thread.messages import Hide as HideComment
 from greenroom.actors.social.thread.view import Comments
@@ -49,7 +50,7 @@ class Case(Actor[CaseFile]):
     """What moderators are to decide of one post, or of one comment; the key says of which."""
 
     kind = "case"
-    commands: ClassVar[tuple[type[Message], ...]] = (Report, HidePost, Restore, Dismiss, ShadowAuthor)
+    commands: ClassVar[tuple[type[Message], ...]] = (Report, Look, HidePost, Restore, Dismiss, ShadowAuthor)
     internal: ClassVar[tuple[type[Message], ...]] = (Flag,)
     events: ClassVar[tuple[type[Event], ...]] = (Opened, Reported, Moved, AuthorShadowed)
     limits = KindLimits(history_s=FOR_EVER, idle_s=30.0)
@@ -69,8 +70,11 @@ class Case(Actor[CaseFile]):
             case Flag():
                 return self._flag(message)
         require_moderator(self.principal)
-        if isinstance(message, HidePost):
-            return self._hide(message)
+        match message:
+            case HidePost():
+                return self._hide(message)
+            case Look():
+                return self._look()
         if self.state.state is None:
             raise Refused("case.not_found", "nobody has reported it", status=404)
         match message:
@@ -89,24 +93,24 @@ class Case(Actor[CaseFile]):
             return self._add(user, message)
 
         async def first() -> Done:
-            author = await self._author()
+            author = (await self._look()).author
             self._refuse_author(user, author)
             self.record(Opened(author=author, state="open"))
             return self._add(user, message)
 
         return first()
 
-    async def _author(self) -> str:
-        """Whose it is, so that there are no cases of what is none. Raises: Refused."""
+    async def _look(self) -> Looked:
+        """What it says, and whose it is; so there are no cases of what is none. Raises: Refused."""
         about = self._about
-        rows: Sequence[Posts.Row | Comments.Row] = ()
-        if about is not None and about.comment:
-            rows = (await self.query(Comments.Row, about.post, where={"offset": about.comment}, limit=1)).rows
-        elif about is not None:
-            rows = (await self.query(Posts.Row, about.post, limit=1)).rows
-        if not rows:
+        assert about is not None
+        if not about.comment:
+            said = await self.ask(f"post:{about.post}", SaidOf())
+            return Looked(author=said.author, text=said.text, media=said.media)
+        found = await self.query(Comments.Row, about.post, where={"offset": about.comment}, limit=1)
+        if not found.rows:
             raise _not_found()
-        return rows[0].author
+        return Looked(author=found.rows[0].author, text=found.rows[0].text)
 
     def _refuse_author(self, user: str, author: str) -> None:
         if user == author:
@@ -157,7 +161,7 @@ class Case(Actor[CaseFile]):
             return self._move("hidden", message.why)
 
         async def first() -> Done:
-            self.record(Opened(author=await self._author(), state="open"))
+            self.record(Opened(author=(await self._look()).author, state="open"))
             return self._move("hidden", message.why)
 
         return first()

@@ -10,16 +10,22 @@ from greenroom.actors.social.moderation.messages import CaseState, Reason, Rule
 
 
 class RulesPut(Event, tag="rules.put"):
+    """There are these rules, in the place of those of the same names."""
+
     by: Subject
     rules: dict[str, Rule]
 
 
 class RulesDropped(Event, tag="rules.dropped"):
+    """There are these no more."""
+
     by: Subject
     names: list[str]
 
 
 class Shadowed(Event, tag="rules.shadowed"):
+    """What the user posts until then is shown to them alone."""
+
     user: Subject
     until_ms: int
     by: Subject
@@ -29,6 +35,8 @@ class Shadowed(Event, tag="rules.shadowed"):
 
 
 class Unshadowed(Event, tag="rules.unshadowed"):
+    """What they post is shown again."""
+
     user: Subject
     by: Subject
     why: Personal[str] = ""
@@ -46,6 +54,8 @@ class Opened(Event, tag="case.opened"):
 
 
 class Reported(Event, tag="case.reported"):
+    """A user has said that it should not be shown, or says otherwise why."""
+
     state: CaseState  # of the case
     user: Subject
     reason: Reason
@@ -65,6 +75,8 @@ class Moved(Event, tag="case.moved"):
 
 
 class AuthorShadowed(Event, tag="case.author_shadowed"):
+    """The rules were told to shadow whose it is."""
+
     state: CaseState
     author: Subject
     seconds: float

@@ -8,15 +8,14 @@ import re
 import unicodedata
 from typing import Final
 
-# Letters of other scripts that are read as one of ASCII: most of what is written to get past a list of words. Not all
-# of Unicode's table, in which `rn` is `m`, and honest words become bad ones.
+from greenroom.actors.social.profile.scripts import LOOK_ALIKES
+
+# Letters that names may not be made to look like ASCII with, as small ones, and others with which words are bent.
+# Not all of Unicode's table, in which `rn` is `m`, and honest words become bad ones.
+_BENT: Final = "бb пn βb εe ηn νv τt υu ωw եe քq ıi łl øo đd ħh ŧt ƅb ɓb ɗd ƙk"
 _ALIKE: Final = str.maketrans(
-    {
-        **dict(zip("абвгеіјкӏмнопрсԁтуѕхԍһԛԝ", "abbreijklmhonpcdtysxghqw", strict=True)),
-        **dict(zip("αβγεηικνορτυχωϲϳ", "abyenikvoptuxwcj", strict=True)),
-        **dict(zip("աօսոհցքե", "wouuhgqe", strict=True)),
-        **dict(zip("ɑɡɩıłøđħŧƅɓɗƙ", "agiilodhtbbdk", strict=True)),
-    }
+    {letter.casefold(): seen.casefold() for pairs in LOOK_ALIKES.values() for letter, seen in pairs.items()}
+    | {pair[0]: pair[1] for pair in _BENT.split()}
 )
 _DIGITS: Final = str.maketrans("0134578", "oieastb")  # in words with letters alone: `fr33`, and never `1043`
 _WORD: Final = re.compile(r"[^\W_]+")

@@ -140,6 +140,7 @@ def check(rule: Rule) -> None:
 
 
 def rule_words(rule: Rule) -> list[str]:
+    """Raises: BadRule."""
     words = words_of(folded(rule.words))
     if not 1 <= len(words) <= WORDS_MAX:
         raise BadRule(f"it has 1 to {WORDS_MAX} words of letters and digits")
@@ -147,6 +148,7 @@ def rule_words(rule: Rule) -> list[str]:
 
 
 def letters_of(rule: Rule) -> str:
+    """Raises: BadRule."""
     letters = "".join(words_of(folded(rule.words)))
     if not ANYWHERE_MIN <= len(letters) <= ANYWHERE_MAX:
         raise BadRule(f"what is looked for anywhere has {ANYWHERE_MIN} to {ANYWHERE_MAX} letters and digits")
@@ -154,6 +156,7 @@ def letters_of(rule: Rule) -> str:
 
 
 def domain_of(rule: Rule) -> str:
+    """Raises: BadRule."""
     domain = host_name(rule.domain)
     if not domain:
         raise BadRule("its domain is none, as in example.org")

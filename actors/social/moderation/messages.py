@@ -157,6 +157,18 @@ class ShadowAuthor(Ask[Done], tag="case.shadow_author"):
     why: Why = ""
 
 
+class Looked(Struct, frozen=True, kw_only=True):
+    """What a case is about, as it is now."""
+
+    author: Subject
+    text: Personal[str]
+    media: list[str] = field(default_factory=list)
+
+
+class Look(Ask[Looked], tag="case.look"):
+    """What does it say? Also where nobody else is shown it."""
+
+
 # By feeds, posts and threads, to a case.
 
 

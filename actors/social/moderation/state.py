@@ -27,6 +27,8 @@ CaseEvent = Opened | Reported | Moved | AuthorShadowed
 
 
 class RulesState(Struct):
+    """The rules, and who is shadowed."""
+
     rules: dict[str, Rule] = field(default_factory=dict)
     shadowed: dict[Subject, int] = field(default_factory=dict)  # until when, Unix ms
 

@@ -55,6 +55,8 @@ from greenroom.actors.social.post.messages import (
     Publish,
     React,
     Recount,
+    Said,
+    SaidOf,
     ShardChanged,
     SharesChanged,
     ShowCounts,
@@ -65,7 +67,7 @@ from greenroom.actors.social.post.reacting import ReactingPost
 from greenroom.actors.social.post.shards import Drop, shard_entity
 from greenroom.actors.social.spread.jobs import SpreadPlan
 from greenroom.actors.social.texts import kept, mentions_of, tags_of
-from greenroom.actors.social.thread.messages import Close, Open
+from greenroom.actors.social.thread.messages import Close, Cover, Open
 
 DAY_MS = 86_400_000
 EARLY_MS = 600_000  # by how much an id's time may differ from now where a post is deleted before it has come
@@ -93,6 +95,7 @@ class Post(ReactingPost):
         Hide,
         MineOf,
         MayAct,
+        SaidOf,
         ShardChanged,
         ShowCounts,
         TellMentioned,
@@ -114,7 +117,7 @@ class Post(ReactingPost):
     )
     ephemerals: ClassVar[tuple[type[Struct], ...]] = (CountsShown,)
     publishes_info = False
-    # A full state is 0.6 MB: with this many events between snapshots, 10,000 reactions/s write 0.3 MB/s of them.
+    # A full state is 0.4 MB: with this many events between snapshots, 10,000 reactions/s write 0.2 MB/s of them.
     limits = KindLimits(snapshot_every=20_000, idle_s=30.0, timers_max=10)
 
     def handle(self, message: Any) -> Any:
@@ -132,6 +135,10 @@ class Post(ReactingPost):
                 self._count_shard(message)
             case MineOf():
                 return self._mine(message.user)
+            case SaidOf():
+                self._require_there(self.state.author)  # or its case, where nobody else sees it
+                content = self.state.content
+                return Said(author=content.author, text=content.text, media=content.media)
             case MayAct(user=user):
                 self._require_there(user)
                 return self._for(user, lambda: DONE)
@@ -157,7 +164,7 @@ class Post(ReactingPost):
             case Hide():
                 self._hide(message)
             case TellMentioned():
-                return self._tell_mentioned() if self.state.is_out and not self.state.is_veiled else None
+                return self._tell_mentioned() if self.state.is_seen else None
             case Recount():
                 return self._recount()
             case _:
@@ -211,6 +218,18 @@ class Post(ReactingPost):
         self._tell_shared(1)
         self._mention()
 
+    def _settle(self, was_seen: bool) -> None:
+        """It was seen, or not, and that may have changed: what follows from that."""
+        state = self.state
+        if was_seen == state.is_seen:
+            return
+        self._tell_shared(-1 if was_seen else 1)
+        self.tell(self._thread, Cover(covered=was_seen))
+        if was_seen:
+            self.kick(NOT_SEEN, "it is hidden", but=(state.author,), but_roles=STAFF_ROLES)
+            for user in sorted(state.mentioned):
+                self.tell(f"inbox:{user}", Withdraw(about=self.entity))
+
     def _edit(self, text: str) -> Coroutine[Any, Any, Done]:
         user, content = self.require_user(), self.state.content
         self._require_there(user)
@@ -229,6 +248,7 @@ class Post(ReactingPost):
             verdict = await self.ask("rules:all", Judge(author=user, text=text))
             if verdict.verdict == "refuse":
                 raise Refused("post.against_the_rules", verdict.rule, status=422)
+            was_seen = self.state.is_seen
             edited = replace(content, text=text, tags=tags_of(text), edited_ms=int(self.now * 1000))
             self.record(
                 Edited(
@@ -241,6 +261,7 @@ class Post(ReactingPost):
             flag = flag_of(verdict, user)
             if flag is not None:
                 self.tell(case_of(self.key), flag)
+            self._settle(was_seen)
             self._mention()
             return DONE
 
@@ -282,7 +303,7 @@ class Post(ReactingPost):
     def _leave(self, event: Deleted | Ended) -> None:
         state = self.state
         told, shards = {state.author, *state.mentioned}, list(state.shards)
-        if state.is_out and not state.is_veiled:
+        if state.is_seen:
             self._tell_shared(-1)
         self.record(event)
         self.cancel_timer(END)
@@ -297,10 +318,9 @@ class Post(ReactingPost):
         state = self.state
         if not state.author or state.gone:
             return
-        was_out, was_veiled = state.is_out, state.is_veiled
+        was_out, was_seen = state.is_out, state.is_seen
         if ask.hidden and not state.is_hidden:
             self.record(Hidden(author=state.author, tags=state.content.tags, reason=ask.reason))
-            self.kick(NOT_SEEN, "it is hidden", but=(state.author,), but_roles=STAFF_ROLES)
         elif not ask.hidden and (state.is_hidden or state.is_pending):
             self.record(
                 Shown(
@@ -313,8 +333,8 @@ class Post(ReactingPost):
             )
         if state.is_out and not was_out:
             self._go_out()
-        elif state.is_out and was_veiled != state.is_veiled:
-            self._tell_shared(-1 if state.is_veiled else 1)
+        else:
+            self._settle(was_seen)
             self._mention()
 
     # What others are told.
@@ -353,7 +373,7 @@ class Post(ReactingPost):
         return names[: max(0, left)]
 
     def _mention(self) -> None:
-        if self.state.is_out and not self.state.is_veiled and self._unmentioned:
+        if self.state.is_seen and self._unmentioned:
             self.tell(self.entity, TellMentioned())
 
     def _tell_mentioned(self) -> Coroutine[Any, Any, None]:

@@ -1,6 +1,6 @@
 """Who may see a post, and so may react and comment: decided from what its author and the reader say of one another.
 
-What was found holds for a minute, or until the author's `follows` says that something has changed. Where an author bars
+What was found holds for a while, or until the author's `follows` says that something has changed. Where an author bars
 few, all of them are known with the first answer, and nobody else need be asked about: a post that thousands react to in
 a second asks once.
 """
@@ -11,7 +11,7 @@ from greenroom.actors.social.feed.messages import Visibility
 from greenroom.actors.social.follows.messages import Allowed, Edge
 
 KNOWN_MAX = 10_000  # users
-KNOWN_S = 60.0
+KNOWN_S = 45.0  # less than the minute for which `follows` remembers which posts have asked
 
 
 def wants_edge(visibility: Visibility, allowed: Allowed) -> bool:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from greenroom.actors.model.message import Ask, Done, Tell
+from greenroom.actors.model.message import END, Ask, Done, Tell
 from greenroom.actors.personal.fields import Personal, Subject
 from greenroom.actors.social.feed.messages import MEDIA_MAX, TEXT_CHARS_MAX, PostId, Reaction, Visibility
 
@@ -102,7 +102,7 @@ class MayAct(Ask[Done], tag="post.may_act"):
 class ShardChanged(Tell, tag="post.shard_changed"):
     """By one of its `reactions`: how many there are of each now."""
 
-    shard: Annotated[str, Meta(pattern="^[0-9a-f]{2}$")]
+    shard: Annotated[str, Meta(pattern="^[0-9a-f]{2}" + END)]
     counts: dict[str, int]
 
 
@@ -124,3 +124,15 @@ class ShowCounts(Tell, tag="post.show_counts"):
 
 class TellMentioned(Tell, tag="post.tell_mentioned"):
     """To itself: tell those whom its text names, and who have not been told."""
+
+
+class Said(Struct, frozen=True, kw_only=True):
+    """What a post says, whether it is shown or not."""
+
+    author: Subject
+    text: Personal[str] = ""
+    media: Personal[list[str]] = field(default_factory=list)
+
+
+class SaidOf(Ask[Said], tag="post.said_of"):
+    """By its case, for moderators: what does it say? Of one that is gone refused."""

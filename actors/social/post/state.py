@@ -55,6 +55,11 @@ class PostState(Struct):
         """Does nobody see it but its author?"""
         return self.is_pending or self.is_shadowed or self.is_hidden
 
+    @property
+    def is_seen(self) -> bool:
+        """Does everybody see it who may?"""
+        return self.is_out and not self.is_veiled and not self.gone
+
     def change(self, event: PostEvent) -> None:
         """Become what the post is after `event`."""
         match event:

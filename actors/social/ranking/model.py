@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 from msgspec import Struct
 
+from greenroom.actors.social.ranking.trees import BadTrees, checked_trees
 from greenroom.actors.social.ranking.values import FEATURES, unpacked
 
 if TYPE_CHECKING:
@@ -93,13 +94,11 @@ class Boosted:
             raise BadModel(f"a model of trees needs LightGBM: install greenroom[ranking] ({error})") from error
         self.version = version
         try:
-            self._booster = lightgbm.Booster(model_str=text)
-        except lightgbm.basic.LightGBMError as error:
-            raise BadModel(f"LightGBM can't read it: {error}") from error
+            self._booster = lightgbm.Booster(model_str=checked_trees(text))
+        except (BadTrees, lightgbm.basic.LightGBMError) as error:
+            raise BadModel(f"LightGBM is not to read it: {error}") from error
         self._names = self._booster.feature_name()
         _check_names(self._names)
-        if "\nobjective=binary" not in text:
-            raise BadModel("its objective is not binary")
         self._columns = [FEATURES.index(name) for name in self._names]
 
     def scores(self, rows: Sequence[bytes]) -> list[float]:

@@ -16,6 +16,7 @@ from greenroom.actors.inbox.messages import Withdraw
 from greenroom.actors.model.actor import KindLimits
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Done, Event, Message
+from greenroom.actors.model.principal import STAFF_ROLES
 from greenroom.actors.social.moderation.messages import Flag, Judge
 from greenroom.actors.social.moderation.subject import case_of, flag_of
 from greenroom.actors.social.notices import notice, notice_id
@@ -33,6 +34,7 @@ from greenroom.actors.social.thread.events import (
     CommentMade,
     CommentUnliked,
     CommentVeiled,
+    Covered,
     LikedShown,
     NamedTold,
     Opened,
@@ -43,6 +45,7 @@ from greenroom.actors.social.thread.messages import (
     Close,
     Comment,
     Commented,
+    Cover,
     Delete,
     Edit,
     Hide,
@@ -59,6 +62,7 @@ COMMENTS_MAX = 20_000  # of a post, those taken back not counted
 LIKES_MAX = 50_000  # of all comments of a post together
 CLEARED_AT_ONCE = 200
 COMMENTS_PER_H, LIKES_PER_H, EDITS_PER_H = 500, 3_000, 300  # of a user, over all posts
+NOT_SEEN = 2100  # ends a subscription, for good
 DONE = Done()
 
 
@@ -67,10 +71,11 @@ class Thread(TellingThread):
 
     kind = "thread"
     commands: ClassVar[tuple[type[Message], ...]] = (Comment, Edit, Delete, Like, Unlike, Read)
-    internal: ClassVar[tuple[type[Message], ...]] = (Open, Close, Hide, Clear, TellNamed)
+    internal: ClassVar[tuple[type[Message], ...]] = (Open, Close, Cover, Hide, Clear, TellNamed)
     events: ClassVar[tuple[type[Event], ...]] = (
         Opened,
         Closed,
+        Covered,
         Cleared,
         CommentMade,
         CommentEdited,
@@ -95,6 +100,8 @@ class Thread(TellingThread):
                 if self.state.author and not self.state.closed:
                     self.record(Closed())
                     self._clear()
+            case Cover(covered=covered):
+                self._cover(covered)
             case Clear():
                 self._clear()
             case Hide():
@@ -207,6 +214,13 @@ class Thread(TellingThread):
         else:
             said = state.window.get(offset)
             self._tell_of(offset, state.authors[offset], "" if said is None else said.text)
+
+    def _cover(self, covered: bool) -> None:
+        state = self.state
+        if state.author and not state.closed and covered != state.covered:
+            self.record(Covered(covered=covered))
+            if covered:
+                self.kick(NOT_SEEN, "the post is hidden", but=(state.author,), but_roles=STAFF_ROLES)
 
     def _clear(self) -> None:
         comments = list(self.state.authors)[:CLEARED_AT_ONCE]

@@ -18,7 +18,7 @@ class AdmittingThread(Actor[ThreadState]):
 
     def __init__(self, entity: str, runtime: Runtime) -> None:
         super().__init__(entity, runtime)
-        self._known = Known()  # who may watch: what the post has said holds for a minute, for that alone
+        self._known = Known()  # who may watch: what the post has said holds for a while, for that alone
 
     @property
     def _post(self) -> str:
@@ -80,11 +80,11 @@ class AdmittingThread(Actor[ThreadState]):
         self._known.learn(user, True, self.now)
 
     def may_watch(self) -> None:
-        """Everybody, of a post for everybody; else who has read the thread in the last minute. Raises: Refused."""
+        """Everybody, of a post for everybody; else who has just read the thread. Raises: Refused."""
         self._require_open()
         user, state = self.principal.user, self.state
         if user == state.author or not STAFF_ROLES.isdisjoint(self.principal.roles):
             return
         may = self._known.look(user, self.now)
-        if not (may or (may is None and state.visibility == "public")):
+        if state.covered or not (may or (may is None and state.visibility == "public")):
             raise Refused("post.not_found", "there is no such post", status=404)

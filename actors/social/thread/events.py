@@ -19,6 +19,12 @@ class Closed(Event, tag="thread.closed"):
     """The post is gone, and nothing more is said of it."""
 
 
+class Covered(Event, tag="thread.covered"):
+    """The post is not to be seen, and what is said of it neither; or again."""
+
+    covered: bool
+
+
 class Cleared(Event, tag="thread.cleared"):
     """Of a post that is gone: these comments are, too."""
 
@@ -81,6 +87,7 @@ class NamedTold(Event, tag="thread.named_told"):
 ThreadEvent = (
     Opened
     | Closed
+    | Covered
     | Cleared
     | CommentMade
     | CommentEdited

@@ -93,6 +93,12 @@ class Close(Tell, tag="thread.close"):
     """The post is gone."""
 
 
+class Cover(Tell, tag="thread.cover"):
+    """The post is not to be seen, or again."""
+
+    covered: bool
+
+
 # By moderators, and by itself.
 
 

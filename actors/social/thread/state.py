@@ -15,6 +15,7 @@ from greenroom.actors.social.thread.events import (
     CommentMade,
     CommentUnliked,
     CommentVeiled,
+    Covered,
     NamedTold,
     Opened,
     ThreadEvent,
@@ -39,6 +40,7 @@ class ThreadState(Struct):
     author: Subject = ""  # the post's; without one there is no thread
     visibility: Visibility = "public"
     closed: bool = False
+    covered: bool = False  # the post is there, and not seen
     window: dict[int, Said] = field(default_factory=dict)  # offset -> the newest comments, oldest first
     authors: dict[int, Subject] = field(default_factory=dict)  # offset -> author, of all that are not deleted
     replies: dict[int, int] = field(default_factory=dict)  # offset -> of the comment that it answers
@@ -60,6 +62,8 @@ class ThreadState(Struct):
             case Closed():
                 self.closed = True
                 self.window = {}
+            case Covered():
+                self.covered = event.covered
             case Cleared():
                 for comment in event.comments:
                     self._remove(comment)

@@ -30,7 +30,7 @@ def demo() -> None:
 def social(
     users: Annotated[int, typer.Option(min=1, max=USERS_MAX, help="How many people there are.")] = 1_000,
     seed: Annotated[int, typer.Option(help="Another one makes another world; the same one the same.")] = 1,
-    at_once: Annotated[int, typer.Option("--at-once", min=1, max=64, help="Commands on their way.")] = 8,
+    at_once: Annotated[int, typer.Option("--at-once", min=1, max=64, help="Commands on their way.")] = 16,
     server: Annotated[
         str | None,
         typer.Option(

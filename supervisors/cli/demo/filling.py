@@ -51,11 +51,11 @@ class Filling:
         self._key = key
         self._at_once = at_once
         self.filled = Filled()
+        self._troubles: list[BaseException] = []
 
     def phase(self, acts: Sequence[Act], told: Callable[[int], None]) -> None:
         """Do them all, in any order. `told` is told how many are done. Raises: Trouble; then others were done, too."""
         left, lock = iter(enumerate(acts)), Lock()
-        troubles: list[BaseException] = []
         done = 0
 
         def work() -> None:
@@ -67,18 +67,18 @@ class Filling:
                         with lock:
                             done += 1
                             told(done)
-                        if troubles:
+                        if self._troubles:
                             return
             except BaseException as trouble:
-                troubles.append(trouble)
+                self._troubles.append(trouble)
 
         threads = [Thread(target=work, daemon=True) for _ in range(min(self._at_once, len(acts)))]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        if troubles:
-            raise troubles[0]
+        if self._troubles:
+            raise self._troubles[0]
 
     def _do(self, number: int, act: Act, asking: "Asking") -> None:
         filled = self.filled

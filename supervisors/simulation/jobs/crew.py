@@ -8,6 +8,8 @@ import trio
 
 from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.life.turn import Turn
+from greenroom.actors.model.kinds import Kinds
+from greenroom.supervisors.jobs.reach.outside import Outside as OutsideReach
 from greenroom.supervisors.jobs.workers import Workers
 from greenroom.supervisors.simulation.faults import Faults
 from greenroom.supervisors.simulation.jobs.outside import Outside
@@ -28,6 +30,7 @@ class SimulatedCrew:
         *,
         work: Mapping[str, int],
         jobs: Jobs,
+        kinds: Kinds,
         nodes: Callable[[], list[SimulatedNode]],
         draw: Random,
         faults: Callable[[], Faults],
@@ -56,6 +59,7 @@ class SimulatedCrew:
             turn=Turn(),
             new_backoff=lambda: Backoff(random=rng, first_s=0.1, max_s=3.0),
             process=self.process,
+            reach=OutsideReach(kinds, self.outside),
         )
 
     @property

@@ -1,5 +1,6 @@
 """Groups, what is read, withdrawn and withheld, and why."""
 
+import msgspec
 import pytest
 
 from greenroom.actors.inbox.actor import Inbox
@@ -17,8 +18,10 @@ from greenroom.actors.inbox.messages import (
     Why,
     Withdraw,
 )
-from greenroom.actors.inbox.state import DECISIONS_MAX, GROUPS_MAX, KNOWN_MAX, NAMED_MAX
+from greenroom.actors.inbox.showing import SHOWN_MAX
+from greenroom.actors.inbox.state import DECISIONS_MAX, GONE_MAX, GROUPS_MAX, NAMED_MAX
 from greenroom.actors.model.errors import InvalidCommand, Refused
+from greenroom.actors.personal.redaction import Redaction, shape_of
 from greenroom.testing import Kit
 from tests.actors.inbox.inboxes import inbox, notice
 
@@ -123,6 +126,18 @@ def test_a_post_that_is_deleted_takes_all_about_it_along() -> None:
     assert said(kit) == []
 
 
+def test_what_a_moderator_says_of_a_post_outlasts_it() -> None:
+    kit = inbox()
+    kit.tell(Notify(id="hidden:p1", kind="moderation", by="", about="post:p1", group="hidden:p1"))
+    kit.tell(Withdraw(about="post:p1"))
+    assert said(kit) == ["About your post"]
+    kit.tell(Notify(id="hidden:p1.2", kind="moderation", by="", about="post:p1", group="hidden:p1.2"))
+    assert len(said(kit)) == 2
+    kit.tell(Withdraw(id="hidden:p1"))
+    kit.tell(Withdraw(id="hidden:p1.2"))
+    assert said(kit) == []
+
+
 def test_a_delete_that_arrives_before_what_it_deletes() -> None:
     """The post's own word comes before that of its thread, which knows of a comment from before."""
     kit = inbox()
@@ -181,9 +196,11 @@ def test_a_kind_that_is_off_on_the_channel_is_not_shown() -> None:
 def test_only_its_user_and_staff_look_in() -> None:
     kit = inbox()
     for user in ("eve", ""):
-        for command in (See(), ReadAll(), Why()):
+        for command in (See(), ReadAll()):
             with pytest.raises(Refused):
                 kit.ask(command, user=user)
+        with pytest.raises(Refused):
+            kit.ask(Why(), user=user)
         with pytest.raises(Refused):
             kit.watch(user=user)
     kit.watch(user="me")
@@ -228,22 +245,70 @@ def test_why_tells_of_one_of_a_group_and_of_the_newest() -> None:
     assert len(kit.ask(Why(limit=2), user="me").decisions) == 2
 
 
-def test_all_of_it_is_bounded() -> None:
+@pytest.mark.bound("groups of notices in an inbox")
+def test_the_oldest_group_goes_for_a_new_one() -> None:
     kit = inbox()
     for number in range(GROUPS_MAX + 5):
         kit.tell(notice("ann", post=f"p{number}"))
-    state = kit.state
-    assert len(state.groups) == GROUPS_MAX and kit.view()["unread"] == GROUPS_MAX and len(kit.view()["groups"]) == 50
-    assert kit.publications[-1]["unread"] == GROUPS_MAX
-    for number in range(NAMED_MAX + 20):
-        kit.tell(notice(f"user{number}", post="hot"))
-    assert kit.view()["groups"][0]["count"] == NAMED_MAX + 20, "counted, though not known by name"
-    group = next(reversed(state.groups.values()))
-    assert len(group.by) == NAMED_MAX and len(state.decisions) == DECISIONS_MAX and len(state.known) <= KNOWN_MAX
-    kit.tell(Withdraw(id=f"like:hot:user{NAMED_MAX + 10}"))
-    assert kit.view()["groups"][0]["count"] == NAMED_MAX + 19
+    assert len(kit.state.groups) == GROUPS_MAX and kit.view()["unread"] == GROUPS_MAX
+    assert len(kit.view()["groups"]) == SHOWN_MAX and kit.publications[-1]["unread"] == GROUPS_MAX
+    kit.tell(Withdraw(id="like:p0:ann"))
     kit.restart(from_snapshot=True)
-    with pytest.raises(InvalidCommand):
-        kit.tell(Notify(id="x" * 401, kind="like", by="ann", about="post:p", group="g"))
-    with pytest.raises(InvalidCommand):
-        kit.tell(Notify(id="x", kind="like", by="ann", about="post:p", group="g", text="x" * 201))
+
+
+@pytest.mark.bound("who is known by name in a group of notices")
+def test_others_are_counted_alone() -> None:
+    kit = inbox()
+    for number in range(NAMED_MAX + 20):
+        kit.tell(notice(f"user{number}"))
+    assert kit.view()["groups"][0]["count"] == NAMED_MAX + 20
+    (group,) = kit.state.groups.values()
+    assert len(group.by) == NAMED_MAX
+    kit.tell(Withdraw(id=f"like:p1:user{NAMED_MAX + 10}"))
+    kit.tell(Withdraw(id="like:p1:user7"))
+    assert kit.view()["groups"][0]["count"] == NAMED_MAX + 18
+    kit.restart(from_snapshot=True)
+
+
+@pytest.mark.bound("decisions that an inbox remembers")
+def test_the_oldest_decisions_go() -> None:
+    kit = inbox()
+    for number in range(DECISIONS_MAX + 3):
+        kit.tell(notice("me", post=f"p{number}"))
+    found = kit.ask(Why(limit=500), user="me").decisions
+    assert len(found) == DECISIONS_MAX and found[-1].about == "post:p3"
+
+
+@pytest.mark.bound("what notices were about and is gone")
+def test_what_went_longest_ago_is_forgotten() -> None:
+    kit = inbox()
+    for number in range(GONE_MAX + 1):
+        kit.tell(Withdraw(about=f"post:p{number}"))
+    assert len(kit.state.gone) == GONE_MAX
+    kit.tell(notice("ann", post="p1"))
+    kit.tell(notice("ann", post="p0"))
+    assert [group["about"] for group in kit.view()["groups"]] == ["post:p0"]
+
+
+def test_what_is_told_is_bounded() -> None:
+    kit = inbox()
+    for wrong in ({"id": "x" * 401}, {"text": "x" * 201}, {"about": "x" * 301}, {"group": ""}, {"kind": "poke"}):
+        with pytest.raises(InvalidCommand):
+            kit.tell(msgspec.structs.replace(notice("ann"), **wrong))
+
+
+def test_who_is_forgotten_is_in_it_no_more() -> None:
+    kit = inbox()
+    kit.tell(notice("bob", "comment", text="from bob"))
+    kit.tell(notice("zoe", "comment", text="from zoe"))
+    kit.tell(notice("zoe", "follow"))
+    kit.tell(notice("zoe", "mention", post="p2"))
+    kit.tell(Withdraw(id="mention:p2:zoe"))
+    kit.tell(MutedChanged(user="zoe", muted=True))
+    kit.tell(BarredChanged(user="zoe", by_us=True, barred=True))
+    kit.tell(notice("zoe", "share"))
+    kit.restart(from_snapshot=True)
+    forget = Redaction("zoe", "x").redact
+    for stored in (*kit.events, kit.state):
+        left = forget(shape_of(type(stored)), msgspec.json.decode(msgspec.json.encode(stored)), is_about=False)
+        assert "zoe" not in msgspec.json.encode(left).decode(), left

@@ -61,6 +61,7 @@ def test_a_code_holds_for_a_day_and_for_its_own_address() -> None:
         kit.ask(ConfirmMail(code=second), user="me")
 
 
+@pytest.mark.bound("mails with a code of one inbox")
 def test_so_many_codes_are_sent_a_day_and_tried_an_hour() -> None:
     kit = inbox()
     for _ in range(CONFIRMATIONS_PER_DAY):
@@ -87,9 +88,11 @@ def test_so_many_codes_are_sent_a_day_and_tried_an_hour() -> None:
 
 def test_nobody_sets_anothers() -> None:
     kit = inbox()
-    for command in (SetMail(address="a@b.org"), ConfirmMail(code="x"), SetHook(url="https://a.org"), RemoveMail()):
+    for command in (SetMail(address="a@b.org"), ConfirmMail(code="x"), RemoveMail(), RemoveHook()):
         with pytest.raises(Refused, match=r"inbox\.not_yours"):
             kit.ask(command, user="eve")
+    with pytest.raises(Refused, match=r"inbox\.not_yours"):
+        kit.ask(SetHook(url="https://a.org"), user="eve")
 
 
 def test_a_mail_with_a_code_says_for_whom() -> None:
@@ -99,6 +102,7 @@ def test_a_mail_with_a_code_says_for_whom() -> None:
     assert isinstance(order, MailOrder) and "signed in as me" in order.body and not kit.started[0].about
 
 
+@pytest.mark.bound("browsers of an inbox")
 def test_browsers_are_few_and_each_is_one() -> None:
     kit = with_push(with_push(inbox()))
     assert kit.view()["browsers"] == 1 and len(kit.events) == 1

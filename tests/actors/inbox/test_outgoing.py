@@ -4,10 +4,12 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import msgspec
+import pytest
 
 from greenroom.actors.inbox.actor import Inbox
 from greenroom.actors.inbox.deliveries.orders import HookOrder, MailOrder, Outcome, PushOrder
 from greenroom.actors.inbox.messages import MarkRead, Prefer, ReadAll, RemoveMail, SetHours, Why, Withdraw
+from greenroom.actors.inbox.outgoing import SENDER_PER_H
 from greenroom.actors.inbox.state import FLIGHTS_MAX
 from greenroom.actors.jobs.single.messages import Cancel
 from greenroom.actors.model.effects import StartJob, Told
@@ -95,6 +97,10 @@ def test_a_job_that_has_yet_to_begin_is_cancelled_where_nobody_needs_it_any_more
     assert kit.told == [], "it tells of the other, too"
     kit.tell(Withdraw(about="post:p2"))
     (told,) = kit.told
+    kit.tell(notice("bob", "comment", post="p3"))
+    kit.advance(2)
+    kit.ask(ReadAll(), user="me")
+    assert kit.told[1:] == [Told(f"job:{sent(kit)[1].id}", Cancel(reason="read"))]
     assert (told.entity, told.message) == (f"job:{job.id}", Cancel(reason="withdrawn"))
     ended(kit, job, refused="job.cancelled")
     assert outcome(kit, "comment:p1:ann", "push") == "not delivered: it was read, or taken back, before"
@@ -115,6 +121,7 @@ def test_a_mail_waits_until_it_is_time_for_the_daily_digest() -> None:
     assert isinstance(job.job, MailOrder) and job.job.to == "me@example.org" and job.row.partition == "mail example.org"
     body = "- bob mentioned you\n  two\n- ann commented on your post\n  one\n"
     assert job.job.body == body
+    assert "daily" not in kit.actor.timers, "nothing waits, and nobody is woken for it"
     kit.advance(7 * 86_400)
     assert len(orders(kit)) == 1, "nothing more has come"
     kit.tell(notice("cat", "comment", post="p3"))
@@ -165,6 +172,16 @@ def test_in_quiet_hours_nothing_goes_out_and_then_all_of_it_together() -> None:
     ]
 
 
+def test_what_is_due_a_moment_after_quiet_hours_have_begun_waits() -> None:
+    kit = with_push(inbox(now=at("2026-01-10 21:59:59")))
+    kit.ask(SetHours(timezone="Europe/Berlin", quiet_from=22 * 60, quiet_to=7 * 60), user="me")
+    kit.tell(notice("ann", "comment"))
+    kit.advance(at("2026-01-11 06:59:59") - kit.now)
+    assert orders(kit) == []
+    kit.advance(1)
+    assert orders(kit) == ["push: ann commented on your post"]
+
+
 def test_quiet_hours_end_as_the_clock_says_in_the_night_in_which_it_is_set() -> None:
     for day, ends in (("2026-03-29", "2026-03-29T01:00"), ("2026-10-25", "2026-10-25T01:30")):
         kit = with_push(inbox(now=at(f"{day} 00:30")))
@@ -188,6 +205,17 @@ def test_hours_that_change_hold_for_what_waits_already() -> None:
     assert orders(kit) == ["push: ann commented on your post"]
     kit.advance(at("2026-01-10 23:30") - kit.now)
     assert orders(kit)[1:] == ["mail: ann commented on your post"]
+
+
+def test_a_digest_for_which_nothing_waits_any_more_keeps_no_hour() -> None:
+    kit = with_mail(inbox(now=at("2026-01-10 12:00")))
+    kit.ask(SetHours(timezone="Europe/Berlin", digest_at=20 * 60), user="me")
+    kit.tell(notice("ann", "comment"))
+    kit.ask(ReadAll(), user="me")
+    kit.ask(SetHours(timezone="Europe/Berlin", digest_at=14 * 60), user="me")
+    kit.tell(notice("bob", "comment", post="p2"))
+    kit.advance(at("2026-01-10 14:00") - kit.now)
+    assert orders(kit) == ["mail: bob commented on your post"]
 
 
 def test_what_was_due_while_nobody_ran_goes_out_once_afterwards() -> None:
@@ -263,10 +291,11 @@ def test_an_address_that_is_removed_meanwhile() -> None:
     assert orders(kit) == [] and outcome(kit, "comment:p1:ann", "mail") == "there is nowhere to send it to"
 
 
+@pytest.mark.bound("messages of an inbox under way")
 def test_with_too_many_jobs_under_way_the_rest_waits() -> None:
     kit = with_hook(inbox())
     for number in range(FLIGHTS_MAX + 5):
-        kit.tell(notice("ann", post=f"p{number}"))
+        kit.tell(notice(f"user{number}", post=f"p{number}"))
         kit.advance(2)
     assert len(sent(kit)) == FLIGHTS_MAX
     for job in sent(kit):
@@ -302,3 +331,17 @@ def test_a_like_taken_back_and_given_again_goes_out_once() -> None:
     kit.advance(3_600)
     assert orders(kit) == ["hook: 1"]
     kit.restart(from_snapshot=True)
+
+
+def test_of_one_who_does_too_much_nothing_goes_out_at_once_and_all_of_it_is_listed() -> None:
+    kit = with_push(inbox())
+    for number in range(SENDER_PER_H + 1):
+        kit.tell(notice("ann", "mention", post=f"p{number}"))
+    assert outcome(kit, "mention:p29:ann", "push") == "waits a moment"
+    assert outcome(kit, "mention:p30:ann", "push") == "they have done too much within the hour"
+    assert kit.view()["unread"] == SENDER_PER_H + 1
+    kit.tell(notice("bob", "mention"))
+    assert outcome(kit, "mention:p1:bob", "push") == "waits a moment"
+    kit.advance(3_600)
+    kit.tell(notice("ann", "mention", post="later"))
+    assert outcome(kit, "mention:later:ann", "push") == "waits a moment"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenroom.actors.inbox.messages import Archive, MarkRead, NoticeKind, ReadAll, Withdraw
@@ -22,6 +22,7 @@ steps = st.one_of(
 )
 
 
+@settings(max_examples=50)
 @given(st.lists(steps, max_size=40))
 def test_who_follows_the_channel_knows_what_the_view_says(taken: list[Any]) -> None:
     kit = inbox()

@@ -3,12 +3,15 @@
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenroom.actors.inbox.actor import Inbox
 from greenroom.actors.inbox.deliveries.orders import HookOrder, Outcome
+from greenroom.actors.inbox.events import Barred, Muted, Noticed
 from greenroom.actors.inbox.messages import BarredChanged, MarkRead, MutedChanged, Notify, ReadAll, SetHours, Withdraw
+from greenroom.actors.inbox.state import BARRED_MAX, KNOWN_MAX, MUTED_MAX, InboxState
 from greenroom.actors.jobs.single.messages import Cancel
 from greenroom.actors.model.effects import Told
 from greenroom.testing import Kit
@@ -107,3 +110,42 @@ def end(kit: Kit[Inbox], how: str) -> None:
         kit.answered(told, Outcome())
     else:
         kit.undelivered(told, "job.failed")
+
+
+@pytest.mark.bound("notices that an inbox tells from a repeat")
+def test_the_oldest_notice_would_be_new_again() -> None:
+    state = InboxState()
+    for number in range(KNOWN_MAX + 1):
+        state.change(noticed(number), number + 1, 0)
+    assert len(state.known) == KNOWN_MAX and "0" not in state.known and "1" in state.known
+
+
+def noticed(number: int) -> Noticed:
+    return Noticed(
+        id=str(number),
+        kind="like",
+        by="ann",
+        about="post:p",
+        key="k",
+        group=1,
+        at_ms=0,
+        names=["ann"],
+        count=1,
+        unread=1,
+        paces={},
+        due_ms={},
+        outcomes={},
+    )
+
+
+@pytest.mark.bound("users whom an inbox keeps quiet about")
+def test_the_user_who_was_muted_longest_ago_is_heard_of_again() -> None:
+    state = InboxState()
+    for number in range(MUTED_MAX + 1):
+        state.change(Muted(user=f"user{number}", muted=True), number + 1, 0)
+    for number in range(BARRED_MAX + 1):
+        state.change(Barred(user=f"user{number}", by_us=False, barred=True), number + 1, 0)
+    assert (len(state.muted), len(state.barred)) == (MUTED_MAX, BARRED_MAX) and "user0" not in {
+        *state.muted,
+        *state.barred,
+    }

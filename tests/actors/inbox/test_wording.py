@@ -26,6 +26,12 @@ def test_one_follows_and_two_follow() -> None:
     assert sentence("like", ["ann", "bob"], 10) == "ann, bob and 8 others reacted to your post"
 
 
+def test_an_application_says_it_in_its_own_words() -> None:
+    assert sentence("other", ["ann", "bob"], 3, "rang at your door") == "ann, bob and 1 other rang at your door"
+    assert sentence("other", ["ann"], 1) == "ann has something for you"
+    assert sentence("other", ["ann", "bob"], 2) == "ann and bob have something for you"
+
+
 def test_a_name_with_braces_is_only_a_name() -> None:
     assert sentence("like", ["{0.__class__}"], 1) == "{0.__class__} reacted to your post"
 

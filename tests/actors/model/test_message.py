@@ -1,9 +1,12 @@
 """Messages and events: what a subclass is without saying so."""
 
+import msgspec
 import pytest
 from msgspec import Struct, field
 
 from greenroom import Ask, Event, Message, Tell
+from greenroom.actors.media.messages import Digest
+from greenroom.actors.social.feed.messages import MediaId, PostId
 
 
 class Total(Struct):
@@ -51,3 +54,10 @@ def test_what_was_said_stays_as_it_is() -> None:
 @pytest.mark.parametrize("cls", [Message, Ask, Tell, Hush, Event, LouderClap])
 def test_every_class_is_frozen(cls: type[Struct]) -> None:
     assert cls.__struct_config__.frozen
+
+
+@pytest.mark.parametrize(("kind", "text"), [(PostId, "0" * 32), (MediaId, "0" * 24), (Digest, "0" * 64)])
+def test_a_line_behind_an_id_is_no_part_of_it(kind: object, text: str) -> None:
+    assert msgspec.convert(text, kind) == text
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(text + "\n", kind)

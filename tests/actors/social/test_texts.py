@@ -52,6 +52,7 @@ def test_mentions(text: str, names: list[str]) -> None:
     assert mentions_of(text) == names
 
 
+@pytest.mark.bound("tags and mentions of one text")
 def test_ten_thousand_mentions_and_tags_come_to_a_few() -> None:
     names = [f"u{number}" for number in range(10_000)]
     assert mentions_of(" ".join(f"@{name}" for name in names)) == names[:MENTIONS_MAX]

@@ -94,3 +94,33 @@ def test_arms_have_a_part_of_the_users_and_a_model_or_none(tmp_path: Path) -> No
         assert problem.startswith("GREENROOM_RANKING_ARMS: must be name=percent:file"), wrong
     (problem,) = problems(ranking_experiment="a/b")
     assert problem.startswith("GREENROOM_RANKING_EXPERIMENT: must be a name")
+
+
+VAPID = "AQ" + "A" * 41  # base64url of a one and 31 zeros
+
+
+def test_what_messages_to_browsers_are_signed_with() -> None:
+    for given in (VAPID, VAPID + "="):
+        key = load_settings(vapid_private_key=given, vapid_subject="https://example.org/x").vapid_private_key
+        assert key is not None and key.get_secret_value() == VAPID
+    for wrong in ("A" * 43, "_" * 43, "A" * 42, VAPID + "A", "+" + VAPID[1:]):
+        (problem,) = problems(vapid_private_key=wrong, vapid_subject="mailto:ops@example.org")
+        assert problem.startswith("GREENROOM_VAPID_PRIVATE_KEY: must be the 32 bytes") and wrong not in problem
+
+
+@pytest.mark.parametrize("given", ["ops@example.org", "mailto:", "mailto:a b@example.org", "ftp://x", "https://"])
+def test_whom_services_of_push_write_to(given: str) -> None:
+    (problem,) = problems(vapid_private_key=VAPID, vapid_subject=given)
+    assert problem.startswith("GREENROOM_VAPID_SUBJECT: must be mailto:")
+
+
+@pytest.mark.parametrize("given", ["ops", "ops@", "ops@example.org\nBcc: x@y.org", "Ops <ops@example.org>", "a@b@c"])
+def test_whom_mails_are_from(given: str) -> None:
+    (problem,) = problems(smtp_server="127.0.0.1:25", smtp_from=given)
+    assert problem.startswith("GREENROOM_SMTP_FROM: must be name@example.org")
+
+
+@pytest.mark.parametrize("given", ["example.org", "javascript:alert(1)", "https://a b/", "https://x/\r\n"])
+def test_where_mails_lead_to(given: str) -> None:
+    (problem,) = problems(notices_url=given)
+    assert problem.startswith("GREENROOM_NOTICES_URL: must be https://host/path")

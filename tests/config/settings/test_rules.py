@@ -138,3 +138,21 @@ def test_a_user_has_room_for_one_upload_at_least() -> None:
     load_settings(**bounds, media_user_bytes_max=1_500_000)
     (problem,) = problems(**bounds, media_user_bytes_max=1_499_999)
     assert problem.startswith("GREENROOM_MEDIA_USER_BYTES_MAX: must be at least 1500000")
+
+
+def test_mails_have_a_sender_and_go_in_the_clear_to_this_host_alone() -> None:
+    (problem,) = problems(smtp_server="mail.example.org:587")
+    assert problem.startswith("GREENROOM_SMTP_FROM: must be set")
+    given = {"smtp_from": "ops@example.org", "smtp_security": "plain"}
+    (problem,) = problems(smtp_server="mail.example.org:25", **given)
+    assert problem.startswith("GREENROOM_SMTP_SECURITY: plain shows")
+    for server in ("127.0.0.1:25", "[::1]:25", "localhost:25"):
+        load_settings(smtp_server=server, **given)
+
+
+def test_a_user_of_the_mail_server_has_a_password_and_a_key_of_push_a_contact() -> None:
+    for given in ({"smtp_user": "ann"}, {"smtp_password": "hunter2"}):
+        (problem,) = problems(**given)
+        assert problem.startswith("GREENROOM_SMTP_PASSWORD: must be set with") and "hunter2" not in problem
+    (problem,) = problems(vapid_private_key="AQ" + "A" * 41)
+    assert problem.startswith("GREENROOM_VAPID_SUBJECT: must be set with")

@@ -107,6 +107,7 @@ def test_reports_hide_a_post_until_a_moderator_has_looked(server: Server) -> Non
     assert server.request("GET", f"/api/case/{made}", user="ann").status == 403
     assert server.request("GET", "/api/cases/pending", user="ann").status == 403
     wait_until(lambda: made in [row["case"] for row in rows(server, "cases/pending", **staff(server))], "the queue")
+    assert moderate(server, f"case:{made}", "look")["text"] == "a joke"
     moderate(server, f"case:{made}", "dismiss")
     wait_until(lambda: sees(server, made, "bob"), "the post to be shown again")
 
@@ -125,6 +126,7 @@ def test_a_comment_has_a_case_of_its_own(server: Server) -> None:
     assert texts("cy") == []
     case = f"{made}.{said['offset']}"
     wait_until(lambda: case in [row["case"] for row in rows(server, "cases/pending", **staff(server))], "the queue")
+    assert moderate(server, f"case:{case}", "look")["author"] == "bob"
     moderate(server, f"case:{case}", "dismiss")
     wait_until(lambda: texts("cy") != [], "others to see it")
 

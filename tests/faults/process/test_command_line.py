@@ -27,6 +27,7 @@ COMMANDS = (
     "views",
     "jobs",
     "queues",
+    "demo",
 )
 
 
@@ -49,6 +50,7 @@ def test_help_names_every_command_and_what_it_takes(command_line: CommandLine) -
         ("dead-letters",): ("list", "show", "retry", "drop"),
         ("views",): ("--json", "rebuild", "pause", "resume", "retry-parked", "drop-old", "parked"),
         ("views", "retry-parked"): ("NAME", "--entity"),
+        ("demo", "social"): ("--users", "--seed", "--at-once", "--server", "GREENROOM_ENTITIES"),
         ("jobs",): ("list", "show", "add", "retry", "cancel", "edit", "drop"),
         ("jobs", "list"): ("--queue", "--state", "--kind", "--key", "--search", "--since", "--json", "--server"),
         ("jobs", "retry"): ("ID", "--dry-run", "--yes", "--search"),

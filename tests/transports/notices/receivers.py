@@ -3,6 +3,7 @@
 Each is real, on loopback, and answers as it is told to.
 """
 
+import asyncio
 import ssl
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
@@ -67,9 +68,9 @@ class OnAnyPort(Controller):
     """On a free one, by which it then looks whether it answers itself."""
 
     def _trigger_server(self) -> None:
-        assert self.server is not None
+        assert isinstance(self.server, asyncio.Server)
         self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
+        super()._trigger_server()  # type: ignore[no-untyped-call]
 
 
 @contextmanager

@@ -41,6 +41,7 @@ def test_a_mail_arrives_with_a_name_that_stays(config: pytest.MonkeyPatch) -> No
     assert first["Message-ID"] == second["Message-ID"] == "<1234@greenroom.example>"
     assert (first["To"], first["From"]) == ("me@example.org", "notices@greenroom.example")
     assert first["Subject"] == "ann commented on your post" and first["Auto-Submitted"] == "auto-generated"
+    assert first["List-Unsubscribe"] == "<https://greenroom.example/social>"
     body = first.get_payload(decode=True)
     assert isinstance(body, bytes)
     assert body.decode() == "- ann commented\n  hällo\n\nhttps://greenroom.example/social\n".replace("\n", "\r\n")

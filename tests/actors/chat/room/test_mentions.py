@@ -29,6 +29,7 @@ def test_mentioned(text: str, names: list[str]) -> None:
     assert mentioned(text) == names
 
 
+@pytest.mark.bound("users whom one message of a room mentions")
 def test_the_first_few_mentions_count() -> None:
     assert len(mentioned(" ".join(f"@user{number}" for number in range(100)))) == MENTIONS_MAX
 

@@ -6,7 +6,17 @@ from greenroom import Refused
 from greenroom.actors.model.errors import Unavailable
 from greenroom.actors.social.feed import home
 from greenroom.actors.social.feed.cursor import CURSOR_S
-from greenroom.actors.social.feed.messages import BarredChanged, CloseChanged, MutedChanged, Post, Read, Seen, Signal
+from greenroom.actors.social.feed.messages import (
+    BarredChanged,
+    CloseChanged,
+    MutedChanged,
+    Post,
+    Read,
+    Seen,
+    Signal,
+    Stories,
+)
+from greenroom.actors.social.feed.reader import RANKED_S
 from greenroom.actors.social.follows.views import Authors
 from greenroom.actors.social.post.views import Posts, Wall
 from greenroom.actors.social.profile.views import Profiles
@@ -44,6 +54,14 @@ def test_a_post_of_ones_own_is_there_before_any_row_says_so(world: World) -> Non
     made = world.kit.ask(Post(text="hello"), user="ann").id
     world.posts[made] = Posts.Row(id=made, author="ann", at_ms=1)
     assert [(one.id, one.reason) for one in world.read().posts] == [(made, "own")]
+
+
+def test_a_story_of_ones_own_is_no_post(world: World) -> None:
+    made = world.kit.ask(Post(text="today", is_story=True), user="ann").id
+    ends_ms = int(world.kit.now * 1000) + 1_000
+    world.posts[made] = Posts.Row(id=made, author="ann", at_ms=1, is_story=True, ends_ms=ends_ms)
+    assert world.ids() == [] == ids(world.read(order="ranked").posts)
+    assert ids(world.kit.ask(Stories(), user="ann").rings[0].stories) == [made]
 
 
 def test_whoever_is_above_the_threshold_is_looked_up_by_who_reads(world: World) -> None:
@@ -250,6 +268,45 @@ def test_a_ranked_page_suggests_public_posts_of_those_not_followed(world: World)
     page = world.read(order="ranked")
     assert [(one.id, one.reason) for one in page.posts] == [(seen, "suggested")]
     assert page.ranking == "light"
+
+
+def test_who_reads_again_at_once_is_shown_the_same_order(world: World) -> None:
+    world.follow("bob", "cyd")
+    first = world.post("bob", text="x")
+    world.kit.advance(1.0)
+    second, third = world.post("cyd", text="x"), world.post("cyd", text="x")
+    before = ids(world.read(order="ranked").posts)
+    assert before[0] == second
+    world.posts[first].reactions = {"like": 900}
+    del world.posts[third]
+    world.queries.clear()
+    assert ids(world.read(order="ranked").posts) == [post for post in before if post != third], "but for what is gone"
+    assert Arrivals.Row not in world.queries
+    world.kit.ask(Seen(signals=[Signal(post=second, did="seen")]), user="ann")
+    assert ids(world.read(order="ranked").posts) == [first, second], "until something was done"
+    world.nudge(world.post("bob"))
+    assert len(world.read(order="ranked").posts) == 3, "or has come"
+    world.post("bob")
+    world.kit.advance(RANKED_S)
+    assert len(world.read(order="ranked").posts) == 4, "or some seconds have passed"
+
+
+def test_no_more_rows_of_posts_are_read_than_a_page_shows(world: World) -> None:
+    world.follow("bob")
+    posts = [world.post("bob") for _ in range(40)]
+    world.queries.clear()
+    assert world.ids(limit=3) == posts[:-4:-1]
+    assert world.queries.count(Posts.Row) <= 10
+
+
+def test_a_page_is_full_though_much_is_gone(world: World) -> None:
+    world.follow("bob")
+    posts = [world.post("bob") for _ in range(60)]
+    for post in posts[10:50]:
+        del world.posts[post]
+    page = world.read(limit=15)
+    assert ids(page.posts) == [*posts[:49:-1], *posts[9:4:-1]]
+    assert ids(world.read(limit=15, cursor=page.next).posts) == posts[4::-1]
 
 
 def test_a_share_shows_what_it_shares_only_to_who_may_see_that(world: World) -> None:

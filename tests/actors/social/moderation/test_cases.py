@@ -3,25 +3,28 @@
 from typing import Any
 
 import pytest
+from msgspec.json import decode, encode
 
 from greenroom import Refused, Rows
 from greenroom.actors.inbox.messages import Notify, Withdraw
+from greenroom.actors.personal.redaction import Redaction, shape_of
 from greenroom.actors.social.moderation import cases
 from greenroom.actors.social.moderation.cases import REPORTS_PER_H, Case
 from greenroom.actors.social.moderation.messages import (
     Dismiss,
     Flag,
     HidePost,
+    Look,
     Report,
     Restore,
     ShadowAuthor,
     ShadowFor,
 )
-from greenroom.actors.social.post.messages import Hide
-from greenroom.actors.social.post.views import Posts
+from greenroom.actors.social.post.messages import Delete, Hide, Said, SaidOf
 from greenroom.actors.social.thread.messages import Hide as HideComment
 from greenroom.actors.social.thread.view import Comments
 from greenroom.testing import Kit
+from tests.actors.social.post.posting import published
 
 POST = "0" * 31 + "1"
 MODERATOR: Any = {"user": "mod", "roles": ("moderator",)}
@@ -30,8 +33,13 @@ MODERATOR: Any = {"user": "mod", "roles": ("moderator",)}
 def new_case(*, author: str | None = "ann") -> Kit[Case]:
     """Of a post by that author; None: there is no such post."""
     kit = Kit(Case, key=POST)
-    rows = [] if author is None else [Posts.Row(id=POST, author=author)]
-    kit.when_queried(Posts.Row, lambda key, asked: Rows(rows if key == POST else []))
+
+    def said(_: SaidOf) -> Said:
+        if author is None:
+            raise Refused("post.not_found", "there is no such post", status=404)
+        return Said(author=author, text="look at this", media=["a" * 24])
+
+    kit.when_asked(f"post:{POST}", said)
     return kit
 
 
@@ -157,13 +165,24 @@ def test_an_author_is_shadowed_by_the_rules(kit: Kit[Case]) -> None:
 
 def test_of_no_post_there_is_no_case() -> None:
     kit = new_case(author=None)
-    with pytest.raises(Refused, match=r"case.nothing"):
+    with pytest.raises(Refused, match=r"post.not_found"):
         report(kit, "bob")
-    with pytest.raises(Refused, match=r"case.nothing"):
+    with pytest.raises(Refused, match=r"post.not_found"):
         kit.ask(HidePost(), **MODERATOR)
     assert not kit.events
     with pytest.raises(Refused, match=r"case.nothing"):
         report(Kit(Case, key="ann"), "bob")
+    comment = Kit(Case, key=f"{POST}.7")
+    comment.when_queried(Comments.Row, lambda key, asked: Rows([]))
+    with pytest.raises(Refused, match=r"case.nothing"):
+        report(comment, "bob")
+
+
+def test_moderators_see_what_it_says(kit: Kit[Case]) -> None:
+    for _ in range(2):  # before there is a case, and then
+        looked = kit.ask(Look(), **MODERATOR)
+        assert (looked.author, looked.text, looked.media) == ("ann", "look at this", ["a" * 24])
+        report(kit, "bob")
 
 
 def test_nobody_reports_their_own(kit: Kit[Case]) -> None:
@@ -187,7 +206,7 @@ def test_the_anonymous_report_nothing(kit: Kit[Case]) -> None:
         report(kit, "")
 
 
-@pytest.mark.parametrize("message", [HidePost(), Restore(), Dismiss(), ShadowAuthor(seconds=1)])
+@pytest.mark.parametrize("message", [HidePost(), Look(), Restore(), Dismiss(), ShadowAuthor(seconds=1)])
 def test_only_moderators_decide(kit: Kit[Case], message: Any) -> None:
     report(kit, "bob")
     for user in ("ann", "bob"):
@@ -217,3 +236,25 @@ def test_a_case_is_bounded(kit: Kit[Case], monkeypatch: pytest.MonkeyPatch) -> N
     report(kit, "b", reason="hate")
     assert kit.view()["reasons"] == {"spam": 3, "hate": 1}
     kit.restart()
+
+
+def test_a_post_says_what_it_says_though_it_is_hidden_until_it_is_gone() -> None:
+    post, _ = published(text="look at this", media=["a" * 24])
+    post.tell(Hide(hidden=True))
+    assert post.ask(SaidOf()) == Said(author="ann", text="look at this", media=["a" * 24])
+    post.ask(Delete(), user="ann")
+    with pytest.raises(Refused, match=r"post\.gone"):
+        post.ask(SaidOf())
+
+
+def test_a_reporter_who_is_forgotten_leaves_their_report_without_its_words(kit: Kit[Case]) -> None:
+    report(kit, "bob", "cy", text="of bob's ear")
+    kit.ask(HidePost(why="bob is right"), user="bob", roles=("moderator",))
+    for user in ("bob", "ann"):
+        forgetting = Redaction(user, "x")
+        values = [kit.state, *kit.events]
+        left = [forgetting.redact(shape_of(type(one)), decode(encode(one))) for one in values]
+        assert f'"{user}"' not in encode(left).decode()
+    left = Redaction("bob", "x").redact(shape_of(type(kit.state)), decode(encode(kit.state)))
+    assert left["reports"]["x"]["text"] == "" and left["reports"]["cy"]["text"] == "of bob's ear"
+    assert left["reporters"].keys() == {"x", "cy"} and left["why"] == ""

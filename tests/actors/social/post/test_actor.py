@@ -30,7 +30,7 @@ from greenroom.actors.social.post.messages import (
 from greenroom.actors.social.ranking.messages import Engaged
 from greenroom.actors.social.spread.jobs import SpreadPlan
 from greenroom.actors.social.texts import MENTIONS_MAX
-from greenroom.actors.social.thread.messages import Close, Open
+from greenroom.actors.social.thread.messages import Close, Cover, Open
 from greenroom.testing import Kit
 from tests.actors.social.post.posting import ID, OTHER, Follows, deliver_own, published, told, unpublished
 
@@ -125,6 +125,7 @@ def test_a_delete_that_comes_before_the_post_deletes_it_when_it_comes() -> None:
     kit.restart()
 
 
+@pytest.mark.bound("users who have deleted a post that has not come")
 def test_a_delete_of_somebody_else_s_that_has_not_come_does_nothing() -> None:
     kit, _ = unpublished()
     for number in range(UNWANTED_MAX):
@@ -204,6 +205,7 @@ def test_its_author_edits_it_and_rules_are_asked() -> None:
 
 def test_an_edit_that_rules_want_looked_at_is_seen_by_nobody_until_it_is() -> None:
     kit, _ = published(text="good")
+    kit.watch(user="bob")
     kit.when_asked("rules:all", lambda _: Verdict(verdict="hide", rule="links"))
     kit.ask(Edit(text="bad"), user="ann")
     assert [told.message for told in kit.told if told.entity == f"case:{kit.actor.key}"] == [
@@ -211,10 +213,11 @@ def test_an_edit_that_rules_want_looked_at_is_seen_by_nobody_until_it_is() -> No
     ]
     with pytest.raises(Refused, match=r"post\.not_found"):
         kit.ask(React(), user="bob")
-    assert kit.publications == []
+    assert kit.publications == [] and kit.kicked[-1].means(kit.audience[0])
     kit.tell(Hide(hidden=False))
     kit.ask(React(), user="bob")
     assert len(plans(kit)) == 1, "it has come to followers before"
+    assert told(kit, Cover) == [(f"thread:{ID}", Cover(covered=True)), (f"thread:{ID}", Cover(covered=False))]
 
 
 def test_a_picture_needs_no_text() -> None:
@@ -265,6 +268,7 @@ def test_a_post_of_many_mentions_tells_a_few_in_small_parts() -> None:
     assert max(len(one.users) for one in kit.events if isinstance(one, MentionsTold)) == MENTIONS_AT_ONCE
 
 
+@pytest.mark.bound("users who are told that a post names them")
 def test_over_all_edits_so_many_are_told_at_most() -> None:
     kit, _ = published(text="x")
     kit.state.mentioned.update(f"u{number}" for number in range(MENTIONED_MAX - 1))
@@ -283,6 +287,8 @@ def test_a_mention_in_what_is_deleted_by_then_is_not_told() -> None:
     assert mentions(kit) == []
     kit.tell(Hide(hidden=False))
     assert mentions(kit) == ["inbox:bob"], "it is told once it can be seen"
+    kit.tell(Hide(hidden=True))
+    assert told(kit, Withdraw) == [("inbox:bob", Withdraw(about=f"post:{ID}"))]
 
 
 # Hidden, pending, shadowed.

@@ -85,6 +85,7 @@ def test_its_author_hears_of_it_and_that_it_is_taken_back() -> None:
     assert len(told(kit, Withdraw)) == 1
 
 
+@pytest.mark.bound("users whose reactions to a post its author is told of one by one")
 def test_of_a_hot_post_its_author_hears_of_the_first_and_features_of_some(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reacting, "NOTIFIED_MAX", 3)
     kit, follows = published(text="x")
@@ -125,6 +126,7 @@ def test_watchers_are_shown_counts_at_most_ten_times_a_second() -> None:
 # By parts.
 
 
+@pytest.mark.bound("reactions that a post knows by itself")
 def test_who_comes_when_it_is_full_is_handed_on_and_told_of_before_their_part_has_counted() -> None:
     kit, _ = published(SmallPost, text="x")
     kit.ask(React(), user="bob")
@@ -167,6 +169,7 @@ def test_what_somebody_has_said_is_asked_of_their_part() -> None:
     assert kit.ask(MineOf(user="dan")) == Mine("")
 
 
+@pytest.mark.bound("reactions that one of a post's `reactions` knows")
 def test_a_part_that_is_full_takes_no_more() -> None:
     kit, _ = published(SmallPost, text="x")
     for user in ("bob", "cat"):

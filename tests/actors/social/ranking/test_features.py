@@ -1,13 +1,16 @@
 """What `features:USER` remembers of its reader."""
 
+import msgspec
+import msgspec.inspect
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from greenroom import Refused
+from greenroom.actors.personal.redaction import Redaction
 from greenroom.actors.social.ranking import features
 from greenroom.actors.social.ranking.events import EngagedWith, Exposed
-from greenroom.actors.social.ranking.features import Features
+from greenroom.actors.social.ranking.features import Features, FeaturesState
 from greenroom.actors.social.ranking.messages import Engaged, FeaturesOf, Observe
 from greenroom.testing import Kit
 from tests.actors.social.ranking.made import exposure, post
@@ -94,6 +97,19 @@ def test_a_reader_who_wakes_again_knows_the_same(acts: list[tuple[str, int, int]
             one.tell(Observe(exposures=[exposure(did, author=f"user{author}", ms=1000)]))
     one.restart()
     one.restart(from_snapshot=True)
+
+
+def test_who_is_forgotten_is_nobody_in_what_others_have_done() -> None:
+    one = kit()
+    one.tell(Observe(exposures=[exposure("seen"), exposure("seen", author="cat")]))
+    one.tell(Engaged(author="bob", post=post(1), did="like"))
+    redaction = Redaction("bob", "forgotten-1")
+    for value in (one.state, *one.events):
+        declared = msgspec.inspect.type_info(type(value))
+        left = redaction.redact(declared, msgspec.to_builtins(value))
+        assert "bob" not in str(left) and "forgotten-1" in str(left)
+        again = msgspec.convert(left, type(value))
+        assert not isinstance(again, FeaturesState) or again.authors["forgotten-1"] == one.state.authors["bob"]
 
 
 def test_features_are_for_ranking_alone() -> None:

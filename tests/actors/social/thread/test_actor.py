@@ -7,7 +7,7 @@ import pytest
 
 from greenroom import Ask, InvalidCommand, Refused
 from greenroom.actors.inbox.messages import Notify, Withdraw
-from greenroom.actors.social.moderation.messages import Verdict
+from greenroom.actors.social.moderation.messages import Flag, Verdict
 from greenroom.actors.social.post.messages import CommentsChanged
 from greenroom.actors.social.ranking.messages import Engaged
 from greenroom.actors.social.thread import actor
@@ -69,16 +69,23 @@ def test_comments_and_replies_are_counted_exactly() -> None:
     kit.restart(from_snapshot=True)
 
 
-def test_what_says_nothing_or_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_says_nothing_or_too_much_is_refused() -> None:
     kit, _ = opened()
     with pytest.raises(Refused, match=r"thread\.empty"):
         say(kit, "bob", " \0\n")
     with pytest.raises(InvalidCommand):
         say(kit, "bob", "x" * 1_001)
+
+
+@pytest.mark.bound("comments of a post")
+def test_a_thread_takes_so_many_comments(monkeypatch: pytest.MonkeyPatch) -> None:
+    kit, _ = opened()
     monkeypatch.setattr(actor, "COMMENTS_MAX", 1)
-    say(kit, "bob")
+    offset = say(kit, "bob")
     with pytest.raises(Refused, match=r"thread\.full"):
         say(kit, "bob")
+    kit.ask(Delete(offset=offset), user="bob")
+    say(kit, "bob")
 
 
 def test_who_may_not_see_the_post_says_nothing_below_it() -> None:
@@ -102,7 +109,10 @@ def test_rules_are_asked_before_something_is_said() -> None:
         say(kit, "bob")
     for verdict, veil in ((Verdict(verdict="hide"), "pending"), (Verdict(verdict="shadow"), "shadowed")):
         kit.when_asked("rules:all", partial(judged, verdict))
-        assert kit.state.veils[say(kit, "bob", verdict.verdict)] == veil
+        offset = say(kit, "bob", verdict.verdict)
+        assert kit.state.veils[offset] == veil
+        flag = Flag(author="bob", rule="", verdict=verdict.verdict)  # type: ignore[arg-type]
+        assert told(kit, Flag)[-1] == (f"case:{ID}.{offset}", flag)
     assert texts(kit) == [] and counts(kit) == [] and kit.publications == [] and not told(kit, Notify)
     kit.when_asked("rules:all", lambda _: FINE)
     pending, shadowed = kit.state.veils
@@ -138,6 +148,7 @@ def test_one_edits_ones_own() -> None:
     kit.when_asked("rules:all", lambda _: Verdict(verdict="hide"))
     kit.ask(Edit(offset=offset, text="bad"), user="bob")
     assert texts(kit) == [] and counts(kit) == [1, 0] and kit.publications[-1]["type"] == "thread.deleted"
+    assert told(kit, Flag) == [(f"case:{ID}.{offset}", Flag(author="bob", rule="", verdict="hide"))]
     kit.when_asked("rules:all", lambda _: FINE)
     kit.ask(Edit(offset=offset, text="good"), user="bob")
     assert texts(kit) == [], "who has edited it does not decide that it may be seen"
@@ -174,6 +185,7 @@ def test_likes_of_a_comment_are_one_of_a_user() -> None:
     kit.restart(from_snapshot=True)
 
 
+@pytest.mark.bound("likes of all comments of a post")
 def test_a_thread_takes_so_many_likes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(actor, "LIKES_MAX", 1)
     kit, _ = opened()

@@ -5,7 +5,7 @@ import pytest
 from greenroom import Refused
 from greenroom.actors.social.moderation.messages import Verdict
 from greenroom.actors.social.post.audience import KNOWN_S
-from greenroom.actors.social.thread.messages import CommentPage, Read
+from greenroom.actors.social.thread.messages import CommentPage, Cover, Read
 from greenroom.actors.social.thread.view import Comments
 from greenroom.actors.views.query import BadQuery
 from greenroom.store.views.asked import Asked, Rows
@@ -83,3 +83,17 @@ def test_a_public_one_is_watched_by_all_but_who_was_turned_away() -> None:
         say(kit, "eve")
     with pytest.raises(Refused, match=r"post\.not_found"):
         kit.watch(user="eve")
+
+
+def test_below_what_is_hidden_nobody_watches_but_whose_it_is() -> None:
+    kit, _ = opened()
+    kit.watch(user="bob")
+    kit.tell(Cover(covered=True))
+    kit.tell(Cover(covered=True))
+    assert len(kit.kicked) == 1 and kit.kicked[0].means(kit.audience[0])
+    with pytest.raises(Refused, match=r"post\.not_found"):
+        kit.watch(user="bob")
+    kit.watch(user="ann")
+    kit.restart()
+    kit.tell(Cover(covered=False))
+    kit.watch(user="bob")

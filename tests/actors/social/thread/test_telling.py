@@ -50,6 +50,7 @@ def test_who_bars_its_author_or_can_t_see_the_post_is_not_told() -> None:
     assert heard(kit)[1:] == [("eve", "mention")]
 
 
+@pytest.mark.bound("users who are told that a comment names them")
 def test_of_one_comment_so_many_are_told() -> None:
     kit, others = opened()
     for number in range(2 * NAMED_MAX):
@@ -58,6 +59,17 @@ def test_of_one_comment_so_many_are_told() -> None:
     assert len(heard(kit)) == 1 + NAMED_MAX
     kit.ask(Edit(offset=offset, text="@cat"), user="bob")
     assert len(heard(kit)) == 1 + NAMED_MAX
+
+
+def test_those_who_were_told_take_nobody_s_place() -> None:
+    kit, others = opened()
+    names = " ".join(f"@u{number}" for number in range(NAMED_MAX - 1))
+    for number in range(NAMED_MAX - 1):
+        others.play(kit, f"u{number}")
+    offset = say(kit, "bob", names)
+    deliver_own(kit)
+    kit.ask(Edit(offset=offset, text=f"{names} @cat"), user="bob")
+    assert heard(kit)[-1] == ("cat", "mention")
 
 
 def test_a_comment_that_is_taken_back_is_withdrawn_from_all() -> None:

@@ -13,6 +13,7 @@ from greenroom.supervisors.cli.demo import filling
 from greenroom.supervisors.cli.demo.filling import TRIES, Filling
 from greenroom.supervisors.cli.demo.world import PHASES, Act, Demo
 from greenroom.supervisors.cli.terminal.plainly import Trouble
+from tests.e2e.server import wait_until
 
 Play = Callable[["Asked"], tuple[int, Any]]
 
@@ -45,6 +46,7 @@ def playing(play: Play) -> Iterator[Played]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -106,7 +108,7 @@ def fill(played: Played, *acts: Act, at_once: int = 4) -> Filling:
 
 
 def test_a_whole_world_is_filled_and_once_more_by_the_same_keys() -> None:
-    world = Demo(30, 1)
+    world = Demo(15, 1)
     with playing(yes) as played:
         keys: list[set[str]] = []
         for _ in range(2):
@@ -115,7 +117,7 @@ def test_a_whole_world_is_filled_and_once_more_by_the_same_keys() -> None:
             for phase in PHASES:
                 one.phase(world.acts(phase), lambda done: None)
             assert not one.filled.refused
-            assert one.filled.done["profile.set"] == 30 and one.filled.done["post.react"] > 50
+            assert one.filled.done["profile.set"] == 15 and one.filled.done["post.react"] > 20
             keys.append({asked.key for asked in played.asked})
             assert len(keys[-1]) == len(played.asked) == sum(len(world.acts(phase)) for phase in PHASES)
         assert keys[0] == keys[1]
@@ -163,6 +165,22 @@ def test_a_server_without_people_is_told_as_such() -> None:
         with pytest.raises(Trouble, match=r"GREENROOM_ENTITIES=greenroom\.social"):
             fill(played, *(act(str(number)) for number in range(50)), at_once=2)
         assert len(played.asked) <= 4, "and the others are not tried"
+
+
+def test_where_one_fails_the_others_end_with_what_they_are_at() -> None:
+    one: Filling
+
+    def play(asked: Asked) -> tuple[int, Any]:
+        if len(played.asked) == 1:
+            return no("unknown_kind", 404)
+        wait_until(lambda: bool(one._troubles), "the first to have failed")
+        return yes(asked)
+
+    with playing(play) as played:
+        one = Filling(played.url, lambda user: "token", key="k", at_once=2)
+        with pytest.raises(Trouble):
+            one.phase([act(str(number)) for number in range(50)], lambda done: None)
+        assert len(played.asked) == 2
 
 
 def test_a_server_that_is_none_or_lets_nobody_in() -> None:
