@@ -11,7 +11,7 @@ from greenroom.actors.social.post.views import Posts
 from greenroom.actors.social.spread.readers import Readers
 from greenroom.actors.social.spread.share import FOLLOWS_FULL, kept_share
 
-NEWEST_MAX, RANKED_MAX = 500, 200  # posts, the newest
+NEWEST_MAX, RANKED_MAX = 300, 200  # posts, the newest
 LOOKED_AT_MAX = 200  # posts of a snapshot, for one page: those gone since are passed over
 SPARE = 5  # looked up with a page, for some may be gone
 
@@ -19,8 +19,7 @@ SPARE = 5  # looked up with a page, for some may be gone
 async def read(feed: Reader, wanted: Read) -> FeedPage:
     """Raises: Refused `feed.bad_cursor`, `feed.cursor_expired`."""
     if wanted.cursor is not None:
-        name, snapshot, at = feed.snapshots.find(wanted.cursor, feed.now)
-        return await _page(feed, name, snapshot, at, wanted.limit)
+        return await _page(feed, *feed.snapshots.find(wanted.cursor, feed.now), wanted.limit)
     snapshot = feed.ranked_lately() if wanted.order == "ranked" else None
     if snapshot is None:
         await trim(feed)
