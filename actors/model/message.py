@@ -17,7 +17,8 @@ from greenroom.actors.model.errors import ActorError
 
 Reply = TypeVar("Reply")
 
-# Of a field's pattern: `$` would let a newline stand at the end; and what OpenAPI shows is no Python, so no `\Z` either.
+# Of a field's pattern: `$` would let a newline stand at the end; and what OpenAPI shows is no Python, so no `\Z`
+# either.
 END = r"(?![\s\S])"
 
 

@@ -73,10 +73,8 @@ def test_it_holds_all_of_our_packages_and_nothing_else(wheel: Path) -> None:
         for path in (ROOT / package).rglob("*")
         if path.is_file() and path.suffix not in NOT_IN_IT and "__pycache__" not in path.parts
     }
-    loose = {
-        f"greenroom/{name}"
-        for name in ("__init__.py", "__main__.py", "sinks.py", "social.py", "testing.py", "py.typed")
-    }
+    names = ("__init__.py", "__main__.py", "sinks.py", "social.py", "testing.py", "py.typed")
+    loose = {f"greenroom/{name}" for name in names}
     assert held - information == ours | loose
     for part in ("store/migrations/versions/", "transports/pages/static/", "transports/pages/templates/"):
         assert any(name.startswith(f"greenroom/{part}") for name in held), part

@@ -10,6 +10,8 @@ from greenroom.actors.personal.fields import Subject
 
 
 class FollowAsked(Event, tag="follows.asked"):
+    """Its user wants to follow the author."""
+
     author: Subject
     seq: int  # the number of this edge, greater than of any before
 
@@ -21,11 +23,15 @@ class FollowDropped(Event, tag="follows.dropped"):
 
 
 class FollowBegan(Event, tag="follows.began"):
+    """The author has let them: there is an edge."""
+
     author: Subject
     seq: int
 
 
 class FollowEnded(Event, tag="follows.ended"):
+    """There is no edge any more, by whichever of the two."""
+
     author: Subject
 
 
@@ -46,10 +52,14 @@ class RequestDropped(Event, tag="follows.request_dropped"):
 
 
 class FollowerGained(Event, tag="follows.gained"):
+    """Somebody follows its user: one more."""
+
     follower: Subject
 
 
 class FollowerLost(Event, tag="follows.lost"):
+    """Somebody does no more: one less."""
+
     follower: Subject
 
 
@@ -57,27 +67,39 @@ class FollowerLost(Event, tag="follows.lost"):
 
 
 class Muted(Event, tag="follows.muted"):
+    """Its user is shown nothing of theirs, unless they ask for it."""
+
     user: Subject
 
 
 class Unmuted(Event, tag="follows.unmuted"):
+    """They are shown again."""
+
     user: Subject
 
 
 class Blocked(Event, tag="follows.blocked"):
+    """Neither follows, nor sees, the other."""
+
     user: Subject
 
 
 class Unblocked(Event, tag="follows.unblocked"):
+    """They may again."""
+
     user: Subject
 
 
 class CloseSet(Event, tag="follows.close_set"):
+    """Somebody is among the close friends, or no more."""
+
     user: Subject
     close: bool
 
 
 class PrivateSet(Event, tag="follows.private_set"):
+    """Its user says from now on who may follow, or everybody may again."""
+
     private: bool
 
 

@@ -113,6 +113,8 @@ class Relate(Ask[Relation], tag="follows.relate"):
 
 
 class Suggestion(Struct, frozen=True):
+    """Whom to follow, and why."""
+
     user: str
     followed_by: int  # of those whom its user follows
     some: list[str]  # of these, at most three
@@ -127,6 +129,8 @@ class Person(Struct, frozen=True):
 
 
 class Suggested(Struct, frozen=True):
+    """Whom to follow; those whom most of the followed follow first."""
+
     users: list[Suggestion]
     people: list[Person] = []  # the same, where that was asked for
 
@@ -139,6 +143,8 @@ class Suggest(Ask[Suggested], tag="follows.suggest"):
 
 
 class Listed(Struct, frozen=True):
+    """A page of a list."""
+
     users: list[str]  # `following`: who was asked last is first; others by their ids
     next: str | None = None  # a cursor, for what comes behind
     people: list[Person] = []  # the same, where that was asked for
@@ -159,6 +165,8 @@ class List(Ask[Listed], tag="follows.list"):
 
 
 class AskToFollow(Tell, tag="follows.ask_to_follow"):
+    """The follower wants an edge of that number."""
+
     follower: Subject
     seq: int
 
@@ -173,11 +181,15 @@ class LeftYou(Tell, tag="follows.left_you"):
 
 
 class Admitted(Tell, tag="follows.admitted"):
+    """There is an edge."""
+
     author: Subject
     seq: int
 
 
 class Declined(Tell, tag="follows.declined"):
+    """There will be none."""
+
     author: Subject
     seq: int
 

@@ -19,6 +19,8 @@ LATER_S = 5.0  # between two looks
 
 
 class Recounted(Struct, frozen=True):
+    """What is counted, and what counting anew comes to."""
+
     followers: int  # as they are counted
     edges: int  # as they are
     moved: bool = False  # the number changed while edges were counted, each time: somebody comes or goes all the while

@@ -32,6 +32,8 @@ class Followed(Struct, frozen=True, array_like=True, gc=False):
 
 
 class FollowsState(Struct):
+    """Whom its user follows, and how many follow them."""
+
     seq: int = 0  # of the edge that was asked for last
     following: dict[Subject, Followed] = field(default_factory=dict)  # who was followed last is last
     asked: dict[Subject, int] = field(default_factory=dict)  # author -> seq, of edges that have not begun

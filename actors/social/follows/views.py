@@ -79,6 +79,8 @@ class Authors(View, version=1, inline=True):
     of = (FollowBegan, FollowEnded, FollowerGained, FollowerLost, PrivateSet)
 
     class Row(Struct):
+        """A user."""
+
         user: Key[str]
         followers: int = 0
         following: int = 0

@@ -26,6 +26,8 @@ class Set(Ask[Done], tag="profile.set"):
 
 
 class Settings(Struct, frozen=True):
+    """All of one's profile."""
+
     name: str
     bio: str
     avatar: str

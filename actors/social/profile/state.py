@@ -11,6 +11,8 @@ FIELDS = ("name", "bio", "avatar", "timezone", "language")
 
 
 class ProfileState(Struct):
+    """Who somebody is, as they say."""
+
     name: Personal[str] = ""  # "": their user id is shown
     bio: Personal[str] = ""
     avatar: Personal[str] = ""  # a media id, whose renditions are public

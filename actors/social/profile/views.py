@@ -17,6 +17,8 @@ class Profiles(View, version=1, inline=True):
     of = (Changed,)
 
     class Row(Struct):
+        """A user, as they are shown beside what they say."""
+
         user: Key[str]
         name: str = ""
         avatar: str = ""  # a media id
@@ -44,6 +46,8 @@ class People(View, version=1):
     of = (Changed,)
 
     class Row(Struct):
+        """A user."""
+
         user: Key[str]
         name: Text = ""
         bio: Text = ""

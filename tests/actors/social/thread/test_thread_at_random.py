@@ -17,16 +17,8 @@ from tests.actors.social.post.posting import ID, USERS, deliver_own, told
 from tests.actors.social.thread.saying import opened
 
 users = st.sampled_from(USERS)
-offsets = st.integers(2, 30)
 texts = st.sampled_from(["hi", "@bob", "@cat @dan", "again @bob @ann"])
-commands = st.one_of(
-    st.builds(Comment, text=texts, reply_to=st.none() | offsets),
-    st.builds(Comment, text=texts),
-    st.builds(Edit, offset=offsets, text=texts),
-    st.builds(Delete, offset=offsets),
-    st.builds(Like, offset=offsets),
-    st.builds(Unlike, offset=offsets),
-)
+numbers = st.integers(0, 5)
 
 
 class ThreadMachine(RuleBasedStateMachine):
@@ -38,7 +30,6 @@ class ThreadMachine(RuleBasedStateMachine):
         self.verdict = Verdict(verdict="fine")
         self.kit.when_asked("rules:all", lambda _: self.verdict)
 
-    @rule(user=users, message=commands)
     def command(self, user: str, message: Ask[Any]) -> None:
         offset = self.kit.offset
         try:
@@ -46,11 +37,38 @@ class ThreadMachine(RuleBasedStateMachine):
         except Refused:
             assert self.kit.offset == offset
 
-    @rule(offset=offsets, hidden=st.booleans())
-    def moderate(self, offset: int, hidden: bool) -> None:
-        self.kit.tell(Hide(offset=offset, hidden=hidden))
+    def comment_of(self, number: int) -> tuple[int, str]:
+        """One of those that are there, and whose it is."""
+        authors = list(self.kit.state.authors.items())
+        return authors[number % len(authors)] if authors else (99, "ann")
 
-    @rule(verdict=st.sampled_from(["fine", "fine", "hide", "shadow", "refuse"]))
+    @rule(user=users, text=texts, number=st.none() | numbers)
+    def say(self, user: str, text: str, number: int | None) -> None:
+        self.command(user, Comment(text=text, reply_to=None if number is None else self.comment_of(number)[0]))
+
+    @rule(number=numbers, text=texts)
+    def edit(self, number: int, text: str) -> None:
+        offset, author = self.comment_of(number)
+        self.command(author, Edit(offset=offset, text=text))
+
+    @rule(number=numbers, by=st.sampled_from(["its author", "ann", "eve"]))
+    def delete(self, number: int, by: str) -> None:
+        offset, author = self.comment_of(number)
+        self.command(author if by == "its author" else by, Delete(offset=offset))
+
+    @rule(number=numbers, user=users)
+    def like(self, number: int, user: str) -> None:
+        self.command(user, Like(offset=self.comment_of(number)[0]))
+
+    @rule(number=numbers, user=users)
+    def unlike(self, number: int, user: str) -> None:
+        self.command(user, Unlike(offset=self.comment_of(number)[0]))
+
+    @rule(number=numbers, hidden=st.booleans())
+    def moderate(self, number: int, hidden: bool) -> None:
+        self.kit.tell(Hide(offset=self.comment_of(number)[0], hidden=hidden))
+
+    @rule(verdict=st.sampled_from(["fine", "fine", "fine", "hide", "shadow", "refuse"]))
     def rules_change(self, verdict: Any) -> None:
         self.verdict = Verdict(verdict=verdict)
 
@@ -101,4 +119,4 @@ class ThreadMachine(RuleBasedStateMachine):
 
 
 TestThread = ThreadMachine.TestCase
-TestThread.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestThread.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
