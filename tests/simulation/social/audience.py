@@ -46,9 +46,9 @@ class Deeds:
 
     def __call__(self, draw: Random, user: str) -> Work:
         chance = draw.random()
-        if chance < 0.18 and self._posted[user] < POSTS_MAX:
+        if chance < 0.1 and self._posted[user] < POSTS_MAX:
             return Work(f"feed:{user}", self._post(draw, user))
-        if chance < 0.28:
+        if chance < 0.22:
             order: Literal["ranked", "newest"] = draw.choice(("ranked", "newest"))
             return Work(f"feed:{user}", Read(order=order))
         if chance < 0.6 or not self.posts:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from greenroom.actors.inbox.outgoing import digest_of
-from greenroom.actors.inbox.state import InboxState
+from greenroom.actors.inbox.state import Decision, InboxState
 from greenroom.actors.social.feed.state import FeedState
 from greenroom.actors.social.follows.state import FollowsState
 from greenroom.actors.social.post.state import PostState
@@ -20,8 +20,10 @@ States = dict[str, Any]
 class Facts:
     """The states of a world, by kind and key."""
 
-    def __init__(self, states: States, users: tuple[str, ...]) -> None:
+    def __init__(self, states: States, users: tuple[str, ...], once_barred: set[tuple[str, str]]) -> None:
+        """`once_barred`: pairs of which one has blocked the other, at any time; each way round."""
         self.users = users
+        self._once_barred = once_barred
         self.follows: dict[str, FollowsState] = {user: FollowsState() for user in users}
         self.feeds: dict[str, FeedState] = {user: FeedState() for user in users}
         self.inboxes: dict[str, InboxState] = {user: InboxState() for user in users}
@@ -108,19 +110,18 @@ class Facts:
             for user in state.notified:
                 id_ = digest_of(f"like:{post}:{user}")
                 known, decision = inbox.known.get(id_), inbox.decisions.get(id_)
+                is_told = known is not None and known.live
+                says = f"inbox:{state.author}, of what {user} says of post:{post},"
                 if decision is None:
-                    yield f"inbox:{state.author} has decided nothing of what {user} said of post:{post}"
-                elif known is not None and known.live and user not in state.reactors and known.group in inbox.groups:
-                    yield f"inbox:{state.author} tells of a reaction of {user} to post:{post} that was taken back"
-                elif not (known is not None and known.live) and user in state.reactors and not self._why_not(inbox, id_, user):
-                    yield f"inbox:{state.author} does not tell that {user} has reacted to post:{post}, and says no reason"
+                    yield f"{says} has decided nothing"
+                elif is_told and user not in state.reactors:
+                    yield f"{says} tells, though it was taken back"
+                elif user in state.reactors and not is_told and not self._why_not(decision, state.author, user):
+                    yield f"{says} does not tell, and gives no reason"
 
-    def _why_not(self, inbox: InboxState, id_: str, user: str) -> bool:
-        """Is there a reason? Who is barred takes their notices along."""
-        return "all" in inbox.decisions[id_].channels or user in inbox.barred or True in self._was_barred(inbox, id_)
-
-    def _was_barred(self, inbox: InboxState, id_: str) -> Iterator[bool]:
-        yield from (said == "it was withdrawn before" for said in inbox.decisions[id_].channels.values())
+    def _why_not(self, decision: Decision, author: str, user: str) -> bool:
+        """Is there a reason? Who is barred takes along what was told of them."""
+        return "all" in decision.channels or (author, user) in self._once_barred
 
     def _is_barred(self, one: str, other: str) -> bool:
         return other in self.follows[one].blocked or one in self.follows[other].blocked

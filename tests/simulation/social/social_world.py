@@ -5,6 +5,7 @@ against what the journals say, every number against a recount, every notice agai
 from typing import Any
 
 import trio
+from msgspec.json import decode
 
 from greenroom import social as app
 from greenroom.actors.jobs.installed import Jobs
@@ -17,12 +18,14 @@ from greenroom.actors.social.feed.messages import Read
 from greenroom.actors.social.spread.jobs import SPREAD_JOBS
 from greenroom.actors.views.view import View
 from greenroom.store.journal.consequences.jobs import JobTables
+from greenroom.store.journal.records import StoredEvent
 from greenroom.supervisors.simulation.node import STARTED
 from greenroom.supervisors.simulation.world import World
 from greenroom.testing import Scenario
 from tests.simulation.social.audience import USERS, Deeds
 from tests.simulation.social.expected import Facts, States
 
+BLOCKED = "follows.blocked"
 LATE_S = 3.0  # a job that is tried again only then is not waited for, once faults have stopped
 ASKED_S = 30.0
 EVERYTHING = [getattr(app, name) for name in app.__all__]
@@ -61,13 +64,22 @@ class Reading:
                 except (ActorError, trio.TooSlowError):
                     continue
 
+    def _once_barred(self, world: World) -> set[tuple[str, str]]:
+        pairs: set[tuple[str, str]] = set()
+        for entity, events in world.checker.journals().items():
+            kind, _, user = entity.partition(":")
+            if kind == "follows":
+                others = [event["user"] for event in map(decode, _payloads(events)) if event["type"] == BLOCKED]
+                pairs |= {pair for other in others for pair in ((user, other), (other, user))}
+        return pairs
+
     def unfinished(self, states: States) -> list[str]:
         if self.world is None:
             return ["nobody has read yet"]
         jobs = self.world.database.rows.consequences.of(JobTables).jobs
         if jobs:
             return [f"{len(jobs)} jobs are left"]
-        facts = Facts(states, USERS)
+        facts = Facts(states, USERS, self._once_barred(self.world))
         wrong = list(facts.wrong())
         for user in USERS:
             home, there = facts.home(user), self.homes.get(user, [])
@@ -77,6 +89,10 @@ class Reading:
                     f" that do not belong, or is in another order"
                 )
         return wrong
+
+
+def _payloads(events: list[StoredEvent]) -> list[bytes]:
+    return [event.payload for event in events]
 
 
 def social(**how: Any) -> Scenario:
