@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from greenroom.actors.model.actor import Actor, Runtime
 from greenroom.actors.model.message import Event
-from greenroom.actors.social.feed.cursor import Placed, Snapshot, Snapshots
+from greenroom.actors.social.feed.cursor import Placed, Places, Snapshot, Snapshots
 from greenroom.actors.social.feed.events import Entry
 from greenroom.actors.social.feed.messages import Arrived
 from greenroom.actors.social.feed.state import FeedState
@@ -55,7 +55,8 @@ class Reader(Actor[FeedState]):
 
     def __init__(self, entity: str, runtime: Runtime) -> None:
         super().__init__(entity, runtime)
-        self.snapshots = Snapshots(self.key)
+        self.snapshots = Snapshots()
+        self.places = Places(self.key)
         self.nudged: dict[str, Arrived] = {}  # since its user last read, oldest first
         self._recent: dict[str, tuple[float, Arrived]] = {}  # those before, with when it was read
         self._caught_up: list[Entry] = []

@@ -30,7 +30,7 @@ async def visible(feed: Reader, ids: Iterable[str], *, with_authors: bool = Fals
         return Found({})
     rows = {post: row for post, (row,) in (await feed.query_pages(Posts.Row, wanted, limit=1)).items()}
     users = {row.author for row in rows.values()}
-    authors = await _authors(feed, users if with_authors else users - feed.state.follows.keys() - {feed.key})
+    authors = await authors_of(feed, users if with_authors else users - feed.state.follows.keys() - {feed.key})
     seen = {
         post: row
         for post, row in rows.items()
@@ -41,7 +41,7 @@ async def visible(feed: Reader, ids: Iterable[str], *, with_authors: bool = Fals
     return Found(seen, authors)
 
 
-async def _authors(feed: Reader, users: Iterable[str]) -> dict[str, Authors.Row]:
+async def authors_of(feed: Reader, users: Iterable[str]) -> dict[str, Authors.Row]:
     wanted = sorted(users)[:ROWS_MAX]
     if not wanted:
         return {}
