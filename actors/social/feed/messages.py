@@ -164,6 +164,7 @@ class Arrived(Tell, tag="feed.arrived"):
     author: Subject
     at_ms: int
     is_story: bool = False
+    visibility: Visibility = "public"  # as it was published
     reason: str = "following"
 
 
