@@ -14,7 +14,7 @@ from msgspec import Struct
 from greenroom.actors.model.actor import KindLimits, Runtime
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Done, Event, Message
-from greenroom.actors.model.principal import STAFF_ROLES
+from greenroom.actors.model.principal import STAFF_ROLES, Principal
 from greenroom.actors.social.feed import home, lists, live, made
 from greenroom.actors.social.feed.events import (
     Barred,
@@ -262,7 +262,16 @@ class Feed(Reader):
     # What comes, while somebody watches.
 
     def _arrived(self, message: Arrived) -> None:
-        if live.takes(self, message) and self.audience and not self._is_flushing:
+        if live.takes(self, message):
+            self._look_soon()
+
+    def audience_changed(self, who: Principal, joined: bool) -> None:
+        """Whoever begins to watch hears of what came before that, too."""
+        if joined and self.nudged:
+            self._look_soon()
+
+    def _look_soon(self) -> None:
+        if self.audience and not self._is_flushing:
             self._is_flushing = True
             self.after(live.FLUSH_S, Flush())
 
@@ -300,7 +309,7 @@ class Feed(Reader):
     # Who sees it.
 
     def view(self) -> Any:
-        return {"follows": len(self.state.follows), "new": sum(not one.is_story for one in self.nudged.values())}
+        return {"follows": len(self.state.follows), "new": self.new}
 
     @classmethod
     def publication(cls, event: FeedEvent) -> None:
