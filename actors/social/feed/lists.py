@@ -101,7 +101,7 @@ async def _page(
     places = [Placed(row.id, reason) for row in rows] if reason is not None else []
     feed.remember_served(Served(row.author, Placed(row.id), NEWEST, "") for row in rows)
     return FeedPage(
-        posts=await shown(feed, rows, places),
+        posts=await shown(feed, rows, places, unasked=unasked),
         next=None if is_end and not left else feed.places.keep(Place(what, now_s, after, tuple(left))),
         ranking=NEWEST,
     )
