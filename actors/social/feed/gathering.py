@@ -15,6 +15,7 @@ from msgspec import Struct
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.social.feed.cursor import Placed
 from greenroom.actors.social.feed.events import ENTRIES_MAX, CaughtUp, Entry, Returned, Trimmed
+from greenroom.actors.social.feed.made import ASKED_MAX
 from greenroom.actors.social.feed.privacy import is_barred
 from greenroom.actors.social.feed.reader import Reader
 from greenroom.actors.social.feed.rows import visible
@@ -34,6 +35,7 @@ KEYS_MAX, ROWS_MAX = 1_000, 5_000  # of one query of many pages
 DAY_S = 86_400.0
 COLD_S = AWAY_S - 86_400.0  # a day before others think so: the row that tells them is a day old, and clocks differ
 SETTLED_S = 10.0  # after that, whoever writes to followers knows of a new one, as a rule: see _is_written_to
+SETTLED_MANY_S = 120.0  # of more authors than are asked what they have posted: see made.py
 ROWS_KEPT_MAX = 1_000  # of `arrivals`
 ROUNDS_MAX = 4  # queries of them for one page: with 300 rows each, nearly all of those
 TRIMMED_MAX = 500  # at once
@@ -155,7 +157,7 @@ async def _behind(feed: Reader) -> list[Entry]:
     for authors in _parts(behind, min(KEYS_MAX, ROWS_MAX // most)):
         entries += await _walls(feed, authors, most)
     entries.sort(key=lambda entry: entry.post, reverse=True)
-    settled_ms = now_ms - int(SETTLED_S * 1000)
+    settled_ms = now_ms - int((SETTLED_S if len(behind) <= ASKED_MAX else SETTLED_MANY_S) * 1000)
     settled = [author for author, since in behind.items() if since < settled_ms]
     if settled and await _is_written_to(feed, settled):
         kept = [entry for entry in entries if behind.get(entry.author, now_ms) < settled_ms]
