@@ -54,6 +54,15 @@ INTERFACE = {  # the fields that /docs and scripts rely on
         "lost",
         "run_twice_completed",
     ],
+    "feed": [
+        "read_p50_ms",
+        "read_p95_ms",
+        "like_p95_ms",
+        "follow_p95_ms",
+        "fanout_s",
+        "inbox_p95_ms",
+        "counter_drift",
+    ],
     "calm": [
         "close_watchers",
         "close_delay_ms",

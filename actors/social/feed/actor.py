@@ -15,7 +15,7 @@ from greenroom.actors.model.actor import KindLimits, Runtime
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Done, Event, Message
 from greenroom.actors.model.principal import STAFF_ROLES
-from greenroom.actors.social.feed import home, lists, live
+from greenroom.actors.social.feed import home, lists, live, made
 from greenroom.actors.social.feed.events import (
     Barred,
     CaughtUp,
@@ -36,6 +36,7 @@ from greenroom.actors.social.feed.messages import (
     FeedPage,
     Flush,
     FollowsChanged,
+    Made,
     MutedChanged,
     New,
     Of,
@@ -44,6 +45,7 @@ from greenroom.actors.social.feed.messages import (
     PostShown,
     Read,
     Rings,
+    SayMade,
     SearchPosts,
     See,
     Seen,
@@ -91,6 +93,8 @@ class Feed(Reader):
         MutedChanged,
         BarredChanged,
         CloseChanged,
+        SayMade,
+        Made,
         Flush,
     )
     events: ClassVar[tuple[type[Event], ...]] = (
@@ -123,6 +127,10 @@ class Feed(Reader):
                 return self._arrived(message)
             case Flush():
                 return self._flush()
+            case SayMade():
+                return made.say(self, message)
+            case Made():
+                return made.take(self, message)
             case FollowsChanged() | MutedChanged() | BarredChanged() | CloseChanged():
                 return self._mirror(message)
         self._require_owner()
@@ -164,10 +172,10 @@ class Feed(Reader):
             judged = await self.ask("rules:all", Judge(author=self.key, text=message.text))
             if judged.verdict == "refuse":
                 raise Refused("feed.text_refused", f"the rule {judged.rule} forbids it", status=422)
-            made = new_post_id(self.now_ms)
-            self.record(PostMade(post=made))
+            id_ = new_post_id(self.now_ms)
+            self.record(PostMade(post=id_))
             self.tell(
-                f"post:{made}",
+                f"post:{id_}",
                 Publish(
                     author=self.key,
                     text=message.text,
@@ -181,8 +189,8 @@ class Feed(Reader):
             )
             flag = flag_of(judged, self.key)
             if flag is not None:
-                self.tell(case_of(made), flag)
-            return Posted(made)
+                self.tell(case_of(id_), flag)
+            return Posted(id_)
 
         return post()
 
@@ -201,15 +209,23 @@ class Feed(Reader):
         was_told = bool(self.nudged)
         self.begin_read()
         page = await home.read(self, message)
-        self.end_read()
+        self._end_read()
         if message.cursor is None and was_told:
             self.publish(New(0), key="new")  # other devices of its user show none, too
         return page
 
+    def _end_read(self) -> None:
+        """Record what it has noted, and ask those with whom it has caught up what else there is."""
+        for event in self.end_read():
+            authors = made.authors_of(self.state, event) if isinstance(event, CaughtUp) else []
+            self.record(event)
+            for author in authors:
+                self.tell(f"feed:{author}", SayMade(reader=self.key))
+
     async def _rings(self) -> Rings:
         self.begin_read()
         found = await rings(self)
-        self.end_read()
+        self._end_read()
         return found
 
     async def _see(self, post: str) -> PostShown:

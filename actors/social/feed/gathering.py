@@ -15,9 +15,11 @@ from greenroom.actors.social.feed.cursor import Placed
 from greenroom.actors.social.feed.events import ENTRIES_MAX, CaughtUp, Entry, Returned, Trimmed
 from greenroom.actors.social.feed.reader import Reader
 from greenroom.actors.social.follows.messages import Suggest
+from greenroom.actors.social.follows.views import Followers
 from greenroom.actors.social.names import ms_of
 from greenroom.actors.social.post.views import Wall
 from greenroom.actors.social.spread.arrivals import Arrivals
+from greenroom.actors.social.spread.readers import Readers
 from greenroom.actors.social.spread.share import AWAY_S
 from greenroom.actors.social.spread.unwritten import Unwritten
 
@@ -27,7 +29,7 @@ WALL_MAX = 20  # posts of each
 KEYS_MAX, ROWS_MAX = 1_000, 5_000  # of one query of many pages
 DAY_S = 86_400.0
 COLD_S = AWAY_S - 86_400.0  # a day before others think so: the row that tells them is a day old, and clocks differ
-SETTLED_S = 10.0  # after that, whoever writes to followers knows of a new one
+SETTLED_S = 10.0  # after that, whoever writes to followers knows of a new one, as a rule: see _is_written_to
 ROWS_KEPT_MAX = 1_000  # of `arrivals`
 TRIMMED_MAX = 500  # at once
 SUGGESTED_MAX = 10
@@ -113,11 +115,25 @@ async def _behind(feed: Reader) -> list[Entry]:
         entries += await _walls(feed, authors, most)
     entries.sort(key=lambda entry: entry.post, reverse=True)
     settled_ms = now_ms - int(SETTLED_S * 1000)
-    if any(since < settled_ms for since in behind.values()):
+    settled = [author for author, since in behind.items() if since < settled_ms]
+    if settled and await _is_written_to(feed, settled):
         kept = [entry for entry in entries if behind.get(entry.author, now_ms) < settled_ms]
         feed.note(CaughtUp(followed_ms=settled_ms, entries=kept[:ENTRIES_MAX]))
         feed.remember_caught_up(kept[:ENTRIES_MAX], feed.now)
     return entries
+
+
+async def _is_written_to(feed: Reader, authors: list[str]) -> bool:
+    """Do those who write to followers know by now that its user is there, and follows these? They go by rows, which may
+    come late: until then walls are looked at. What these may lack, which are rows too, its author says: see made.py."""
+    found = await feed.query_pages(Readers.Row, [feed.key], limit=1)
+    if not found or found[feed.key][0].at_ms < feed.now_ms - int(COLD_S * 1000):
+        return False
+    for part in _parts(authors, KEYS_MAX):
+        edges = await feed.query_pages(Followers.Row, part, limit=1, where={"follower": feed.key})
+        if len(edges) < len(part):
+            return False
+    return True
 
 
 async def trim(feed: Reader) -> None:

@@ -196,6 +196,19 @@ class CloseChanged(Tell, tag="feed.close_changed"):
     close: bool
 
 
+class SayMade(Tell, tag="feed.say_made"):
+    """Somebody follows its user by now: tell them what there is that may not have been written to them."""
+
+    reader: Subject
+
+
+class Made(Tell, tag="feed.made"):
+    """What an author has posted last."""
+
+    author: Subject
+    posts: Annotated[list[PostId], Meta(min_length=1, max_length=PAGE_MAX)]
+
+
 class Flush(Tell, tag="feed.flush"):
     """To itself: tell watchers what is new."""
 

@@ -78,11 +78,10 @@ class Reader(Actor[FeedState]):
     def begin_read(self) -> None:
         self._due = []
 
-    def end_read(self) -> None:
-        """Raises: as `record`."""
-        for event in self._due:
-            self.record(event)
-        self._due = []
+    def end_read(self) -> list[Event]:
+        """What is to be recorded."""
+        due, self._due = self._due, []
+        return due
 
     @property
     def heard(self) -> list[Arrived]:

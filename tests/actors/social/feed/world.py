@@ -7,7 +7,7 @@ from greenroom.actors.model.message import Event
 from greenroom.actors.social.feed.actor import Feed
 from greenroom.actors.social.feed.messages import Arrived, FeedPage, FollowsChanged, Read
 from greenroom.actors.social.follows.messages import Suggested, Suggestion
-from greenroom.actors.social.follows.views import Authors
+from greenroom.actors.social.follows.views import Authors, Followers
 from greenroom.actors.social.moderation.messages import Verdict
 from greenroom.actors.social.post.views import Posts, SaidInPosts, Tagged, Wall, WhoReacted, reacted_key
 from greenroom.actors.social.profile.views import Profiles
@@ -34,6 +34,7 @@ class World:
         self.profiles: dict[str, Profiles.Row] = {}
         self.happened: list[tuple[str, Event]] = []
         self.suggested: list[str] = []
+        self.unknown: set[str] = set()  # whom the user follows, and no row says so yet
         self.mine: dict[str, str] = {}
         self.queries: list[type] = []  # classes of rows, as they were asked for
         self._number = 0
@@ -55,7 +56,8 @@ class World:
         self._play(WhoReacted.Row, self._reacted)
         self._play(Arrivals.Row, lambda key: self.rows(Arrivals, lambda row: row.user == key)[::-1])
         self._play(Unwritten.Row, lambda key: self.rows(Unwritten, lambda row: row.author == key))
-        self._play(Readers.Row, lambda key: self.rows(Readers, lambda row: row.user == key))
+        self._play(Followers.Row, self._follower)
+        self._play(Readers.Row, self._reader)
 
     def _play(self, row: type[R], rows: Callable[[str], list[R]]) -> None:
         def find(key: str, asked: Asked) -> Rows[R]:
@@ -78,6 +80,17 @@ class World:
             rows = fold(view, of, any_order=False, rows=rows)
         self._tables[view] = rows, len(self.happened), len(self.kit.events)
         return [row for row in rows if wanted(row)]
+
+    def _follower(self, author: str) -> list[Followers.Row]:
+        is_known = author in self.kit.state.follows and author not in self.unknown
+        return [Followers.Row(author=author, follower=self.me)] if is_known else []
+
+    def _reader(self, user: str) -> list[Readers.Row]:
+        """Folded without the time: that is when they were there last."""
+        rows: list[Readers.Row] = self.rows(Readers, lambda row: row.user == user)
+        for row in rows:
+            row.at_ms = self.kit.state.returned_ms
+        return rows
 
     def _newest(self) -> list[Posts.Row]:
         return sorted(self.posts.values(), key=lambda row: row.id, reverse=True)

@@ -1,0 +1,45 @@
+"""What an author has posted lately, for who has come to follow them, or is back after long.
+
+Posts are written to followers by rows, which may be late: of a new follower, and of posts on a wall. So once the rows
+say that somebody follows, they ask the author's feed, which has named each post before it was published: what is not
+among these is published later, and written to them.
+"""
+
+from collections.abc import Coroutine
+from itertools import islice
+from typing import Any
+
+from greenroom.actors.social.feed.events import CaughtUp, Entry
+from greenroom.actors.social.feed.messages import Made, SayMade
+from greenroom.actors.social.feed.privacy import is_barred
+from greenroom.actors.social.feed.reader import Reader
+from greenroom.actors.social.feed.state import FeedState
+from greenroom.actors.social.names import ms_of
+from greenroom.actors.social.post.views import Posts
+
+ASKED_MAX = 100  # authors, at once: those followed last
+
+
+def authors_of(state: FeedState, event: CaughtUp) -> list[str]:
+    """Whom to ask about: those with whom it has caught up, before it is applied."""
+    settled = (user for user, ms in reversed(state.behind.items()) if ms < event.followed_ms)
+    return list(islice(settled, ASKED_MAX))
+
+
+def say(feed: Reader, ask: SayMade) -> None:
+    if feed.state.made and not is_barred(feed.state, ask.reader):
+        feed.tell(f"feed:{ask.reader}", Made(author=feed.key, posts=feed.state.made))
+
+
+def take(feed: Reader, made: Made) -> Coroutine[Any, Any, None] | None:
+    """Keep them as if they had been written here."""
+    if made.author not in feed.state.follows:
+        return None
+
+    async def keep() -> None:
+        rows = await feed.query_pages(Posts.Row, made.posts, limit=1)
+        stories = {post for post, (row,) in rows.items() if row.is_story}
+        entries = [Entry(post, made.author, ms_of(post), post in stories) for post in made.posts]
+        feed.record(CaughtUp(followed_ms=0, entries=entries))
+
+    return keep()

@@ -1,0 +1,1 @@
+"""What `bench feed` is made of: a world of people, who calls, who watches, and what is counted anew."""

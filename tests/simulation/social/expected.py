@@ -1,0 +1,147 @@
+"""What must be true of people and posts once all is calm, worked out from the states of those who own each fact.
+
+It shares no code with what it looks at, but for the names of things.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from greenroom.actors.inbox.outgoing import digest_of
+from greenroom.actors.inbox.state import Decision, InboxState
+from greenroom.actors.social.feed.state import FeedState
+from greenroom.actors.social.follows.state import FollowsState
+from greenroom.actors.social.post.state import PostState
+from greenroom.actors.social.thread.state import ThreadState
+
+States = dict[str, Any]
+
+
+class Facts:
+    """The states of a world, by kind and key."""
+
+    def __init__(self, states: States, users: tuple[str, ...], once_barred: set[tuple[str, str]]) -> None:
+        """`once_barred`: pairs of which one has blocked the other, at any time; each way round."""
+        self.users = users
+        self._once_barred = once_barred
+        self.follows: dict[str, FollowsState] = {user: FollowsState() for user in users}
+        self.feeds: dict[str, FeedState] = {user: FeedState() for user in users}
+        self.inboxes: dict[str, InboxState] = {user: InboxState() for user in users}
+        self.posts: dict[str, PostState] = {}
+        self.threads: dict[str, ThreadState] = {}
+        for entity, state in states.items():
+            kind, _, key = entity.partition(":")
+            by_kind: dict[str, dict[str, Any]] = {
+                "follows": self.follows,
+                "feed": self.feeds,
+                "inbox": self.inboxes,
+                "post": self.posts,
+                "thread": self.threads,
+            }
+            if kind in by_kind:
+                by_kind[kind][key] = state
+
+    def wrong(self) -> Iterator[str]:
+        yield from self._followers()
+        yield from self._mirrors()
+        yield from self._counters()
+        yield from self._notices()
+
+    def _followers(self) -> Iterator[str]:
+        edges = Counter(author for state in self.follows.values() for author in state.following)
+        for user, state in self.follows.items():
+            if state.followers != edges[user]:
+                yield f"follows:{user} counts {state.followers} followers, and there are {edges[user]} edges"
+            for other in state.following:
+                if user in self.follows[other].blocked or other in state.blocked:
+                    yield f"{user} follows {other}, and one has blocked the other"
+            for other in state.asked:
+                if user not in self.follows[other].pending:
+                    yield f"{user} waits for {other}, who knows of no request"
+            for other in state.pending:
+                if user not in self.follows[other].asked:
+                    yield f"{user} has a request of {other}, who does not wait"
+
+    def _mirrors(self) -> Iterator[str]:
+        """What feeds and inboxes know of it."""
+        for user in self.users:
+            mine, feed, inbox = self.follows[user], self.feeds[user], self.inboxes[user]
+            barred = {other for other in self.users if self._is_barred(user, other)}
+            close_to = {other for other in self.users if user in self.follows[other].close}
+            for what, is_so, should_be in (
+                ("follows", set(feed.follows), set(mine.following)),
+                ("has muted", set(feed.muted), mine.muted),
+                ("is barred from", set(feed.barred), barred),
+                ("is close to", set(feed.close_to), close_to),
+                ("hears nothing of", set(inbox.muted), mine.muted),
+                ("hears nothing, barred, of", set(inbox.barred), barred),
+            ):
+                if is_so != should_be:
+                    yield f"{user}'s feed or inbox says that {user} {what} {sorted(is_so)}, not {sorted(should_be)}"
+
+    def _counters(self) -> Iterator[str]:
+        shares = Counter(
+            one.content.share_of for one in self.posts.values() if one.content.share_of and self._is_shown(one)
+        )
+        for post, state in self.posts.items():
+            if state.gone or not state.author:
+                continue
+            reactions = dict(Counter(state.reactors.values()))
+            if state.reactions != reactions:
+                yield f"post:{post} counts {state.reactions}, and its reactors say {reactions}"
+            if state.shares != shares[post]:
+                yield f"post:{post} counts {state.shares} shares, and there are {shares[post]}"
+            thread = self.threads.get(post)
+            comments = thread.count if thread is not None else 0
+            if state.comments != comments:
+                yield f"post:{post} counts {state.comments} comments, and its thread has {comments}"
+
+    def _notices(self) -> Iterator[str]:
+        """Of each reaction that its author is to hear of: it was told, or there is a reason. Of what is gone: none."""
+        for post, state in self.posts.items():
+            inbox = self.inboxes.get(state.author)
+            if inbox is None:
+                continue
+            if state.gone:
+                left = [group.key for group in inbox.groups.values() if group.about == f"post:{post}"]
+                if left:
+                    yield f"inbox:{state.author} tells {left} of a post that is gone"
+                continue
+            for user in state.notified:
+                id_ = digest_of(f"like:{post}:{user}")
+                known, decision = inbox.known.get(id_), inbox.decisions.get(id_)
+                is_told = known is not None and known.live
+                says = f"inbox:{state.author}, of what {user} says of post:{post},"
+                if decision is None:
+                    yield f"{says} has decided nothing"
+                elif is_told and user not in state.reactors:
+                    yield f"{says} tells, though it was taken back"
+                elif user in state.reactors and not is_told and not self._why_not(decision, state.author, user):
+                    yield f"{says} does not tell, and gives no reason"
+
+    def _why_not(self, decision: Decision, author: str, user: str) -> bool:
+        """Is there a reason? Who is barred takes along what was told of them."""
+        return "all" in decision.channels or (author, user) in self._once_barred
+
+    def _is_barred(self, one: str, other: str) -> bool:
+        return other in self.follows[one].blocked or one in self.follows[other].blocked
+
+    @staticmethod
+    def _is_shown(state: PostState) -> bool:
+        return bool(state.author) and not state.gone and not (state.is_hidden or state.is_pending or state.is_shadowed)
+
+    # A feed.
+
+    def home(self, user: str) -> list[str]:
+        """All that must be in it, newest first."""
+        return sorted((post for post, state in self.posts.items() if self._belongs(user, state)), reverse=True)
+
+    def _belongs(self, user: str, state: PostState) -> bool:
+        author, mine = state.author, self.follows[user]
+        if not self._is_shown(state) or state.content.is_story:
+            return False
+        if author == user:
+            return True
+        if author not in mine.following or author in mine.muted or self._is_barred(user, author):
+            return False
+        return state.content.visibility != "close" or user in self.follows[author].close
