@@ -24,7 +24,7 @@ async def read(feed: Reader, wanted: Read) -> FeedPage:
     if snapshot is None:
         await trim(feed)
         snapshot = await (_ranked(feed) if wanted.order == "ranked" else _newest(feed))
-        feed.have_read()
+        feed.have_read(snapshot)
     name = feed.snapshots.keep(snapshot) if len(snapshot) > wanted.limit else ""
     return await _page(feed, name, snapshot, 0, wanted.limit)
 

@@ -58,6 +58,7 @@ class Reader(Actor[FeedState]):
         self.snapshots = Snapshots(self.key)
         self.nudged: dict[str, Arrived] = {}  # since its user last read, oldest first
         self._recent: dict[str, tuple[float, Arrived]] = {}  # those before, with when it was read
+        self._found: Snapshot | None = None  # by the last read
         self._caught_up: list[Entry] = []
         self._caught_up_s = float("-inf")
         self.served: dict[str, Served] = {}
@@ -90,10 +91,12 @@ class Reader(Actor[FeedState]):
         return [*self.nudged.values(), *known]
 
     def has_heard_of(self, post: str) -> bool:
-        return post in self.nudged or post in self._recent
+        is_found = self._found is not None and post in self._found  # its row was faster
+        return is_found or post in self.nudged or post in self._recent
 
-    def have_read(self) -> None:
+    def have_read(self, found: Snapshot) -> None:
         """Its user has what there is: nothing is new."""
+        self._found = found
         kept = {post: one for post, one in self._recent.items() if self.now - one[0] < RECENT_S}
         kept |= {post: (self.now, one) for post, one in self.nudged.items()}
         self._recent = dict(list(kept.items())[-NUDGED_MAX:])
