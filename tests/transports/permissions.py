@@ -7,7 +7,7 @@ through every way in, and docs/reference/permissions.md is printed from here:
 
 from typing import Final
 
-from tests.transports.social_permissions import SOCIAL
+from tests.e2e.social.permissions import SOCIAL
 
 YES: Final = "yes"
 NOT_APPLICABLE: Final = "–"  # in this kind of room there is nobody of that sort, or no message of theirs

@@ -13,9 +13,9 @@ from greenroom import social
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.views.view import View
 from tests.e2e.server import Server, wait_until
+from tests.e2e.social.permissions import SOCIAL
 from tests.transports.permissions import NOT_APPLICABLE, TABLES, YES
 from tests.transports.small_node import Peer
-from tests.transports.social_permissions import SOCIAL
 from tests.transports.test_permissions import Ways, as_read, streamed
 from tests.transports.world import SECRET, token
 

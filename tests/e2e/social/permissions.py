@@ -1,5 +1,5 @@
 """Who may do what to people, posts and feeds: the tables of `permissions` that are about `greenroom.social`.
-`tests/e2e/social/test_permissions.py` walks every cell on a real server.
+`test_permissions` walks every cell on a real server.
 
 Columns are as those of the other tables: the anonymous, a stranger, and people around an author. One `follower`, a
 `close` friend who follows too, one whom the author has `blocked` and one whom they have `muted`. Of what is somebody's,
