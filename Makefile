@@ -25,9 +25,12 @@ help: ## list the targets
 
 setup: $(INSTALLED) ## set up .venv, and nothing else
 
-# With the views that the chat page is made of, and the list of sagas, unless the environment names others, or none.
+# With the views that the chat page is made of, the list of sagas, and people with their feeds, unless the environment
+# names others, or none.
 serve: export GREENROOM_BUILT_IN_VIEWS ?= conversations,messages,rooms,sagas
-serve: $(INSTALLED) ## run the server, with the views of chat and sagas; ARGS="--port 9000"
+serve: export GREENROOM_ENTITIES ?= greenroom.social
+serve: export GREENROOM_WORK ?= social:4,deliver:2
+serve: $(INSTALLED) ## run the server, with chat, people and their feeds; ARGS="--port 9000"
 	@exec $(BIN)/greenroom serve $(ARGS)
 
 test: $(INSTALLED) ## run every test; ARGS="-k room"

@@ -98,7 +98,7 @@ DOMAINS = {
     "identity": set[str](),
     "inbox": set[str](),
     "media": set[str](),
-    "social": {"inbox", "media"},
+    "social": {"chat", "inbox", "media"},
 }
 
 

@@ -119,6 +119,7 @@ class Actor(Generic[State_co]):
     commands: ClassVar[tuple[type[Message], ...]] = ()  # what clients may send
     internal: ClassVar[tuple[type[Message], ...]] = ()  # what only other entities may
     events: ClassVar[tuple[type[Event], ...]] = ()
+    hidden: ClassVar[tuple[type[Event], ...]] = ()  # of these events, those of which nobody is shown anything
     upcasters: ClassVar[Mapping[str, Upcaster]] = {}  # stored tag -> what makes present events of it
     ephemerals: ClassVar[tuple[type[Struct], ...]] = ()  # publications without an offset, for the generated docs
     publish_with: ClassVar[type[Message] | None] = None  # the command that a client's `publish` into the channel is

@@ -16,7 +16,7 @@ import msgspec.inspect as inspect
 from greenroom.actors.model.actor import Actor, KindLimits
 from greenroom.actors.model.message import Done, reply_type
 
-LISTS = ("commands", "internal", "events", "ephemerals")
+LISTS = ("commands", "internal", "events", "hidden", "ephemerals")
 
 
 def list_problems(actor: type[Actor[object]]) -> Iterator[str]:
@@ -73,6 +73,9 @@ def publication_problems(actor: type[Actor[object]]) -> Iterator[str]:
     """`publication` is asked of the class: where history is read no entity need be awake."""
     if not isinstance(stdlib_inspect.getattr_static(actor, "publication"), (classmethod, staticmethod)):
         yield "`publication` decides from the event alone: put `@classmethod` before `def publication(cls, event)`"
+    for event in actor.hidden:
+        if event not in actor.events:
+            yield f"{event.__qualname__} is among `hidden`, and not among `events`"
 
 
 def state_problems(actor: type[Actor[object]]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.lifecycle import NOTED
+from greenroom.actors.model.message import tag_of
 from greenroom.actors.model.upcasters import EventDecoder
 from greenroom.store.journal.records import StoredEvent
 
@@ -28,16 +29,30 @@ def chooses(actor: type[Actor[Any]]) -> bool:
 class Showing:
     """One kind's."""
 
-    __slots__ = ("_decode", "_publication", "_with_info", "alters_recorded", "alters_stored")
+    __slots__ = (
+        "_decode",
+        "_hidden",
+        "_hides",
+        "_publication",
+        "_reads",
+        "_with_info",
+        "alters_recorded",
+        "alters_stored",
+    )
 
     def __init__(self, actor: type[Actor[Any]], events: EventDecoder) -> None:
         self._decode = events.decode
+        self._hidden = actor.hidden
+        # An event is known by its first bytes: a kind whose watchers see all others whole need not have each read.
+        self._hides = tuple(b'{"type":%b' % encode(tag_of(event)) for event in actor.hidden)
         self._publication = actor.publication
         self._with_info = actor.publishes_info
         # Where these are False an event is shown as it is, and nobody needs to ask: of one that was just recorded, and
         # of one that may be from an older version of the code. The runtime's own event is hidden all the same.
-        self.alters_recorded = chooses(actor) or not actor.publishes_info
-        self.alters_stored = self.alters_recorded or bool(actor.upcasters)
+        reads = chooses(actor) or not actor.publishes_info
+        self._reads = reads or bool(actor.upcasters)
+        self.alters_recorded = reads or bool(actor.hidden)
+        self.alters_stored = self._reads or bool(actor.hidden)
 
     def shown(self, event: StoredEvent) -> StoredEvent | None:
         """`event` as it is to be shown; None when it is hidden.
@@ -45,12 +60,13 @@ class Showing:
         Where upcasters make several events of one, they share its offset and come as one, `actor.several`.
         Raises: UnreadableEvent, and whatever the kind's `publication` or the encoding of its result raises.
         """
-        if event.payload == NOTED:
+        if event.payload == NOTED or event.payload.startswith(self._hides):
             return None
-        if not self.alters_stored:
+        if not self._reads:
             return event
-        publication = self._publication
-        found = [one for one in map(publication, self._decode(event.payload)) if one is not None]
+        publication, hidden = self._publication, self._hidden
+        events = (one for one in self._decode(event.payload) if not isinstance(one, hidden))
+        found = [one for one in map(publication, events) if one is not None]
         if not found:
             return None
         payload = encode(found[0]) if len(found) == 1 else SEVERAL % b",".join(map(encode, found))

@@ -34,10 +34,16 @@ class Shown(Struct, frozen=True):
 
 def shown_events(kind: Kind) -> list[Shown]:
     """Of every event of `kind`, in its order."""
-    if not chooses(kind.actor):
-        return [Shown(event, (event,), hidden=False) for event in kind.actor.events]
-    described = describe_kind(kind.actor)
-    return [_shown(kind, event, described) for event in kind.actor.events]
+    actor = kind.actor
+    described = describe_kind(actor) if chooses(actor) else None
+    return [
+        Shown(event, (), hidden=True)
+        if event in actor.hidden
+        else Shown(event, (event,), hidden=False)
+        if described is None
+        else _shown(kind, event, described)
+        for event in actor.events
+    ]
 
 
 def published(kind: Kind) -> list[tuple[type[Struct], list[Shown]]]:

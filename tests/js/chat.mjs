@@ -186,6 +186,36 @@ const scenarios = {
     await arrived(first, "psst");
   },
 
+  async people_are_called_by_their_names({ url, room, users, name, picture }) {
+    const [me, other] = users;
+    const page = await open(url, room, me);
+    await arrived(page, "from the other");
+    await page.locator("#list .byline b", { hasText: name }).waitFor();
+    assert.equal(await page.locator("#list .byline b", { hasText: name }).getAttribute("title"), other);
+    await page.locator("#member-list li", { hasText: name }).getByRole("button").click();
+    await page.getByRole("heading", { name }).waitFor();
+    await page.locator("#room-list a", { hasText: name }).waitFor();
+    assert.equal(await page.locator(`#room-list a[data-key="@${users.join("+")}"] .name`).innerText(), name);
+    // With a picture, which this server has none of.
+    const profile = { rows: [{ user: other, name, avatar: "ab12" }] };
+    await page.route("**/api/profiles/*", (route) => route.fulfill({ json: profile }));
+    await page.route("**/media/ab12/thumb", (route) => route.fulfill({ contentType: "image/png", body: Buffer.from(picture, "base64") }));
+    await page.goto(`${url}/?${new URLSearchParams({ room: room.replace("room:", ""), user: me })}`);
+    const seen = page.locator("#list .message .avatar img");
+    await until(async () => (await seen.count()) === 1 && (await seen.evaluate((image) => image.naturalWidth)) === 1, "the picture");
+    await page.route("**/media/ab12/thumb", (route) => route.fulfill({ status: 404 }));
+    await page.reload();
+    await page.locator("#list .message .avatar", { hasText: /^RN$/ }).waitFor();
+    await until(async () => (await seen.count()) === 0, "no picture where there is none");
+    forgive("404");
+  },
+
+  async who_blocks_somebody_is_not_written_to({ url, users }) {
+    const page = await open(url, `room:@${users.join("+")}`, users[0]);
+    await say(page, "are you there?");
+    await page.locator("#list .meta.bad", { hasText: "don’t write to one another" }).waitFor();
+  },
+
   /** Without a mouse. */
   async rooms_and_messages_are_found({ url, room }) {
     const ann = await open(url, `${room}-a`, "ann");

@@ -91,6 +91,22 @@ set, and pin                   unauthenticated not_member  direct      signed_ou
 role                           unauthenticated not_member  direct      signed_out not_member  not_member
 """
 
+# Of a direct conversation of two, one of whom blocks the other. What is not here is as above.
+BARRED = """
+                               anonymous       stranger    blocks      blocked     signed_out service     admin
+read                           unauthenticated not_member  yes         yes         signed_out not_member  not_member
+send                           unauthenticated not_member  blocked     blocked     signed_out not_member  not_member
+gift                           unauthenticated not_member  blocked     blocked     signed_out not_member  not_member
+typing                         unauthenticated not_member  blocked     blocked     signed_out not_member  not_member
+comment                        unauthenticated not_member  blocked     blocked     signed_out not_member  not_member
+mark as read                   unauthenticated not_member  yes         yes         signed_out not_member  not_member
+edit one's own                 –               –           blocked     blocked     –          –           –
+edit another's                 unauthenticated not_member  blocked     blocked     signed_out not_member  not_member
+delete one's own               –               –           yes         yes         –          –           –
+react                          unauthenticated not_member  blocked     blocked     signed_out not_member  not_member
+unreact                        unauthenticated not_member  yes         yes         signed_out not_member  not_member
+"""
+
 # Of `member`: `session:mia`.
 SESSION = """
                                anonymous       stranger    member      signed_out service     admin
@@ -186,7 +202,9 @@ see by a link                      yes             yes        yes        yes    
 PAGES = """
                                anonymous       stranger      member        signed_out service       viewer      admin
 /                              yes             yes           yes           yes        yes           yes         yes
+/social                        yes             yes           yes           yes        yes           yes         yes
 /static/chat.js                yes             yes           yes           yes        yes           yes         yes
+/static/social/social.js       yes             yes           yes           yes        yes           yes         yes
 /health                        yes             yes           yes           yes        yes           yes         yes
 /health, with figures          unauthenticated not_staff     not_staff     signed_out yes           not_staff   yes
 /ready                         yes             yes           yes           yes        yes           yes         yes
@@ -302,6 +320,7 @@ TABLES: Final[dict[str, Table]] = {
     "open": open_room,
     "closed": open_room | _table(CLOSED),
     "direct": _table(DIRECT),
+    "barred": _table(BARRED),
     "session": _table(SESSION),
     "queue": _table(QUEUE),
     "job": _table(JOB),
@@ -353,6 +372,11 @@ TITLES: Final = {
     "open": ("An open room", ""),
     "closed": ("A closed room", "The invited, too, may read and join, and do what a stranger may in an open room."),
     "direct": ("A direct conversation", "Without roles: *member* is one of its two users, *signed out* the other."),
+    "barred": (
+        "A direct conversation with a block",
+        "Where the kind [`follows`](../guides/social.md) is installed: one of the two *blocks* the other, who is "
+        "*blocked*, and both are told the same. What is not in this table is as in the one above.",
+    ),
     "session": ("A session", "*member* is the user whose session it is, *signed out* the same with an older token."),
     "queue": (
         "A queue of jobs",

@@ -12,7 +12,7 @@ import trio
 
 from greenroom.actors.chat.room.actor import Room
 from greenroom.actors.chat.room.direct import direct_key
-from greenroom.actors.chat.room.messages import Ban, Leave, Mute, React, SendMessage, Set, SetRole
+from greenroom.actors.chat.room.messages import Ban, BarredChanged, Leave, Mute, React, Read, SendMessage, Set, SetRole
 from greenroom.actors.identity.session import Session, SignOut
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Ask
@@ -59,6 +59,11 @@ class Scene:
         for one in who:
             self.said[one] = (await self.ask(one, SendMessage(text=f"by {one}"))).offset
 
+    async def bar(self, *, barred: bool) -> None:
+        """As the `follows` of `blocks` tells it."""
+        self.node.kernel.router.tell(self.entity, BarredChanged(by="blocks", barred=barred))
+        await self.ask("blocks", Read(offset=0))  # answered behind it
+
     async def played(self) -> "Scene":
         await self.say(*MEMBERS)
         for one in ("moderator", "moderator2"):
@@ -85,6 +90,12 @@ async def staged(node: SmallNode, kind: str) -> Scene:
     if kind == "direct":
         scene = Scene(node, f"room:{direct_key('member', 'signed_out')}")
         await scene.say("member", "signed_out")
+        return scene
+    if kind == "barred":
+        scene = Scene(node, f"room:{direct_key('blocks', 'blocked')}")
+        await scene.bar(barred=False)
+        await scene.say("blocks", "blocked")
+        await scene.bar(barred=True)
         return scene
     scene = await Scene(node, f"room:{number}").played()
     if kind == "closed":
@@ -289,7 +300,7 @@ def test_every_command_has_a_row() -> None:
         assert tried == set(Kinds((kind,))[kind.kind].commands)
 
 
-@pytest.mark.parametrize("kind", ["open", "closed", "direct", "session"])
+@pytest.mark.parametrize("kind", ["open", "closed", "direct", "barred", "session"])
 async def test_who_may_read(node: SmallNode, kind: str) -> None:
     scene = await staged(node, kind)
     for who, verdict in TABLES[kind]["read"].items():
@@ -311,7 +322,7 @@ async def test_who_may_read_by_a_subscription_token(node: SmallNode, kind: str) 
         assert as_read(found, expected) == expected, (kind, who)
 
 
-@pytest.mark.parametrize("kind", ["open", "closed", "direct", "session"])
+@pytest.mark.parametrize("kind", ["open", "closed", "direct", "barred", "session"])
 async def test_who_may_command(node: SmallNode, kind: str) -> None:
     """What is refused has changed nothing, so that the next may try it on the same scene."""
     scene: Scene | None = None

@@ -1,5 +1,5 @@
-"""The Quart app: the chat page and its files, health, metrics, the documents of the API, the page for operators, and
-the operator's own pages.
+"""The Quart app: the pages for chat and for people's posts with their files, health, metrics, the documents of the API,
+the page for operators, and the operator's own pages.
 
 But for the routes of `admin.py` it only reads: no other takes a body or changes anything, and none sets a cookie.
 Everything that lives longer than a request is given by the node through PagesContext.
@@ -53,6 +53,12 @@ def create_pages(context: PagesContext) -> QuartTrio:
         env=context.env, views=" ".join(sorted(view.name for view in context.views or ()))
     )
     chat = asset(page.encode(), _HTML)
+    social = asset(
+        app.jinja_env.get_template("social.html")
+        .render(env=context.env, media=context.media is not None, upload_bytes_max=context.bounds.upload_bytes_max)
+        .encode(),
+        _HTML,
+    )
     admin = asset(app.jinja_env.get_template("admin.html").render(env=context.env).encode(), _HTML)
     documents = Documents(context, app.jinja_env.get_template("docs.html"))
 
@@ -100,9 +106,19 @@ def create_pages(context: PagesContext) -> QuartTrio:
     async def chat_page() -> Response:
         return await _own_or(chat, own, "")
 
+    @app.get("/social")
+    async def social_page() -> Response:
+        if own is not None:  # a name that they may have used before there was such a page
+            with suppress(NotFound):
+                return await _own_at(own, "social")
+        if "feed" in context.kinds:
+            return _cached(social)
+        return _refusal(404, "not_found", "there are no feeds here: GREENROOM_ENTITIES=greenroom.social installs them")
+
     @app.get("/static/<name>")
-    async def static_file(name: str) -> Response:
-        found = assets.get(name)
+    @app.get("/static/<folder>/<name>", merge_slashes=False)  # else it would answer others by a redirect
+    async def static_file(name: str, folder: str = "") -> Response:
+        found = assets.get(f"{folder}/{name}" if folder else name)
         return _cached(found) if found else _refusal(404, "not_found", "no such file")
 
     @app.get("/favicon.ico")
@@ -155,15 +171,20 @@ def create_pages(context: PagesContext) -> QuartTrio:
 
         @app.get("/<path:address>")
         async def own_file(address: str) -> Response:
-            try:
-                return await _own(own, address)
-            except IsFolder:
-                query = request.query_string.decode()
-                folder = quote(address.rpartition("/")[2])  # relative, whatever stands before it at the proxy
-                location = f"./{folder}/" + (f"?{query}" if query else "")
-                return Response(b"", 308, {"Location": location})
+            return await _own_at(own, address)
 
     return app
+
+
+async def _own_at(files: OwnFiles, address: str) -> Response:
+    """Raises: NotFound, RequestEntityTooLarge."""
+    try:
+        return await _own(files, address)
+    except IsFolder:
+        query = request.query_string.decode()
+        folder = quote(address.rpartition("/")[2])  # relative, whatever stands before it at the proxy
+        location = f"./{folder}/" + (f"?{query}" if query else "")
+        return Response(b"", 308, {"Location": location})
 
 
 async def _own(files: OwnFiles, address: str) -> Response:

@@ -23,9 +23,9 @@ class Asset(Struct, frozen=True):
 
 
 def load_assets(folder: Path) -> dict[str, Asset]:
-    """Every file of `folder` whose type is known, by name; folders below it are not entered."""
-    found = sorted(path for path in folder.iterdir() if path.suffix in _TYPES)
-    return {path.name: asset(path.read_bytes(), _TYPES[path.suffix]) for path in found}
+    """Every file in `folder`, and in a folder of it, whose type is known, by its path from there: `social/list.js`."""
+    found = sorted(path for pattern in ("*", "*/*") for path in folder.glob(pattern) if path.suffix in _TYPES)
+    return {path.relative_to(folder).as_posix(): asset(path.read_bytes(), _TYPES[path.suffix]) for path in found}
 
 
 def asset(body: bytes, content_type: str) -> Asset:

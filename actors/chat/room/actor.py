@@ -11,6 +11,7 @@ from msgspec import Struct
 from greenroom.actors.chat.room.direct import direct_users
 from greenroom.actors.chat.room.events import (
     Banned,
+    BarSet,
     Changed,
     CommentShown,
     Gifted,
@@ -34,6 +35,7 @@ from greenroom.actors.chat.room.mentions import tell_mentioned, withdraw_mention
 from greenroom.actors.chat.room.messages import (
     DATA_BYTES_MAX,
     Ban,
+    BarredChanged,
     Comment,
     Delete,
     Edit,
@@ -103,7 +105,7 @@ class Room(Actor[RoomState]):
         Invite,
         SetRole,
     )
-    internal: ClassVar[tuple[type[Message], ...]] = (Expire,)
+    internal: ClassVar[tuple[type[Message], ...]] = (Expire, BarredChanged)
     events: ClassVar[tuple[type[Event], ...]] = (
         MessageSent,
         MessageEdited,
@@ -121,7 +123,9 @@ class Room(Actor[RoomState]):
         Changed,
         Invited,
         RoleGiven,
+        BarSet,
     )
+    hidden = (BarSet,)
     ephemerals: ClassVar[tuple[type[Struct], ...]] = (TypingShown, CommentShown)
     publish_with = SendMessage
     limits = KindLimits(timers_max=3 * PUNISHED_MAX)
@@ -136,6 +140,9 @@ class Room(Actor[RoomState]):
                 self.state.members[user] = Member()
 
     def handle(self, message: RoomMessage) -> Sent | ReadSoFar | GiftTotal | Done:
+        if isinstance(message, BarredChanged):
+            self._bar(message)
+            return DONE
         if self._direct:
             self._check_direct()
         match message:
@@ -301,13 +308,14 @@ class Room(Actor[RoomState]):
         member = self._member(user)
         if offset > self.offset:
             raise Refused("room.no_such_message", f"the newest offset is {self.offset}", status=404)
-        if offset > member.read:
+        if offset > member.read and (self.state.sent or self.pair is None):
             self.record(ReadUpTo(user=user, message=offset))
         return ReadSoFar(member.read, self.state.unread(user))
 
     def _gift(self, ask: Gift) -> GiftTotal:
         user = self.require_user()
         self._refuse_banned(user)
+        self._refuse_barred()
         self._refuse_outsider(user)
         gifts = self.state.gifts
         if ask.item not in gifts and len(gifts) >= ITEMS_MAX:
@@ -421,6 +429,10 @@ class Room(Actor[RoomState]):
             self.record(RoleGiven(user=state.owner, role="moderator", by=by))
         self.record(RoleGiven(user=ask.user, role=ask.role, by=by))
 
+    def _bar(self, told: BarredChanged) -> None:
+        if self.pair is not None and told.by in self.pair and told.barred != (told.by in self.state.barred_by):
+            self.record(BarSet(by=told.by, barred=told.barred))
+
     # Who may.
 
     @property
@@ -434,6 +446,7 @@ class Room(Actor[RoomState]):
         """The user, neither banned nor muted."""
         user = self.require_user()
         state = self.state
+        self._refuse_barred()
         if state.banned:
             self._refuse_banned(user)
         if state.muted:
@@ -446,6 +459,11 @@ class Room(Actor[RoomState]):
         until_ms = self.state.banned.get(user)
         if until_ms is not None and in_force(until_ms, self._now_ms):
             raise Refused("room.banned", f"{user} is banned from this room")
+
+    def _refuse_barred(self) -> None:
+        """Neither of the two, and both with the same words: who has blocked whom is told nobody."""
+        if self.state.barred_by:
+            raise Refused("room.blocked", "the two of you do not write to one another")
 
     def _refuse_outsider(self, user: str) -> None:
         state = self.state

@@ -135,6 +135,13 @@ class RoleGiven(Event, omit_defaults=True, tag="room.role"):
     by: Subject = ""  # "" when the owner had gone
 
 
+class BarSet(Event, tag="room.barred"):
+    """In a direct conversation one has blocked the other, or no more. Hidden: who has is nobody's to know."""
+
+    by: Subject
+    barred: bool
+
+
 RoomEvent = (
     MessageSent
     | ReadUpTo
@@ -152,6 +159,7 @@ RoomEvent = (
     | Changed
     | Invited
     | RoleGiven
+    | BarSet
 )
 
 

@@ -6,6 +6,7 @@ from msgspec import Meta, Struct
 
 from greenroom.actors.model.message import Ask, Done, Tell
 from greenroom.actors.model.principal import UserId
+from greenroom.actors.personal.fields import Subject
 
 TEXT_CHARS_MAX = 4_000
 DATA_BYTES_MAX = 4_096  # how large a message's `data` may be, as JSON
@@ -166,6 +167,13 @@ class Expire(Tell, tag="room.expire"):
     what: Punishment = "mute"
 
 
+class BarredChanged(Tell, tag="room.barred_changed"):
+    """Internal, to a direct conversation: one of its two has blocked the other, or no more."""
+
+    by: Subject
+    barred: bool
+
+
 RoomMessage = (
     SendMessage
     | Typing
@@ -186,4 +194,5 @@ RoomMessage = (
     | Invite
     | SetRole
     | Expire
+    | BarredChanged
 )

@@ -6,6 +6,7 @@ from msgspec import Struct, field
 
 from greenroom.actors.chat.room.events import (
     Banned,
+    BarSet,
     Changed,
     Gifted,
     Invited,
@@ -74,6 +75,7 @@ class RoomState(Struct):
     gifts: dict[str, int] = field(default_factory=dict)  # item -> how many, exactly
     givers: dict[Subject, int] = field(default_factory=dict)  # user -> how many of any item, exactly
     gifts_of_others: int = 0  # what those gave who came after `givers` was full
+    barred_by: set[Subject] = field(default_factory=set)  # of the two of a direct conversation, who blocks the other
 
     def change(self, event: RoomEvent, offset: int, at_ms: int) -> None:
         """Become what the room is after `event`, recorded at `at_ms` (Unix) under `offset`."""
@@ -128,6 +130,8 @@ class RoomState(Struct):
                     self.owner = event.user
                 elif self.owner == event.user:
                     self.owner = ""
+            case BarSet(by=by, barred=barred):
+                (self.barred_by.add if barred else self.barred_by.discard)(by)
             case _:
                 assert_never(event)
 

@@ -108,6 +108,8 @@ class Conversations(View, version=1):
                     row.title = kept(title)
 
     def seed(self, state: RoomState, of: Origin) -> None:
+        if of.key.startswith("@") and not state.sent:
+            return  # nobody has said anything: it is there since one has blocked the other, or for a gift
         users = list(state.members)[: SEED_ROWS_MAX - 1]
         roster = self._of_room(of).roster = Roster(is_crowd=len(users) > COUNTED_MAX)
         self._of_room(of).title = kept(state.title)

@@ -57,7 +57,7 @@ async def stories(feed: Reader) -> list[str]:
 
 async def _entries(feed: Reader, most: int, *, stories: bool = False) -> list[Entry]:
     """Of whom its user follows, and its user's own."""
-    found = await _behind(feed)
+    found = await _behind(feed) + feed.caught_up(feed.now)
     arrived = await feed.query(Arrivals.Row, feed.key, limit=most, where={"is_story": stories})
     found += [Entry(row.id, row.author, row.at_ms, row.is_story) for row in arrived.rows]
     loud = await _loud(feed)
@@ -119,6 +119,7 @@ async def _behind(feed: Reader) -> list[Entry]:
     if settled and await _is_written_to(feed, settled):
         kept = [entry for entry in entries if behind.get(entry.author, now_ms) < settled_ms]
         feed.note(CaughtUp(followed_ms=settled_ms, entries=kept[:ENTRIES_MAX]))
+        feed.remember_caught_up(kept[:ENTRIES_MAX], feed.now)
     return entries
 
 

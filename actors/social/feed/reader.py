@@ -7,6 +7,7 @@ from msgspec import Struct
 from greenroom.actors.model.actor import Actor, Runtime
 from greenroom.actors.model.message import Event
 from greenroom.actors.social.feed.cursor import Placed, Snapshot, Snapshots
+from greenroom.actors.social.feed.events import Entry
 from greenroom.actors.social.feed.messages import Arrived
 from greenroom.actors.social.feed.state import FeedState
 
@@ -16,6 +17,7 @@ LOUD_S = 10.0  # that it is remembered who has to be looked up
 SUGGESTED_S = 600.0
 RANKED_S = 3.0
 RECENT_S = 60.0  # that a nudge counts as much as a row: by then there is one
+CAUGHT_UP_S = 60.0  # likewise of what it has caught up with
 
 
 class Served(Struct, frozen=True):
@@ -56,6 +58,8 @@ class Reader(Actor[FeedState]):
         self.snapshots = Snapshots(self.key)
         self.nudged: dict[str, Arrived] = {}  # since its user last read, oldest first
         self._recent: dict[str, tuple[float, Arrived]] = {}  # those before, with when it was read
+        self._caught_up: list[Entry] = []
+        self._caught_up_s = float("-inf")
         self.served: dict[str, Served] = {}
         self.loud = Kept(LOUD_S)  # authors whose walls have to be looked up
         self.suggested = Kept(SUGGESTED_S)
@@ -105,6 +109,15 @@ class Reader(Actor[FeedState]):
             return None
         snapshot, offset = self._ranked
         return snapshot if offset == self.offset and self.now - snapshot.made_s < RANKED_S else None
+
+    def remember_caught_up(self, entries: list[Entry], now_s: float) -> None:
+        """They become rows of `arrivals` a moment after they are recorded: until then nobody else has them."""
+        self._caught_up, self._caught_up_s = entries, now_s
+
+    def caught_up(self, now_s: float) -> list[Entry]:
+        if now_s >= self._caught_up_s + CAUGHT_UP_S:
+            self._caught_up = []
+        return self._caught_up
 
     def remember_served(self, served: Iterable[Served]) -> None:
         for one in served:

@@ -17,9 +17,12 @@ What feeds and inboxes must know of it they are told (`FollowsChanged` and its l
 
 from typing import Any, ClassVar, Literal, assert_never
 
+from greenroom.actors.chat.room import messages as room
+from greenroom.actors.chat.room.direct import direct_key
 from greenroom.actors.inbox import messages as inbox
 from greenroom.actors.inbox.messages import Notify, Withdraw
 from greenroom.actors.model.actor import KindLimits, Runtime
+from greenroom.actors.model.entity import BadEntity
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Done, Event, Message
 from greenroom.actors.social.feed import messages as feed
@@ -261,7 +264,15 @@ class Follows(Readable):
         for whose, other, by_us in ((self.key, user, True), (user, self.key, False)):
             self.tell(f"feed:{whose}", feed.BarredChanged(user=other, by_us=by_us, barred=barred))
             self.tell(f"inbox:{whose}", inbox.BarredChanged(user=other, by_us=by_us, barred=barred))
+        self._tell_conversation(user, barred=barred)
         self._tell_posts()
+
+    def _tell_conversation(self, user: str, *, barred: bool) -> None:
+        """That of the two, whether or not there is one: it then begins with this, and nobody sees that it does."""
+        try:
+            self.tell(f"room:{direct_key(self.key, user)}", room.BarredChanged(by=self.key, barred=barred))
+        except BadEntity:  # two ids as long as these can't have one
+            return
 
     def _mute(self, user: str) -> None:
         self._refuse_oneself(user)

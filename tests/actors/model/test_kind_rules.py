@@ -131,6 +131,8 @@ def made(name: str, attributes: dict[str, Any]) -> type[Actor[Any]]:
         ({"handle": Actor.handle, "commands": (), "internal": (Hush,)}, "has no `handle`"),
         ({"apply": Actor.apply}, "has no `apply`"),
         ({"view": Actor.view}, "has no `view`"),
+        ({"hidden": (Thrown,)}, "Thrown is among `hidden`, and not among `events`"),
+        ({"hidden": Clapped}, r"`hidden = \(Clapped\)` is the class itself"),
         ({"state_type": NoDefaults}, r"`NoDefaults\(\)`, which fails: give every field of the state a default.*owner"),
         ({"state_type": HoldsOpaque}, "its state HoldsOpaque: Opaque has no JSON form"),
         ({"state_type": Keys}, "its state Keys: a dict.s keys"),

@@ -1,4 +1,5 @@
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import pytest
 from msgspec import Struct
@@ -6,10 +7,11 @@ from msgspec import Struct
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.kinds import BadEntityClass, Kind
 from greenroom.actors.model.lifecycle import NOTED
-from greenroom.actors.model.upcasters import UnreadableEvent
+from greenroom.actors.model.message import Event
+from greenroom.actors.model.upcasters import UnreadableEvent, Upcaster
 from greenroom.store.journal.records import StoredEvent
 from tests.transports.hub.auction import Auction, Ledger
-from tests.transports.world import Note
+from tests.transports.world import Note, WasSaid
 
 
 def stored(payload: bytes) -> StoredEvent:
@@ -55,3 +57,30 @@ def test_a_publication_that_needs_an_instance_is_refused_at_the_start() -> None:
 
     with pytest.raises(BadEntityClass, match="put `@classmethod` before `def publication"):
         Kind(Forgot)
+
+
+class Whispered(Event, tag="note.whispered"):
+    text: str
+
+
+class Whisper(Note):
+    events: ClassVar[tuple[type[Event], ...]] = (WasSaid, Whispered)
+    hidden = (Whispered,)
+
+
+def test_what_is_hidden_is_known_unread_and_all_else_is_shown_as_it_is() -> None:
+    showing = Kind(Whisper).showing
+    assert (showing.alters_recorded, showing.alters_stored) == (True, True)
+    assert showing.shown(stored(b'{"type":"note.whispered","text":"x"}')) is None
+    for payload in (b'{"type":"note.said","text":"x"}', b'{"type":"note.whispered_about"}', b"unreadable"):
+        event = stored(payload)
+        assert showing.shown(event) is event
+
+
+def test_what_was_hidden_under_another_name_is_hidden_now() -> None:
+    class Renamed(Whisper):
+        upcasters: ClassVar[Mapping[str, Upcaster]] = {
+            "note.hushed": lambda old: {"type": "note.whispered", "text": old["text"]}
+        }
+
+    assert Kind(Renamed).showing.shown(stored(b'{"type":"note.hushed","text":"x"}')) is None

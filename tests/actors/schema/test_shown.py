@@ -34,3 +34,11 @@ def test_what_the_samples_say_is_what_live_watchers_get() -> None:
     """The documents and `Showing` ask the same `publication`."""
     shown: Any = Kind(Auction).actor.publication(Was(amount=1, bidder="ann"))
     assert msgspec.to_builtins(shown) == {"type": "auction.was_bid", "amount": 1}
+
+
+def test_what_a_kind_lists_as_hidden_is_published_nowhere() -> None:
+    class Sealed(Ledger):
+        hidden = Ledger.events
+
+    assert [shown.in_words for shown in shown_events(Kind(Sealed))] == ["Hidden: nothing is shown of it."]
+    assert published(Kind(Sealed)) == []

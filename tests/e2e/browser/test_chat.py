@@ -3,10 +3,25 @@
 The scenarios are in tests/js/chat.mjs; each fails on any error in the console.
 """
 
+from collections.abc import Iterator
+
 import pytest
 
+from tests.e2e.conftest import CHAT_VIEWS
 from tests.e2e.javascript import JavaScript
 from tests.e2e.server import Server
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+@pytest.fixture(scope="module")
+def social_server() -> Iterator[Server]:
+    """With people."""
+    server = Server(GREENROOM_ENTITIES="greenroom.social", GREENROOM_BUILT_IN_VIEWS=CHAT_VIEWS)
+    server.start()
+    yield server
+    print(server.log()[-20_000:])
+    server.remove()
 
 
 @pytest.mark.parametrize(
@@ -29,3 +44,16 @@ def test_a_message_that_was_found_is_shown(chromium: JavaScript, mortal_server: 
     connection.close()
     given = {"url": mortal_server.url, "room": room, "text": "capybara"}
     chromium.run("a_message_that_was_found_is_shown", given)
+
+
+def test_people_are_called_by_their_names(chromium: JavaScript, social_server: Server, room: str) -> None:
+    users = ["pat", "quinn"]
+    social_server.command("profile:quinn", "set", {"name": "Rosa Núñez"}, user="quinn")
+    social_server.command(room, "send", {"text": "from the other"}, user="quinn")
+    given = {"url": social_server.url, "room": room, "users": users, "name": "Rosa Núñez", "picture": PIXEL}
+    chromium.run("people_are_called_by_their_names", given)
+
+
+def test_who_blocks_somebody_is_not_written_to(chromium: JavaScript, social_server: Server) -> None:
+    social_server.command("follows:tom", "block", {"user": "sam"}, user="tom")
+    chromium.run("who_blocks_somebody_is_not_written_to", {"url": social_server.url, "users": ["sam", "tom"]})

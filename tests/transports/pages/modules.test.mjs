@@ -12,6 +12,8 @@ const { directKey, partnerIn } = await load("direct.js");
 const { Page, inPath } = await load("views.js");
 const { newsOf, sidebarOf } = await load("sidebar.js");
 const { roomsLike } = await load("finder.js");
+const { Names } = await load("names.js");
+const { rowsOf } = await load("timeline.js");
 
 /** A socket that the test plays the server of. */
 class FakeSocket {
@@ -312,4 +314,124 @@ test("the sidebar has conversations as they are counted, then rooms that were lo
 test("rooms are found by a part of their title or key", () => {
   const rows = [{ room: "lobby", title: "" }, { room: "tea", title: "The LOBBY of tea" }, { room: "den", title: "" }];
   assert.deepEqual(roomsLike(rows, "lob").map(({ room }) => room), ["lobby", "tea"]);
+});
+
+/** A server with profiles that answers when it is told to. */
+function profiles(t, found = {}) {
+  t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  const made = { asked: [], drawn: 0, under_way: 0, most: 0, answers: [] };
+  const read = (user) => {
+    made.asked.push(user);
+    made.most = Math.max(made.most, ++made.under_way);
+    return new Promise((resolve, reject) => made.answers.push(() => (made.under_way--, found[user] instanceof Error ? reject(found[user]) : resolve(found[user]))));
+  };
+  made.names = new Names(read, () => made.drawn++);
+  /** Until nothing is under way, and what came is drawn. */
+  made.settle = async () => {
+    for (let calm = 0; calm < 3; ) {
+      t.mock.timers.tick(30);
+      calm = made.answers.length ? 0 : calm + 1;
+      for (const answer of made.answers.splice(0)) answer();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  return made;
+}
+
+test("people are called by their ids until their names are known, and drawn anew once", async (t) => {
+  const server = profiles(t, { ann: { name: "Ann Áron", avatar: "ab" }, bob: { name: "Bob", avatar: "" } });
+  const { names, settle } = server;
+  assert.deepEqual(["ann", "bob", "cat", "ann"].map((user) => names.of(user).name), ["ann", "bob", "cat", "ann"]);
+  assert.deepEqual(server.asked, [], "not in the middle of drawing");
+  t.mock.timers.tick(30);
+  names.of("ann"); // is under way
+  await settle();
+  assert.deepEqual(server.asked.toSorted(), ["ann", "bob", "cat"], "each once");
+  assert.equal(server.drawn, 1);
+  assert.deepEqual(names.of("ann"), { user: "ann", name: "Ann Áron", picture: "ab" });
+  assert.deepEqual(names.of("cat"), { user: "cat", name: "cat", picture: "" });
+  await settle();
+  assert.equal(server.asked.length, 3, "what is known is not asked again, also that there is no profile");
+});
+
+test("a name that came is drawn, and none that is as it was", async (t) => {
+  const server = profiles(t, { ann: { name: "Ann" } });
+  for (const user of ["ann", "bob"]) server.names.of(user);
+  await server.settle();
+  assert.equal(server.drawn, 1);
+  t.mock.timers.tick(6 * 60_000);
+  server.names.of("ann");
+  await server.settle();
+  assert.deepEqual([server.asked, server.drawn], [["ann", "bob", "ann"], 1], "asked again after a while");
+});
+
+test("a few are asked about at once, and a crowd waits no longer than it is looked at", async (t) => {
+  const server = profiles(t);
+  for (let number = 0; number < 1_000; number++) server.names.of(`u${number}`);
+  await server.settle();
+  assert.equal(server.most, 4);
+  assert.equal(server.asked.length, 200);
+  assert.ok(server.asked.includes("u999") && !server.asked.includes("u0"), "those who were shown last");
+});
+
+test("who was not shown for longest is forgotten first", async (t) => {
+  const server = profiles(t);
+  const show = async (user) => {
+    server.names.of(user);
+    await server.settle();
+  };
+  await show("ann");
+  for (let from = 0; from < 2_000; from += 100) {
+    for (let number = from; number < from + 100; number++) server.names.of(`u${number}`);
+    await show("ann");
+  }
+  const before = server.asked.length;
+  await show("ann");
+  assert.equal(server.asked.length, before);
+  await show("u0");
+  assert.equal(server.asked.length, before + 1);
+});
+
+test("an answer that does not come leaves what is shown, and is asked for again later", async (t) => {
+  const found = { ann: new Error("overloaded") };
+  const server = profiles(t, found);
+  server.names.of("ann");
+  await server.settle();
+  assert.equal(server.names.of("ann").name, "ann");
+  await server.settle();
+  assert.equal(server.asked.length, 1, "not at once");
+  found.ann = { name: "Ann" };
+  t.mock.timers.tick(61_000);
+  server.names.of("ann");
+  await server.settle();
+  assert.equal(server.names.of("ann").name, "Ann");
+});
+
+test("nobody is asked about where there are no profiles, nor nobody", (t) => {
+  const server = profiles(t);
+  const names = new Names(null, () => assert.fail());
+  assert.equal(names.of("ann").name, "ann");
+  server.names.of("");
+  server.names.of("ann", { ask: false });
+  t.mock.timers.tick(1_000);
+  assert.deepEqual(server.asked, []);
+});
+
+test("a row is drawn anew when its author, or whom it quotes, is called something else", () => {
+  const room = new Room("a");
+  room.applyView({ members: [{ user: "ann", read: 9 }, { user: "bob", read: 9 }] });
+  room.applyPublication({ offset: 1, data: { type: "room.joined", user: "ann" }, time: 1 });
+  room.applyPublication({ offset: 2, data: { type: "room.message", author: "ann", text: "hi" }, time: 2 });
+  room.applyPublication({ offset: 3, data: { type: "room.message", author: "bob", text: "hi", reply_to: 2 }, time: 3 });
+  room.applyPublication({ offset: 4, data: { type: "room.message", author: "bob", text: "there" }, time: 4 });
+  const rows = (known) => {
+    const person = (user) => ({ user, name: user, picture: "", ...known[user] });
+    return rowsOf({ entries: room.list(), outbox: [], me: "bob", unreadFrom: 0, complete: false, members: room.members, title: "a", person });
+  };
+  const signs = (known) => rows(known).map(({ sign }) => sign);
+  const [, joined, hers, his, last] = rows({ ann: { name: "Ann Áron" } });
+  assert.deepEqual([joined.text, hers.by.name, his.quotes, last.seen], ["Ann Áron joined", "Ann Áron", "Ann Áron", "Seen by Ann Áron"]);
+  const changed = (known) => signs({}).map((sign, at) => sign !== signs(known)[at]);
+  assert.deepEqual(changed({ ann: { name: "Ann" } }), [false, true, true, true, true]);
+  assert.deepEqual(changed({ ann: { picture: "ab" } }), [false, false, true, false, false]);
 });

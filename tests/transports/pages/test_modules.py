@@ -1,4 +1,4 @@
-"""Runs the tests of the chat page's JavaScript modules, which need no browser: only Node (20 or newer)."""
+"""Runs the tests of the pages' JavaScript modules, which need no browser: only Node (20 or newer)."""
 
 import os
 import shutil
@@ -12,13 +12,14 @@ import greenroom.transports.pages
 STATIC = Path(greenroom.transports.pages.__file__).parent / "static"
 
 
-def test_modules() -> None:
+@pytest.mark.parametrize("script", ["modules.test.mjs", "social.test.mjs"])
+def test_modules(script: str) -> None:
     node = shutil.which("node")
     if node is None:
         if os.environ.get("GREENROOM_TEST_ALL") == "1":
             pytest.fail("Node is missing")
         pytest.skip("needs Node")
-    tests = Path(__file__).with_name("modules.test.mjs")
+    tests = Path(__file__).with_name(script)
     done = subprocess.run(
         [node, "--test", str(tests)],
         env={**os.environ, "STATIC": str(STATIC)},

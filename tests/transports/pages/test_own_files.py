@@ -4,10 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from quart import Response
 from quart import typing as quart_typing
 
 from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.social.feed.actor import Feed
 from greenroom.config.settings import OWN_PATHS
 from greenroom.transports.pages import Bounds, PagesContext
 from greenroom.transports.pages import own_files as module
@@ -176,9 +178,20 @@ async def test_no_file_stays_open(pages: quart_typing.TestClientProtocol) -> Non
     assert files_open() <= before
 
 
+@pytest.mark.parametrize("kinds", [Kinds([]), Kinds([Feed])])
+async def test_their_own_social_page_comes_before_ours(folder: Path, kinds: Kinds) -> None:
+    pages = create_pages(structs.replace(context(folder), kinds=kinds)).test_client()
+    assert ((await pages.get("/social")).status_code == 200) == ("feed" in kinds)
+    (folder / "social").mkdir()
+    (folder / "social" / "index.html").write_text("theirs")
+    response = await pages.get("/social?page=2")
+    assert (response.status_code, response.headers["Location"]) == (308, "./social/?page=2")
+    assert await (await pages.get("/social/")).get_data(as_text=True) == "theirs"
+
+
 def test_every_address_of_ours_is_known_to_the_settings() -> None:
     """So that a folder with a file of that name, which nobody could reach, is refused at the start."""
     rules = [rule.rule for rule in create_pages(context(None)).url_map.iter_rules()]
-    ours = {rule.split("/")[1] for rule in rules} - {"", "favicon.ico"}
+    ours = {rule.split("/")[1] for rule in rules} - {"", "favicon.ico", "social"}  # these the operator may have
     assert ours
     assert ours <= OWN_PATHS

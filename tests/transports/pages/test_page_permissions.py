@@ -10,6 +10,8 @@ from werkzeug.routing import MapAdapter
 
 from greenroom.actors.chat.room.actor import Room
 from greenroom.actors.identity.session import Session, SignOut
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.social.feed.actor import Feed
 from greenroom.transports.admin.roles import Operators
 from greenroom.transports.auth.details import staff_only
 from greenroom.transports.pages import Bounds, PagesContext
@@ -48,7 +50,7 @@ def pages_of(node: SmallNode) -> QuartTrio:
     context = PagesContext(
         env="production",
         version="0",
-        kinds=node.kinds,
+        kinds=Kinds([Room, Session, Feed]),
         bounds=Bounds(deadline_max_s=60.0, history_max=300),
         health=lambda: {"status": "ok", "awake": 7},
         ready=ready,

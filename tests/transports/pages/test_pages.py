@@ -1,6 +1,7 @@
 """The pages as a browser, a scraper and a stranger meet them."""
 
 import json
+import posixpath
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from werkzeug.datastructures import Headers
 
 import greenroom.transports.pages
 from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.social.feed.actor import Feed
 from greenroom.transports.auth.details import staff_only
 from greenroom.transports.auth.sign_outs import SessionChecks, SignedIn
 from greenroom.transports.auth.tokens import TokenConfig, TokenVerifier
@@ -62,13 +64,15 @@ async def test_the_chat_page_asks_for_nothing_from_elsewhere_and_every_file_it_n
 
 async def test_every_module_imports_only_files_that_are_served() -> None:
     pages = client()
-    for path in STATIC.glob("*.js"):
+    for path in STATIC.rglob("*.js"):
+        folder = path.parent.relative_to(STATIC)
         for name in re.findall(r'from "(.+?)"', path.read_text()):
-            assert (await pages.get(f"/static/{name.removeprefix('./')}")).status_code == 200, (path.name, name)
+            address = posixpath.normpath(f"/static/{folder}/{name}")
+            assert (await pages.get(address)).status_code == 200, (path.name, name)
 
 
 async def test_no_module_makes_markup_from_text() -> None:
-    for path in STATIC.glob("*.js"):
+    for path in STATIC.rglob("*.js"):
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", path.read_text()), path
 
 
@@ -79,7 +83,38 @@ async def test_every_id_that_the_page_looks_up_is_in_the_page() -> None:
     assert wanted <= set(re.findall(r'id="([\w-]+)"', html))
 
 
-@pytest.mark.parametrize("path", ["/", "/static/chat.js", "/docs", "/health", "/nope", "/metrics"])
+FEEDS = Kinds([Feed])
+
+
+async def test_the_page_of_posts_asks_for_nothing_from_elsewhere_and_every_file_it_names_exists() -> None:
+    pages = client(kinds=FEEDS)
+    response = await pages.get("/social")
+    html = await response.get_data(as_text=True)
+    assert (response.status_code, response.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert 'data-env="local"' in html and "data-media" not in html
+    named = re.findall(r'(?:src|href)="([^"#]+)"', html)
+    assert named
+    for address in named:
+        assert not address.startswith("/"), f"{address}: a proxy may serve the page below another path than /"
+        assert (await pages.get(f"/{address}")).status_code == 200, address
+    assert "<script>" not in html and not re.search(r"\son\w+=|\sstyle=", html)
+    wanted = set(re.findall(r'\$\("([\w-]+)"\)', (STATIC / "social" / "social.js").read_text()))
+    assert wanted and wanted <= set(re.findall(r'id="([\w-]+)"', html))
+    symbols = {
+        name for path in (STATIC / "social").glob("*.js") for name in re.findall(r'icon\("(\w+)"\)', path.read_text())
+    }
+    assert symbols and symbols <= set(re.findall(r'<symbol id="i-(\w+)"', html))
+
+
+async def test_the_page_of_posts_is_there_where_feeds_are() -> None:
+    response = await client().get("/social")
+    assert response.status_code == 404
+    assert "GREENROOM_ENTITIES=greenroom.social" in (await response.get_json())["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/static/chat.js", "/social", "/static/social/social.js", "/docs", "/health", "/nope", "/metrics"]
+)
 async def test_every_answer_carries_the_security_headers_and_no_cookie(path: str) -> None:
     headers = (await client().get(path)).headers
     policy = headers["Content-Security-Policy"]
@@ -92,8 +127,8 @@ async def test_every_answer_carries_the_security_headers_and_no_cookie(path: str
 
 
 async def test_files_are_revalidated_by_etag() -> None:
-    pages = client()
-    for path in ("/", "/static/chat.css"):
+    pages = client(kinds=FEEDS)
+    for path in ("/", "/static/chat.css", "/social", "/static/social/social.js"):
         first = await pages.get(path)
         assert first.headers["Cache-Control"] == "no-cache"
         again = await pages.get(path, headers=Headers({"If-None-Match": first.headers["ETag"]}))
@@ -113,6 +148,10 @@ async def test_files_are_revalidated_by_etag() -> None:
         "/static/..%5capp.py",
         "/static/%2fetc%2fpasswd",
         "/static/chat.js%00",
+        "/static/social",
+        "/static/social/",
+        "/static/social/../app.py",
+        "/static/social/..%2f..%2fapp.py",
         "/static/templates/chat.html",
     ],
 )

@@ -2,17 +2,18 @@
 // room's state room.js, the list of messages timeline.js, what is being sent outbox.js, the list of rooms sidebar.js,
 // the search finder.js.
 
-import { NAME, askWho, confirmed } from "./dialogs.js";
+import { NAME, askWho, confirmed, userOfToken } from "./dialogs.js";
 import { directKey, partnerIn } from "./direct.js";
 import { avatar, element, icon, paintAvatar } from "./element.js";
 import { Finder } from "./finder.js";
 import { Client, ProtocolError } from "./greenroom.js";
 import { memory } from "./memory.js";
+import { Names } from "./names.js";
 import { Outbox } from "./outbox.js";
 import { Room } from "./room.js";
 import { drawSidebar, sidebarOf } from "./sidebar.js";
 import { Timeline, rowsOf } from "./timeline.js";
-import { Page } from "./views.js";
+import { Page, inPath, readView } from "./views.js";
 
 const HISTORY_PAGE = 100;
 const PAGES_PER_SCROLL = 8; // of history, while looking for messages among reactions and reads
@@ -32,18 +33,13 @@ let token = memory.get("sessionStorage", "token");
 let client = null;
 let visit = null; // the room that is open: {key, room, subscription, outbox, …}
 let conversations = new Page("room"); // empty where the server keeps none up
+const names = new Names(
+  views.has("profiles") ? async (user) => (await readView(`profiles/${inPath(user)}`, {}, { user: me, token })).rows[0] : null,
+  () => draw({ quiet: true }),
+);
+const called = (user) => names.of(user).name;
 
 // ---- who I am
-
-function userOfToken(text) {
-  try {
-    const part = text.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
-    const bytes = Uint8Array.from(atob(part), (char) => char.charCodeAt(0));
-    return JSON.parse(new TextDecoder().decode(bytes)).sub ?? ""; // for display: the server checks the signature
-  } catch {
-    return null;
-  }
-}
 
 function signIn() {
   const asked = query.get("user")?.trim(); // for this tab only, so that two tabs can be two people
@@ -57,8 +53,7 @@ function signIn() {
 function start(user, withToken) {
   me = user;
   token = withToken;
-  $("me-name").textContent = user || "anonymous";
-  paintAvatar($("me").querySelector(".avatar"), user || "?");
+  drawMe();
   client?.removeEventListener("state", onState);
   client?.disconnect();
   const url = new URL("connection/websocket", document.baseURI);
@@ -69,6 +64,18 @@ function start(user, withToken) {
   if (user && views.has("conversations")) watchConversations(conversations);
   enter(keyOf(query.get("room")) ?? "lobby", { replace: true });
   client.connect();
+}
+
+let meSign = "";
+
+function drawMe() {
+  const mine = names.of(me);
+  const sign = JSON.stringify(mine);
+  if (sign === meSign) return;
+  meSign = sign;
+  $("me-name").textContent = mine.name || "anonymous";
+  $("me-name").title = mine.name === me ? "" : me;
+  paintAvatar($("me").querySelector(".avatar"), me || "?", me ? mine : {});
 }
 
 function welcome(error = "") {
@@ -110,7 +117,8 @@ function partnerOf(key) {
 }
 
 function nameOf(key, title = "") {
-  return title || partnerOf(key) || key;
+  const partner = title ? null : partnerOf(key);
+  return title || (partner && called(partner)) || key;
 }
 
 function rooms() {
@@ -139,8 +147,8 @@ let sidebarSign = "";
 
 function drawRooms() {
   const reading = visit && document.visibilityState === "visible" && stuck ? visit.key : null; // marked as read any moment
-  const items = sidebarOf({ rows: conversations.sorted("at_ms"), looked: rooms(), me, read: reading });
-  const sign = JSON.stringify([items, visit?.key, me]);
+  const items = sidebarOf({ rows: conversations.sorted("at_ms"), looked: rooms(), me, read: reading, called });
+  const sign = JSON.stringify([items, items.map(({ key, title }) => nameOf(key, title)), visit?.key, me]);
   if (sign === sidebarSign) return;
   sidebarSign = sign;
   const open = (key) => {
@@ -421,13 +429,14 @@ function drawNow() {
   const oldestBefore = visit.oldestDrawn;
   $("log").setAttribute("aria-busy", String(quiet || !visit.loaded));
   timeline.draw(
-    rowsOf({ entries: visit.refused ? [] : partnerOf(key) ? room.list().filter((entry) => !entry.joined) : room.list(), outbox: outbox.items, me, unreadFrom: visit.unreadFrom, complete: room.complete, members: room.members, title }),
+    rowsOf({ entries: visit.refused ? [] : partnerOf(key) ? room.list().filter((entry) => !entry.joined) : room.list(), outbox: outbox.items, me, unreadFrom: visit.unreadFrom, complete: room.complete, members: room.members, title, person: (user) => names.of(user) }),
     me,
   );
   visit.oldestDrawn = room.oldest;
   if (stuck) scroller.scrollTop = scroller.scrollHeight;
   else if (oldestBefore && room.oldest < oldestBefore) scroller.scrollTop += scroller.scrollHeight - heightBefore;
   quiet = false;
+  drawMe();
   drawHeading(title);
   drawMembers();
   drawPinned();
@@ -445,6 +454,7 @@ function drawHeading(title) {
   const { room, key } = visit;
   const partner = partnerOf(key);
   $("title").textContent = partner || key.startsWith("@") ? title : `# ${title}`;
+  $("title").title = partner && partner !== title ? partner : "";
   const here = onlineUsers();
   const parts = [];
   if (partner) parts.push(here?.has(partner) ? "online" : "direct conversation");
@@ -470,25 +480,26 @@ function drawMembers() {
   const people = [...room.members].map(([user, { role }]) => ({ user, role, here: here.has(user) }));
   for (const user of here) if (user && !room.members.has(user)) people.push({ user, role: "watching", here: true });
   people.sort((a, b) => b.here - a.here || (RANK[a.role] ?? 2) - (RANK[b.role] ?? 2) || a.user.localeCompare(b.user));
-  const sign = JSON.stringify([people, me, visit.key]);
+  const shown = people.slice(0, MEMBERS_SHOWN).map((one) => ({ ...one, ...names.of(one.user) }));
+  const sign = JSON.stringify([shown, people.length, me, visit.key]);
   if (sign === visit.membersSign) return;
   visit.membersSign = sign;
   $("member-count").textContent = visit.loaded ? String(Math.max(room.memberCount, room.members.size)) : "";
   $("member-list").replaceChildren(
-    ...people.slice(0, MEMBERS_SHOWN).map(({ user, role, here: isHere }) =>
+    ...shown.map(({ user, name, picture, role, here: isHere }) =>
       element(
         "li",
         { class: isHere ? "here" : "away" },
-        avatar(user),
+        avatar(user, { name, picture }),
         element(
           "span",
           { class: "who" },
-          element("span", {}, user === me ? `${user} (you)` : user),
+          element("span", { title: name !== user && user }, user === me ? `${name} (you)` : name),
           role && role !== "member" && element("small", {}, role),
           element("span", { class: "vh" }, isHere ? "online" : "offline"),
         ),
         user !== me && me && !/[+]/.test(user + me) &&
-          element("button", { type: "button", class: "icon small", title: `Message ${user}`, "aria-label": `Message ${user}`, onclick: () => talkTo(user) }, icon("talk")),
+          element("button", { type: "button", class: "icon small", title: `Message ${name}`, "aria-label": `Message ${name}`, onclick: () => talkTo(user) }, icon("talk")),
       ),
     ),
   );
@@ -521,16 +532,17 @@ function drawPinned() {
   const { pinned } = visit.room;
   $("pinned").hidden = !pinned || Boolean(visit.refused);
   if (!pinned) return;
-  $("pinned-author").textContent = pinned.author;
+  $("pinned-author").textContent = called(pinned.author);
   $("pinned-text").textContent = pinned.text;
   $("pinned").onclick = () => actions.show(pinned.offset);
 }
 
 function drawTyping() {
   if (!visit) return;
-  const names = visit.room.typists().filter((user) => user !== me);
+  const typists = visit.room.typists().filter((user) => user !== me);
+  const [one, two] = typists.slice(0, 2).map(called);
   const text =
-    names.length === 0 ? "" : names.length === 1 ? `${names[0]} is typing` : names.length === 2 ? `${names[0]} and ${names[1]} are typing` : "Several people are typing";
+    typists.length === 0 ? "" : typists.length === 1 ? `${one} is typing` : typists.length === 2 ? `${one} and ${two} are typing` : "Several people are typing";
   $("typing").classList.toggle("shown", Boolean(text));
   if (text) $("typing-text").textContent = text;
 }
@@ -553,7 +565,7 @@ function setDraft(replyTo, editing) {
   $("strip").hidden = !subject;
   if (!subject) return;
   $("strip").querySelector("use").setAttribute("href", editing ? "#i-edit" : "#i-reply");
-  $("strip-title").textContent = editing ? "Editing your message" : `Replying to ${subject.author === me ? "yourself" : subject.author}`;
+  $("strip-title").textContent = editing ? "Editing your message" : `Replying to ${subject.author === me ? "yourself" : called(subject.author)}`;
   $("strip-text").textContent = subject.text;
 }
 
@@ -654,7 +666,7 @@ setTimeout(() => ((slow = true), drawStatus()), 700);
 // ---- small notices
 
 function whisper(user, text) {
-  const line = element("p", {}, user && element("b", {}, user), text);
+  const line = element("p", {}, user && element("b", {}, called(user)), text);
   $("whispers").append(line);
   while ($("whispers").children.length > 3) $("whispers").firstChild.remove();
   setTimeout(() => line.remove(), 6000);
@@ -668,6 +680,7 @@ function toast(text) {
 const EXPLAINED = {
   "room.muted": "You are muted in this room.",
   "room.banned": "You have been removed from this room.",
+  "room.blocked": "The two of you don’t write to one another.",
   "room.closed": "This room is by invitation.",
   "room.not_member": "Only its members can do that.",
   "room.full": "The room is full.",
@@ -822,6 +835,7 @@ const finder = new Finder(
     who: () => ({ user: me, token }),
     current: () => (visit ? { key: visit.key, name: nameOf(visit.key, visit.room.title) } : { key: "", name: "" }),
     nameOf,
+    called,
     urlOf,
     open(key, offset) {
       closeDrawers();

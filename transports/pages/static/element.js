@@ -21,20 +21,21 @@ export function icon(name) {
   return svg;
 }
 
-export function avatar(user) {
+export function avatar(user, person) {
   const node = element("span", { class: "avatar", "aria-hidden": "true" });
-  paintAvatar(node, user);
+  paintAvatar(node, user, person);
   return node;
 }
 
-/** Initials on a colour that is always the same for the same user. */
-export function paintAvatar(node, user) {
+/** Initials on a colour that is always the same for the same user; before them the picture, a media id, if it is there. */
+export function paintAvatar(node, user, { name = user, picture = "" } = {}) {
   let hash = 0;
   for (const char of user) hash = (hash * 31 + char.codePointAt(0)) | 0;
-  const words = user.split(/[\s._-]+/).filter(Boolean);
-  const initials = words.length > 1 ? [words[0], words[1]].map((word) => [...word][0]) : [...user].slice(0, 2);
+  const words = name.split(/[\s._-]+/).filter(Boolean);
+  const initials = words.length > 1 ? [words[0], words[1]].map((word) => [...word][0]) : [...name].slice(0, 2);
   node.style.setProperty("--hue", String((((hash % 360) + 360) * 7) % 360));
   node.textContent = initials.join("").toUpperCase();
+  if (picture) node.append(element("img", { src: `media/${encodeURIComponent(picture)}/thumb`, alt: "", onerror: (event) => event.target.remove() }));
 }
 
 const LINK = /https?:\/\/[^\s<>"']*[^\s<>"'.,;:!?)\]}]/g;

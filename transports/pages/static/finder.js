@@ -25,7 +25,7 @@ export class Finder {
 
   /**
    * `parts`: the elements dialog, input, found, here and hereName. `page` says who asks and what is to be done:
-   * `who()` gives {user, token}, `views` a Set, `current()` a room's {key, name}, `nameOf(key, title)`, `urlOf(key)`,
+   * `who()` gives {user, token}, `views` a Set, `current()` a room's {key, name}, `nameOf(key, title)`, `called(user)`, `urlOf(key)`,
    * `open(key, offset)`.
    */
   constructor(parts, page) {
@@ -119,7 +119,7 @@ export class Finder {
   #message({ room, offset, author, at_ms }, snippet) {
     const parts = snippet.map((part, at) => (at % 2 ? element("mark", {}, part) : part));
     const when = element("time", { datetime: new Date(at_ms).toISOString() }, days.format(at_ms));
-    return this.#link(room, offset, element("b", {}, author), element("small", {}, `${this.#page.nameOf(room, "")} · `, when), element("span", { class: "snippet" }, ...parts));
+    return this.#link(room, offset, element("b", {}, this.#page.called(author)), element("small", {}, `${this.#page.nameOf(room, "")} · `, when), element("span", { class: "snippet" }, ...parts));
   }
 
   #link(key, offset, ...children) {

@@ -183,11 +183,14 @@ function entryOf(offset, data, atMs) {
   }
   const text = noticeOf(data);
   const joined = data.type === "room.joined" ? data.user : null;
-  return text ? { kind: "notice", offset, atMs, text, joined } : null;
+  return text ? { kind: "notice", offset, atMs, text, joined, data } : null;
 }
 
-function noticeOf(data) {
-  const { type, user, by } = data;
+/** What an event that is no message says, if anything. `called(user)`: what somebody is called. */
+export function noticeOf(data, called = (user) => user) {
+  const { type } = data;
+  const user = data.user && called(data.user);
+  const by = data.by && called(data.by);
   switch (type) {
     case "room.joined":
       return `${user} joined`;

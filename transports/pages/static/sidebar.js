@@ -6,13 +6,13 @@ const COUNTED_MAX = 99;
 
 /**
  * `rows` are those of the view `conversations`, `looked` keys of rooms. `read` is the key of the room that is being read
- * right now, of which nothing is unread. Returns items for `drawSidebar`.
+ * right now, of which nothing is unread. `called(user)`: what somebody is called. Returns items for `drawSidebar`.
  */
-export function sidebarOf({ rows, looked, me = "", read = null }) {
+export function sidebarOf({ rows, looked, me = "", read = null, called = (user) => user }) {
   const mine = rows.map((row) => ({
     key: row.room,
     title: row.title,
-    line: row.last_text ? `${row.last_author === me ? "You" : row.last_author}: ${row.last_text}` : "",
+    line: row.last_text ? `${row.last_author === me ? "You" : called(row.last_author)}: ${row.last_text}` : "",
     unread: row.room === read ? 0 : (row.unread ?? 0),
     mentions: row.room === read ? 0 : row.mentions,
   }));
@@ -54,7 +54,7 @@ export function drawSidebar(list, items, { current, nameOf, partnerOf, urlOf, op
         },
       },
       element("span", { class: "sign", "aria-hidden": "true" }, partnerOf(key) ? "@" : "#"),
-      element("span", { class: "room" }, element("span", { class: "name" }, nameOf(key, title)), line && element("small", { class: "line" }, line)),
+      element("span", { class: "room" }, element("span", { class: "name", title: partnerOf(key) }, nameOf(key, title)), line && element("small", { class: "line" }, line)),
       news && element("span", { class: "vh" }, `, ${news}`),
       mentions > 0 && element("span", { class: "badge mention", "aria-hidden": "true" }, "@"),
       badge && element("span", { class: "badge", "aria-hidden": "true" }, badge),

@@ -1,6 +1,7 @@
 // The list of messages on the page: what is shown between what, and changing only the rows that changed.
 
 import { avatar, element, icon, richText } from "./element.js";
+import { noticeOf } from "./room.js";
 
 const GROUP_MS = 5 * 60 * 1000; // messages of one author so close together share one byline
 const REACTIONS = ["👍", "❤️", "😂", "🎉"];
@@ -10,8 +11,12 @@ const weekday = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "nume
 const fullDate = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
-/** Rows for a room and its outbox, oldest first: {key, kind, sign, …}. `sign` changes exactly when the row must be drawn anew. */
-export function rowsOf({ entries, outbox, me, unreadFrom, complete, members, title }) {
+/**
+ * Rows for a room and its outbox, oldest first: {key, kind, sign, …}. `sign` changes exactly when the row must be drawn
+ * anew. `person(user)` gives {user, name, picture}.
+ */
+export function rowsOf({ entries, outbox, me, unreadFrom, complete, members, title, person = (user) => ({ user, name: user, picture: "" }) }) {
+  const called = (user) => person(user).name;
   const rows = [];
   const known = new Map(entries.map((entry) => [entry.offset, entry]));
   const own = new Set(outbox.map((item) => item.id));
@@ -37,9 +42,9 @@ export function rowsOf({ entries, outbox, me, unreadFrom, complete, members, tit
       const together = rows.at(-1);
       if (entry.joined && together.joined) {
         together.joined.push(entry.joined); // a crowd that comes in is one line
-        together.text = joinedText(together.joined);
+        together.text = joinedText(together.joined, called);
       } else {
-        rows.push({ key: `n${entry.offset}`, kind: "notice", text: entry.text, joined: entry.joined && [entry.joined] });
+        rows.push({ key: `n${entry.offset}`, kind: "notice", text: noticeOf(entry.data, called), joined: entry.joined && [entry.joined] });
       }
       before = null;
       continue;
@@ -47,22 +52,22 @@ export function rowsOf({ entries, outbox, me, unreadFrom, complete, members, tit
     const first = !before || before.entry.author !== entry.author || entry.atMs - before.entry.atMs > GROUP_MS;
     if (before && !first) before.last = false;
     const quoted = entry.replyTo ? known.get(entry.replyTo) : null;
-    const row = { key: entry.clientId ? `c${entry.clientId}` : `m${entry.offset}`, kind: "message", entry, first, last: true, quoted, own: entry.author === me, seen: "" };
+    const row = { key: entry.clientId ? `c${entry.clientId}` : `m${entry.offset}`, kind: "message", entry, first, last: true, quoted, own: entry.author === me, seen: "", by: person(entry.author), quotes: quoted ? called(quoted.author) : "" };
     rows.push(row);
     before = row;
   }
   const latest = rows.at(-1);
   if (latest?.own && latest.entry.offset) {
     const seen = [...members].filter(([user, member]) => user !== me && member.read >= latest.entry.offset).map(([user]) => user);
-    latest.seen = seen.length > 3 ? `Seen by ${seen.length}` : seen.length ? `Seen by ${seen.join(", ")}` : "";
+    latest.seen = seen.length > 3 ? `Seen by ${seen.length}` : seen.length ? `Seen by ${seen.map(called).join(", ")}` : "";
   }
   for (const row of rows) row.sign = signOf(row);
   return rows;
 }
 
-function joinedText(users) {
-  if (users.length > 5) return `${users.slice(0, 3).join(", ")} and ${users.length - 3} others joined`;
-  return `${users.slice(0, -1).join(", ")} and ${users.at(-1)} joined`;
+function joinedText(users, called) {
+  if (users.length > 5) return `${users.slice(0, 3).map(called).join(", ")} and ${users.length - 3} others joined`;
+  return `${users.slice(0, -1).map(called).join(", ")} and ${called(users.at(-1))} joined`;
 }
 
 function signOf(row) {
@@ -71,7 +76,7 @@ function signOf(row) {
   return JSON.stringify([
     entry.offset, entry.text, entry.edited, entry.deleted, entry.atMs, row.first, row.last, row.own, row.seen,
     [...entry.reactions].map(([emoji, users]) => [emoji, ...users]),
-    quoted && [quoted.author, quoted.text, quoted.deleted], entry.item?.state, entry.item?.error?.message,
+    row.by.name, row.by.picture, quoted && [row.quotes, quoted.text, quoted.deleted], entry.item?.state, entry.item?.error?.message,
   ]);
 }
 
@@ -162,15 +167,15 @@ export class Timeline {
       node.replaceChildren(row.kind === "unread" ? element("span", {}, row.text) : row.text);
       return;
     }
-    const { entry, own, first, last } = row;
+    const { entry, own, first, last, by } = row;
     const classes = ["message", own && "own", first && "first", last && "last", entry.deleted && "deleted", entry.item?.state].filter(Boolean);
     node.className = classes.join(" ");
     if (!node.hasAttribute("tabindex")) node.setAttribute("tabindex", "-1");
     node.dataset.offset = entry.offset;
     const when = element("time", { datetime: new Date(entry.atMs).toISOString(), title: exact.format(entry.atMs) }, clock.format(entry.atMs));
     const byline = first
-      ? element("div", { class: "byline" }, element("b", own ? { class: "vh" } : {}, own ? "You" : entry.author), " ", when)
-      : element("div", { class: "vh" }, `${own ? "You" : entry.author}, `, when);
+      ? element("div", { class: "byline" }, element("b", own ? { class: "vh" } : { title: by.name !== by.user && by.user }, own ? "You" : by.name), " ", when)
+      : element("div", { class: "vh" }, `${own ? "You" : by.name}, `, when);
     const bubble = element(
       "div",
       { class: "bubble", title: exact.format(entry.atMs) },
@@ -179,16 +184,16 @@ export class Timeline {
       entry.edited && !entry.deleted && element("span", { class: "edited" }, "edited"),
     );
     const stack = element("div", { class: "stack" }, byline, bubble, entry.reactions.size > 0 && this.#reactions(entry), this.#meta(row));
-    node.replaceChildren(...(own ? [] : [first ? avatar(entry.author) : element("span")]), stack, ...(keep ? [keep] : []));
+    node.replaceChildren(...(own ? [] : [first ? avatar(entry.author, by) : element("span")]), stack, ...(keep ? [keep] : []));
     if (keep && !this.#actionsOf(entry).length) this.#hideToolbar();
   }
 
-  #quote({ entry, quoted }) {
+  #quote({ entry, quoted, quotes }) {
     const text = quoted ? (quoted.deleted ? "Message deleted" : quoted.text) : "An earlier message";
     return element(
       "button",
       { type: "button", class: "quote", onclick: () => this.#actions.show(entry.replyTo) },
-      element("b", {}, element("span", { class: "vh" }, "In reply to "), quoted?.author ?? "Reply"),
+      element("b", {}, element("span", { class: "vh" }, "In reply to "), quotes || "Reply"),
       element("span", {}, text),
     );
   }

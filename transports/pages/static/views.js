@@ -26,21 +26,24 @@ export class Page {
 }
 
 /**
- * The rows of a page, and of a search the parts of each one's text, `[text, found, text, …]`:
+ * The rows of a page, the cursor of those behind them, and of a search the parts of each one's text, `[text, found, text, …]`:
  * `read("rooms/open", {search: "tea"}, {token})`. Raises: Error, with what the server says.
  */
 export async function readView(path, asked, { user = "", token = null, signal } = {}) {
   const url = new URL(`api/${path}`, document.baseURI);
   url.search = new URLSearchParams(Object.entries(asked).filter(([, value]) => value !== undefined));
-  const headers = token ? { Authorization: `Bearer ${token}` } : user ? { "X-Greenroom-User": bytesOf(user) } : {};
-  const answer = await fetch(url, { headers, signal });
+  const answer = await fetch(url, { headers: headersOf({ user, token }), signal });
   const body = await answer.json();
   if (!answer.ok) throw new Error(body.error?.message ?? answer.statusText);
-  return { rows: body.rows, snippets: (body.matches ?? []).map(({ snippet }) => snippet) };
+  return { rows: body.rows, next: body.next ?? null, snippets: (body.matches ?? []).map(({ snippet }) => snippet) };
 }
 
 /** A key in a path: a slash in it is no end of it. */
 export const inPath = (key) => encodeURIComponent(key).replaceAll("%40", "@");
+
+/** Who asks, over HTTP. */
+export const headersOf = ({ user = "", token = null }) =>
+  token ? { Authorization: `Bearer ${token}` } : user ? { "X-Greenroom-User": bytesOf(user) } : {};
 
 /** A header holds bytes, each as a character. */
 const bytesOf = (text) => String.fromCharCode(...new TextEncoder().encode(text));

@@ -8,7 +8,7 @@ import pytest
 from greenroom import Principal, Refused
 from greenroom.actors.chat.room import Room
 from greenroom.actors.chat.room.events import Banned
-from greenroom.actors.chat.room.messages import Ban, Delete, Edit, Join, Leave, Read, SendMessage, Set
+from greenroom.actors.chat.room.messages import Ban, BarredChanged, Delete, Edit, Join, Leave, Read, SendMessage, Set
 from greenroom.actors.chat.views import Conversations
 from greenroom.actors.chat.views.conversations import COUNTED_MAX, RECENT_MAX
 from greenroom.actors.views.view import Origin
@@ -96,6 +96,18 @@ def test_a_direct_conversation_is_both_users() -> None:
     say(room)
     rows = rows_of(room)
     assert {user: row.unread for user, row in rows.items()} == {"ann": 0, "bob": 1}
+
+
+def test_one_that_began_with_a_block_is_nobodys_until_something_is_said() -> None:
+    room = Kit(Room, key="@ann+bob")
+    for barred in (True, False):
+        room.tell(BarredChanged(by="ann", barred=barred))
+        assert rows_of(room) == {}
+        assert seeded(Conversations, room.state, Origin(room.entity, room.offset, 0)) == []
+    say(room)
+    assert set(rows_of(room)) == {"ann", "bob"}
+    made = without(seeded(Conversations, room.state, Origin(room.entity, room.offset, 0)), user="")
+    assert {row.user for row in made} == {"ann", "bob"}
 
 
 def test_a_crowd_is_not_counted(room: Kit[Room]) -> None:

@@ -6,9 +6,11 @@ import pytest
 
 from greenroom.actors.social.feed import gathering
 from greenroom.actors.social.feed.events import Trimmed
+from greenroom.actors.social.feed.messages import Stories
 from greenroom.actors.social.post.views import Posts
 from greenroom.actors.social.spread.arrivals import Arrivals
 from greenroom.actors.social.spread.unwritten import Unwritten
+from greenroom.store.views.asked import Rows
 from tests.actors.social.feed.world import World
 
 
@@ -63,6 +65,18 @@ def test_a_page_takes_the_same_few_questions_however_much_there_is(world: World)
     world.read()
     assert sum(statements.values()) <= 7, statements
     assert statements[Posts.Row.__qualname__] == 1
+
+
+def test_what_it_has_caught_up_with_is_there_before_its_rows_are(world: World) -> None:
+    world.follow("eve", settled=False)
+    post = world.post("eve", written=None)
+    world.kit.advance(60.0)
+    world.kit.when_queried(Arrivals.Row, lambda key, asked: Rows([]))  # the view is behind
+    world.kit.ask(Stories(), user="ann")  # which catches up, as a page of the feed would
+    assert not world.kit.state.behind
+    assert world.ids() == [post]
+    world.unfollow("eve")
+    assert world.ids() == []
 
 
 def test_who_has_to_be_looked_up_is_remembered_for_a_moment(world: World) -> None:

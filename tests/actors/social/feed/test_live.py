@@ -51,6 +51,14 @@ def test_what_was_read_is_not_new_when_it_is_nudged_once_more(world: World) -> N
     assert told(world) == []
 
 
+def test_what_was_read_before_it_was_nudged_is_not_new(world: World) -> None:
+    post = world.post("bob")
+    assert world.ids() == [post], "its row was faster"
+    told(world)
+    world.nudge(post)
+    assert told(world) == []
+
+
 def test_what_is_not_to_be_seen_is_not_counted(world: World) -> None:
     gone, close = world.post("bob"), world.post("bob", visibility="close")
     stranger = world.post("zoe", written=None)

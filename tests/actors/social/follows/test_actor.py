@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from greenroom import Refused
+from greenroom.actors.chat.room.messages import BarredChanged
 from greenroom.actors.inbox import messages as inbox
 from greenroom.actors.model.errors import UnknownCommand
 from greenroom.actors.social.feed.messages import CloseChanged, FollowsChanged, MutedChanged
@@ -292,6 +293,21 @@ def test_a_block_ends_both_edges_and_no_new_one_begins() -> None:
     people.settle()
     assert people.feeds["ann"].barred == people.feeds["bob"].barred == set()
     assert people.kits["bob"].state.followers == 1
+
+
+def test_a_block_is_told_to_the_conversation_of_the_two() -> None:
+    kit = Kit(Follows, key="bob")
+    for command in (Block(user="ann"), Block(user="ann"), Unblock(user="ann"), Unblock(user="ann")):
+        kit.ask(command, user="bob")
+    assert told(kit, "room:@ann+bob") == [BarredChanged(by="bob", barred=True), BarredChanged(by="bob", barred=False)]
+
+
+def test_who_can_have_no_conversation_is_blocked_all_the_same() -> None:
+    user = "b" * 200
+    kit = Kit(Follows, key=user)
+    kit.ask(Block(user="a" * 200), user=user)
+    assert kit.state.blocked == {"a" * 200}
+    assert not [one for one in kit.told if one.entity.startswith("room:")]
 
 
 def test_who_is_blocked_while_they_ask_does_not_come_in() -> None:

@@ -1,6 +1,7 @@
 """People on a real server, over HTTP: edges, their rows, and what happens though it is killed in between."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,7 +20,9 @@ MODULES = (
 
 @pytest.fixture(scope="module")
 def people() -> Iterator[Server]:
-    server = Server(GREENROOM_ENTITIES=",".join(MODULES), GREENROOM_WORK="social:2")
+    server = Server(
+        GREENROOM_ENTITIES=",".join(MODULES), GREENROOM_WORK="social:2", GREENROOM_BUILT_IN_VIEWS="conversations"
+    )
     server.start()
     yield server
     print(server.log()[-20_000:])
@@ -100,6 +103,29 @@ def test_a_block_holds_and_lists_are_closed_to_who_is_blocked(people: Server) ->
     wait_until(lambda: counts(people, "fay") == (0, 0) and feed(people, "eve") == [], "its end")
     answer = people.request("POST", "/api/follows/fay/list", {"which": "followers"}, user="eve")
     assert (answer.status, answer.body["error"]["name"]) == (403, "follows.closed"), answer
+
+
+def test_a_block_holds_in_the_conversation_of_the_two_whether_or_not_there_is_one(people: Server) -> None:
+    def send(by: str, to: str) -> Any:
+        answer = people.request("POST", f"/api/room/@{'%2B'.join(sorted((by, to)))}/send", {"text": "hi"}, user=by)
+        return answer.body["error"]["name"] if "error" in answer.body else answer.status
+
+    def is_blocked(user: str) -> bool:
+        return bool(send("uma", user) == "room.blocked")
+
+    assert send("uma", "vic") == 200
+    for user in ("vic", "wim"):
+        say(people, "uma", "block", user=user)
+        wait_until(partial(is_blocked, user), "the block")
+        assert send(user, "uma") == "room.blocked"
+
+    def conversations(user: str) -> list[str]:
+        return [row["room"] for row in people.request("GET", f"/api/conversations/{user}", user=user).body["rows"]]
+
+    assert conversations("wim") == [] and conversations("vic") == ["@uma+vic"]
+    say(people, "uma", "unblock", user="wim")
+    wait_until(lambda: send("wim", "uma") == 200, "its end")
+    wait_until(lambda: conversations("wim") == ["@uma+wim"], "their conversation")
 
 
 def test_counts_are_exact_though_the_server_is_killed_meanwhile(people: Server) -> None:

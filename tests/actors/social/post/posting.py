@@ -68,7 +68,9 @@ def told(kit: Kit[Any], message: type[M]) -> list[tuple[str, M]]:
 def deliver_own(kit: Kit[Any]) -> None:
     """What it tells itself, until it says nothing more."""
     seen = getattr(kit, "seen", 0)
+    end = len(kit.told) + 200
     while seen < len(kit.told):
+        assert seen < end, "it tells itself something for ever"
         one = kit.told[seen]
         seen += 1
         if one.entity == kit.entity:

@@ -337,6 +337,13 @@ def test_what_a_moderator_hides_is_seen_by_nobody_and_can_come_back() -> None:
     kit.restart()
 
 
+def test_what_is_deleted_while_it_is_hidden_has_taken_its_share_back_once() -> None:
+    kit, _ = published(text="x", share_of=OTHER)
+    kit.tell(Hide(hidden=True))
+    kit.ask(Delete(), user="ann")
+    assert [said.by for _, said in told(kit, SharesChanged)] == [1, -1]
+
+
 def test_what_there_is_not_is_not_hidden() -> None:
     kit, _ = unpublished()
     kit.tell(Hide(hidden=True))

@@ -43,7 +43,7 @@ class PostMachine(RuleBasedStateMachine):
         is_story=st.booleans(),
         text=texts,
     )
-    def publish(self, early: bool, text: str, **marks: bool) -> None:
+    def publish(self, early: bool, text: str, **marks: Any) -> None:
         self.kit, self.follows = unpublished()
         self.kit.when_asked("rules:all", lambda _: self.verdict)
         self.verdict = Verdict(verdict="fine")

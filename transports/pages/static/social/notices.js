@@ -1,0 +1,108 @@
+// What a user is told of: the inbox as its channel tells it. `Notices` knows no network and no DOM; the list on the page
+// is the rest.
+
+import { element } from "../element.js";
+import { portrait, when } from "./card.js";
+
+export class Notices {
+  unread = 0; // groups
+  #groups = new Map(); // id -> group
+
+  /** A fresh view. */
+  begin({ groups = [], unread = 0 } = {}) {
+    this.#groups = new Map(groups.map((group) => [group.id, group]));
+    this.unread = unread;
+  }
+
+  /** Earlier ones, as rows of the view `notices`. */
+  earlier(rows) {
+    for (const { group, state, ...row } of rows) {
+      if (!this.#groups.has(group) && state !== "archived") this.#groups.set(group, { ...row, id: group, read: state === "read" });
+    }
+  }
+
+  publication({ data } = {}) {
+    switch (data?.type) {
+      case "inbox.group":
+        this.unread = data.unread;
+        if (data.count) this.#groups.set(data.id, data);
+        else this.#groups.delete(data.id);
+        break;
+      case "inbox.unread":
+        this.unread = data.unread;
+        for (const id of data.groups) {
+          const group = this.#groups.get(id);
+          if (data.archived) this.#groups.delete(id);
+          else if (group) this.#groups.set(id, { ...group, read: true });
+        }
+    }
+  }
+
+  /** The newest first. */
+  list() {
+    return [...this.#groups.values()].sort((a, b) => b.at_ms - a.at_ms || b.id - a.id);
+  }
+}
+
+/** Where a notice leads: the address within the page. */
+export function addressOf({ about = "" }) {
+  const [kind, ...rest] = about.split(":");
+  const key = encodeURIComponent(rest.join(":"));
+  if (kind === "post") return `#/p/${key}`;
+  if (kind === "profile") return `#/u/${key}`;
+  return "#/notices";
+}
+
+// ---- as they are shown
+
+/** The page of notices; drawn anew by `draw()`, left by `leave()`. */
+export function noticesScreen(page) {
+  const list = element("ul", { class: "notices", "aria-label": "Notices" });
+  const empty = element("p", { class: "hint" }, "Nothing has happened yet.");
+  const older = element("button", { type: "button", class: "quiet", hidden: true }, "Earlier");
+  const all = element("button", { type: "button", class: "quiet" }, "Mark all as read");
+  let next; // a cursor; undefined: not asked yet
+  const mark = (id) => page.attempt(() => page.session.own("inbox", "mark_read", { groups: [id] }));
+  const answer = (command, user, id) =>
+    page.attempt(async () => {
+      await page.session.own("follows", command, { user });
+      await mark(id);
+    });
+  const draw = () => {
+    const groups = page.notices.list();
+    empty.hidden = groups.length > 0;
+    all.hidden = !page.notices.unread;
+    older.hidden = next === null || groups.length < 50;
+    list.replaceChildren(
+      ...groups.map((group) => {
+        const [user = ""] = group.names ?? [];
+        const words = element("span", { class: "words" }, element("b", {}, group.says), group.text && element("span", { class: "line", dir: "auto" }, group.text));
+        const follow = () => group.read || mark(group.id);
+        return element(
+          "li",
+          { class: group.read ? "" : "fresh", "data-key": String(group.id) },
+          element("a", { href: addressOf(group), onclick: follow }, portrait({ user }), words, when(group.at_ms), !group.read && element("span", { class: "vh" }, "unread")),
+          group.kind === "request" &&
+            element(
+              "span",
+              { class: "actions" },
+              element("button", { type: "button", class: "primary", onclick: () => answer("accept", user, group.id) }, "Accept"),
+              element("button", { type: "button", class: "quiet", onclick: () => answer("decline", user, group.id) }, "Decline"),
+            ),
+        );
+      }),
+    );
+  };
+  all.addEventListener("click", () => page.attempt(() => page.session.own("inbox", "read_all")));
+  older.addEventListener("click", () =>
+    page.attempt(async () => {
+      const found = await page.session.rows("notices", page.session.user, { limit: 50, ...(next ? { after: next } : {}) });
+      page.notices.earlier(found.rows);
+      next = found.next;
+      draw();
+    }),
+  );
+  page.session.own("inbox", "see").catch(() => {}); // a hint: nobody waits for it
+  draw();
+  return { title: "Notices", node: element("section", { class: "screen" }, element("div", { class: "screen-head" }, element("h1", {}, "Notices"), all), empty, list, older), draw };
+}
