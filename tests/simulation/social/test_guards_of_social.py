@@ -18,7 +18,7 @@ from tests.simulation.social.social_world import social
 from tests.simulation.social.test_worlds_of_social import CALM_VIEWS
 
 SEEDS = 10
-MINUTES = 1.0
+MINUTES = 0.5
 
 
 async def already(feed: Any, authors: list[str]) -> bool:
@@ -43,11 +43,11 @@ async def to_nobody(page: SpreadPage, work: Any, followers: list[str], done: Any
 HEAR = Follows._hear
 # Where each is missed as things are: the other seeds are tried after it.
 GUARDS: dict[str, tuple[Any, str, Callable[..., Any], Faults, int, float]] = {
-    "a late yes is answered": (Follows, "_hear", whoever_is_late, CALM_VIEWS, 0, MINUTES),
+    "a late yes is answered": (Follows, "_hear", whoever_is_late, CALM_VIEWS, 3, MINUTES),
     "rows may be late": (gathering, "_is_written_to", already, CALM_VIEWS, 3, 3.0),
     "authors are told of a block": (Follows, "_tell_barred", says_nothing, NO_FAULTS, 0, MINUTES),
     "what is shared is told": (Post, "_tell_shared", says_nothing, NO_FAULTS, 0, MINUTES),
-    "what is taken back is withdrawn": (Inbox, "_withdraw", says_nothing, NO_FAULTS, 0, MINUTES),
+    "what is taken back is withdrawn": (Inbox, "_withdraw", says_nothing, NO_FAULTS, 1, 1.0),
     "feeds mirror whom they follow": (Feed, "_mirror", says_nothing, NO_FAULTS, 0, MINUTES),
     "pages are written": (SpreadPage, "_write", to_nobody, NO_FAULTS, 0, 3.0),
 }
