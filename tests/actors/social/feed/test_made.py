@@ -4,7 +4,6 @@ import pytest
 
 from greenroom.actors.social.feed.messages import BarredChanged, Made, Post, SayMade
 from greenroom.actors.social.spread.arrivals import Arrivals
-from greenroom.testing import Kit
 from tests.actors.social.feed.world import World
 
 SETTLED_S = 60.0
@@ -55,7 +54,7 @@ def test_a_story_is_kept_as_one(world: World) -> None:
 
 
 def test_an_author_says_what_they_have_posted_but_not_to_whom_they_have_blocked(world: World) -> None:
-    kit: Kit = world.kit
+    kit = world.kit
     kit.tell(SayMade(reader="bob"))
     assert kit.told == [], "there is nothing"
     post = kit.ask(Post(text="hi"), user="ann").id
