@@ -117,7 +117,7 @@ class Flight(Struct, array_like=True):
 
     channel: str
     groups: list[int]
-    to: str = ""  # the id of a subscription, of `push`
+    to: str = ""  # a digest of the address
 
 
 class Mail(Struct):
