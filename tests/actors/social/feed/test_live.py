@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from greenroom.actors.social.feed.live import FLUSH_S
-from greenroom.actors.social.feed.messages import Arrived, BarredChanged, Show
+from greenroom.actors.social.feed.messages import Arrived, BarredChanged, CloseChanged, Show
 from greenroom.actors.social.feed.reader import NUDGED_MAX, RECENT_S
 from tests.actors.social.feed.world import World, ids
 
@@ -109,6 +109,38 @@ def test_what_is_remembered_of_nudges_is_bounded(world: World) -> None:
     for _ in range(NUDGED_MAX + 5):
         world.nudge(world.post("bob", written=None))
     assert told(world) == [{"type": "feed.new", "count": NUDGED_MAX}]
+    assert len(world.kit.actor.nudged) == NUDGED_MAX
+    assert len(world.ids(limit=100)) == NUDGED_MAX, "those that were dropped were the oldest, and have no rows yet"
+
+
+def test_who_only_watches_is_told_of_each_post_for_as_long_as_they_do(world: World) -> None:
+    """A page that inserts what comes has nothing to read."""
+    world.kit.ask(Show(top=world.post("bob"), limit=10), user="ann")
+    for number in range(1, NUDGED_MAX + 30):
+        world.kit.advance(1.0)
+        world.nudge(world.post("bob"))
+        new, inserted = told(world)
+        assert (new["count"], len(inserted["posts"])) == (number, 1)
+    assert world.kit.view()["new"] == NUDGED_MAX + 29
+    world.read()
+    assert world.kit.view()["new"] == 0
+
+
+def test_a_channel_says_how_many_are_new_as_far_as_they_may_be_seen(world: World) -> None:
+    world.kit.unwatch(client="phone")
+    for fields in ({}, {"visibility": "close"}, {"is_pending": True}):
+        world.nudge(world.post("bob", **fields))
+    assert world.kit.watch(user="ann", client="phone")["new"] == 0, "nobody has looked"
+    assert told(world) == [{"type": "feed.new", "count": 1}], "which is done for who has come"
+    assert world.kit.view()["new"] == 1
+
+
+def test_when_somebody_posts_for_friends_only_friends_notice(world: World) -> None:
+    world.nudge(world.post("bob", visibility="close"))
+    assert told(world) == [] and not world.kit.actor.nudged
+    world.kit.tell(CloseChanged(author="bob", close=True))
+    world.nudge(world.post("bob", visibility="close"))
+    assert told(world) == [{"type": "feed.new", "count": 1}]
 
 
 def test_whoever_watches_nothing_costs_no_look(world: World) -> None:
