@@ -35,8 +35,8 @@ from greenroom.actors.social.moderation.rules import ALL as RULES_KEY
 from greenroom.actors.social.moderation.rules import FOR_EVER
 from greenroom.actors.social.moderation.state import DECIDED, REPORTERS_MAX, CaseEvent, CaseFile
 from greenroom.actors.social.moderation.subject import about_of
-from greenroom.actors.social.post.messages import Hide, SaidOf
-from greenroom.actors.social.roles import require_moderator
+from greenroom.actors.social.post.messages import Hide, MayAct, SaidOf
+from greenroom.actors.social.roles import is_moderator, require_moderator
 from greenroom.actors.social.thread.messages import Hide as HideComment
 from greenroom.actors.social.thread.view import Comments
 
@@ -86,39 +86,35 @@ class Case(Actor[CaseFile]):
 
     # What is said against it.
 
-    def _report(self, message: Report) -> Done | Coroutine[Any, Any, Done]:
+    async def _report(self, message: Report) -> Done:
+        """By whoever can see it: others neither hide it nor learn that it is there. Raises: Refused."""
         user = self.require_user()
         self.limit_user("case.too_many_reports", REPORTS_PER_H)
-        if self.state.state is not None:
-            return self._add(user, message)
+        looked = await self._look(user)
+        if user == looked.author:
+            raise Refused("case.oneself", "it is your own: delete it", status=409)
+        if self.state.state is None:
+            self.record(Opened(author=looked.author, state="open"))
+        return self._add(user, message)
 
-        async def first() -> Done:
-            author = (await self._look()).author
-            self._refuse_author(user, author)
-            self.record(Opened(author=author, state="open"))
-            return self._add(user, message)
-
-        return first()
-
-    async def _look(self) -> Looked:
-        """What it says, and whose it is; so there are no cases of what is none. Raises: Refused."""
+    async def _look(self, reader: str = "") -> Looked:
+        """What it says, and whose it is; so there are no cases of what is none. With a reader, as far as they may see
+        it; moderators see all. Raises: Refused."""
         about = self._about
         assert about is not None
+        may_see_all = not reader or is_moderator(self.principal)
+        if not may_see_all:
+            await self.ask(f"post:{about.post}", MayAct(user=reader))
         if not about.comment:
             said = await self.ask(f"post:{about.post}", SaidOf())
             return Looked(author=said.author, text=said.text, media=said.media)
         found = await self.query(Comments.Row, about.post, where={"offset": about.comment}, limit=1)
-        if not found.rows:
+        if not found.rows or (found.rows[0].veil and not may_see_all and reader != found.rows[0].author):
             raise _not_found()
         return Looked(author=found.rows[0].author, text=found.rows[0].text)
 
-    def _refuse_author(self, user: str, author: str) -> None:
-        if user == author:
-            raise Refused("case.oneself", "it is your own: delete it", status=409)
-
     def _add(self, user: str, message: Report) -> Done:
         state = self.state
-        self._refuse_author(user, state.author)
         before = state.reporters.get(user)
         if before is None and len(state.reporters) >= REPORTERS_MAX:
             return DONE  # they are enough
@@ -175,7 +171,7 @@ class Case(Actor[CaseFile]):
         hides, hid = to in UNSEEN, was in UNSEEN
         if hides != hid:
             self._hide_or_show(hides)
-        if to in DECIDED:
+        if hides != hid or to in DECIDED:
             self._tell_author(hides)
         return DONE
 
@@ -187,7 +183,7 @@ class Case(Actor[CaseFile]):
             self.tell(f"post:{about.post}", Hide(hidden=hidden, reason="moderation" if hidden else ""))
 
     def _tell_author(self, hidden: bool) -> None:
-        """Of what a moderator has decided, and not by whom."""
+        """That it is hidden, and not by whom, nor who has reported it; or that it is no more."""
         inbox, notice = f"inbox:{self.state.author}", f"hidden:{self.key}"
         about = f"post:{self.key.partition('.')[0]}"
         if hidden:
