@@ -19,7 +19,7 @@ from greenroom.actors.model.actor import KindLimits
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Done, Event, Message
 from greenroom.actors.model.principal import STAFF_ROLES
-from greenroom.actors.social.moderation.messages import Judge
+from greenroom.actors.social.moderation.messages import Flag, Judge
 from greenroom.actors.social.moderation.subject import case_of, flag_of
 from greenroom.actors.social.names import is_post_id, ms_of
 from greenroom.actors.social.notices import notice, notice_id
@@ -138,7 +138,7 @@ class Post(ReactingPost):
             case SaidOf():
                 self._require_there(self.state.author)  # or its case, where nobody else sees it
                 content = self.state.content
-                return Said(author=content.author, text=content.text, media=content.media)
+                return Said(author=content.author, text=content.text, media=content.media, edited_ms=content.edited_ms)
             case MayAct(user=user):
                 self._require_there(user)
                 return self._for(user, lambda: DONE)
@@ -317,6 +317,9 @@ class Post(ReactingPost):
     def _hide(self, ask: Hide) -> None:
         state = self.state
         if not state.author or state.gone:
+            return
+        if not ask.hidden and ask.edited_ms not in (None, state.content.edited_ms):
+            self.tell(case_of(self.key), Flag(author=state.author, rule="", verdict="hide"))
             return
         was_out, was_seen = state.is_out, state.is_seen
         if ask.hidden and not state.is_hidden:

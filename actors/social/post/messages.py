@@ -79,6 +79,7 @@ class Hide(Tell, tag="post.hide"):
 
     hidden: bool
     reason: Annotated[str, Meta(max_length=200)] = ""
+    edited_ms: int | None = None  # of what was looked at: another text stays hidden; None: whichever it is
 
 
 class Mine(Struct, frozen=True):
@@ -132,6 +133,7 @@ class Said(Struct, frozen=True, kw_only=True):
     author: Subject
     text: Personal[str] = ""
     media: Personal[list[str]] = field(default_factory=list)
+    edited_ms: int = 0
 
 
 class SaidOf(Ask[Said], tag="post.said_of"):

@@ -206,6 +206,9 @@ class Thread(TellingThread):
         state, offset = self.state, ask.offset
         if offset not in state.authors or ask.hidden == (offset in state.veils):
             return
+        if not ask.hidden and ask.edited_ms not in (None, state.edited.get(offset, 0)):
+            self.tell(case_of(self.key, offset), Flag(author=state.authors[offset], rule="", verdict="hide"))
+            return
         if ask.hidden:
             self._withdraw(offset)
         self.record(CommentVeiled(comment=offset, veil="pending" if ask.hidden else ""))

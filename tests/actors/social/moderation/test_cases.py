@@ -29,16 +29,21 @@ from greenroom.testing import Kit
 from tests.actors.social.post.posting import published
 
 POST = "0" * 31 + "1"
+EDITED_MS = 5_000
 MODERATOR: Any = {"user": "mod", "roles": ("moderator",)}
 
 
-def play_post(kit: Kit[Case], *, author: str | None = "ann", unseen: Container[str] = ()) -> Kit[Case]:
+def play_post(
+    kit: Kit[Case], *, author: str | None = "ann", unseen: Container[str] = (), edited_ms: int = 0
+) -> Kit[Case]:
     """A post by that author, not seen by some; None: there is no such post."""
 
     def answer(message: SaidOf | MayAct) -> Said | Done:
         if author is None or (isinstance(message, MayAct) and message.user in unseen):
             raise Refused("post.not_found", "there is no such post", status=404)
-        return Done() if isinstance(message, MayAct) else Said(author=author, text="look at this", media=["a" * 24])
+        if isinstance(message, MayAct):
+            return Done()
+        return Said(author=author, text="look at this", media=["a" * 24], edited_ms=edited_ms)
 
     kit.when_asked(f"post:{POST}", answer)
     return kit
@@ -199,9 +204,57 @@ def test_a_comment_has_a_case_of_its_own() -> None:
     report(kit, *"bcdef")
     kit.ask(Restore(), **MODERATOR)
     hides = [told for told in kit.told if told.entity == f"thread:{POST}"]
-    assert [told.message for told in hides] == [HideComment(offset=7, hidden=True), HideComment(offset=7, hidden=False)]
+    assert [told.message for told in hides] == [
+        HideComment(offset=7, hidden=True),
+        HideComment(offset=7, hidden=False, edited_ms=0),
+    ]
     with pytest.raises(Refused, match=r"case.oneself"):
         report(kit, "ann")
+
+
+@pytest.mark.parametrize("decide", [Restore, Dismiss])
+def test_a_moderator_clears_what_they_have_looked_at_and_no_other_text(kit: Kit[Case], decide: Any) -> None:
+    kit.tell(Flag(author="ann", rule="luck", verdict="hide"))
+    play_post(kit, edited_ms=EDITED_MS)
+    for seen_ms in (0, EDITED_MS - 1):
+        with pytest.raises(Refused, match=r"case.edited") as refused:
+            kit.ask(decide(edited_ms=seen_ms), **MODERATOR)
+        assert refused.value.status == 409
+    assert kit.view()["state"] == "pending" and not kit.told
+    kit.ask(decide(edited_ms=kit.ask(Look(), **MODERATOR).edited_ms), **MODERATOR)
+    hides = [told.message for told in kit.told if isinstance(told.message, Hide)]
+    assert hides == [Hide(hidden=False, edited_ms=EDITED_MS)]
+    kit.tell(Flag(author="ann", rule="", verdict="hide"))  # it was edited before it has heard of that
+    assert kit.view()["state"] == "pending" and kit.view()["rule"] == "luck"
+
+
+def test_a_comment_is_cleared_as_it_was_looked_at() -> None:
+    kit = comment_case(Comments.Row(post=POST, offset=7, author="ann", edited_ms=EDITED_MS))
+    report(kit, *"bcdef")
+    with pytest.raises(Refused, match=r"case.edited"):
+        kit.ask(Restore(), **MODERATOR)
+    kit.ask(Restore(edited_ms=kit.ask(Look(), **MODERATOR).edited_ms), **MODERATOR)
+    hides = [told.message for told in kit.told if isinstance(told.message, HideComment)]
+    assert hides[-1] == HideComment(offset=7, hidden=False, edited_ms=EDITED_MS)
+
+
+def test_the_case_of_what_is_gone_can_be_closed(kit: Kit[Case]) -> None:
+    report(kit, "bob")
+    play_post(kit, author=None)
+    kit.ask(Dismiss(), **MODERATOR)
+    assert kit.view()["state"] == "cleared"
+
+
+def test_what_was_cleared_and_edited_since_is_hidden_by_reports_alone(kit: Kit[Case]) -> None:
+    report(kit, *"bcdef")
+    kit.ask(Restore(), **MODERATOR)
+    play_post(kit, edited_ms=EDITED_MS)
+    report(kit, *"ghijk")
+    assert kit.view()["state"] == "pending" and hidings(kit) == [True, False, True]
+    kit.ask(Restore(edited_ms=EDITED_MS), **MODERATOR)
+    report(kit, *"lmnop")
+    assert kit.view()["state"] == "open" and hidings(kit)[-1] is False
+    kit.restart()
 
 
 def test_an_author_is_shadowed_by_the_rules(kit: Kit[Case]) -> None:

@@ -24,6 +24,7 @@ from greenroom.actors.social.post.messages import (
     Hide,
     Publish,
     React,
+    SaidOf,
     SharesChanged,
     TellMentioned,
 )
@@ -218,6 +219,17 @@ def test_an_edit_that_rules_want_looked_at_is_seen_by_nobody_until_it_is() -> No
     kit.ask(React(), user="bob")
     assert len(plans(kit)) == 1, "it has come to followers before"
     assert told(kit, Cover) == [(f"thread:{ID}", Cover(covered=True)), (f"thread:{ID}", Cover(covered=False))]
+
+
+def test_a_moderator_shows_the_text_that_they_have_seen() -> None:
+    kit, _ = published(text="good", is_pending=True)
+    kit.ask(Edit(text="bad"), user="ann")
+    kit.tell(Hide(hidden=False, edited_ms=0))
+    assert kit.state.is_pending and told(kit, Flag) == [(f"case:{ID}", Flag(author="ann", rule="", verdict="hide"))]
+    seen_ms = kit.ask(SaidOf()).edited_ms
+    assert seen_ms == kit.state.content.edited_ms > 0
+    kit.tell(Hide(hidden=False, edited_ms=seen_ms))
+    assert not kit.state.is_pending and len(plans(kit)) == 1
 
 
 def test_a_picture_needs_no_text() -> None:
