@@ -227,8 +227,10 @@ class Post(ReactingPost):
         self.tell(self._thread, Cover(covered=was_seen))
         if was_seen:
             self.kick(NOT_SEEN, "it is hidden", but=(state.author,), but_roles=STAFF_ROLES)
+            # Not all about the post, which is not gone: that would take more, and for good.
+            told = Withdraw(id=notice_id("mention", self.key, state.author))
             for user in sorted(state.mentioned):
-                self.tell(f"inbox:{user}", Withdraw(about=self.entity))
+                self.tell(f"inbox:{user}", told)
 
     def _edit(self, text: str) -> Coroutine[Any, Any, Done]:
         user, content = self.require_user(), self.state.content

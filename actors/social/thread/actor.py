@@ -211,12 +211,13 @@ class Thread(TellingThread):
             return
         if ask.hidden:
             self._withdraw(offset)
+        named = state.named.get(offset, ())
         self.record(CommentVeiled(comment=offset, veil="pending" if ask.hidden else ""))
         if ask.hidden:
             self.tell(self._post, CommentsChanged(count=state.count))
         else:
             said = state.window.get(offset)
-            self._tell_of(offset, state.authors[offset], "" if said is None else said.text)
+            self._tell_of(offset, state.authors[offset], "" if said is None else said.text, named)
 
     def _cover(self, covered: bool) -> None:
         state = self.state

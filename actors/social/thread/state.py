@@ -106,8 +106,8 @@ class ThreadState(Struct):
     def _veil(self, comment: int, veil: Veil) -> None:
         if veil:
             self.veils[comment] = veil
-        else:
-            self.veils.pop(comment, None)
+        elif self.veils.pop(comment, ""):
+            self.named.pop(comment, None)  # what they were told was taken back
 
     def _remove(self, comment: int) -> None:
         self.authors.pop(comment, None)

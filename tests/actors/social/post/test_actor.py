@@ -299,8 +299,25 @@ def test_a_mention_in_what_is_deleted_by_then_is_not_told() -> None:
     assert mentions(kit) == []
     kit.tell(Hide(hidden=False))
     assert mentions(kit) == ["inbox:bob"], "it is told once it can be seen"
+
+
+def test_who_is_mentioned_is_told_again_of_what_was_hidden_by_mistake() -> None:
+    kit, follows = published(text="@bob @cat")
+    assert mentions(kit) == ["inbox:bob", "inbox:cat"]
+    notice = told(kit, Notify)[0][1]
     kit.tell(Hide(hidden=True))
-    assert told(kit, Withdraw) == [("inbox:bob", Withdraw(about=f"post:{ID}"))]
+    taken_back = Withdraw(id=notice.id)
+    assert told(kit, Withdraw) == [("inbox:bob", taken_back), ("inbox:cat", taken_back)], "and nothing else of it"
+    kit.tell(Hide(hidden=True))
+    follows.barred = {("cat", "ann")}
+    kit.tell(Hide(hidden=False))
+    assert mentions(kit)[2:] == ["inbox:bob"] and told(kit, Notify)[-1][1] == notice
+    kit.tell(Hide(hidden=False))
+    assert mentions(kit)[3:] == []
+    kit.restart()
+    kit.tell(Hide(hidden=True))
+    kit.ask(Delete(), user="ann")
+    assert ("inbox:bob", Withdraw(about=f"post:{ID}")) in told(kit, Withdraw)
 
 
 # Hidden, pending, shadowed.
