@@ -70,6 +70,13 @@ class SharesChanged(Tell, tag="post.shares_changed"):
     post: str = ""  # the one that does
 
 
+class Shared(Tell, tag="post.shared"):
+    """By a post that shares it, and that everybody may see: its author is told so."""
+
+    user: Subject
+    post: str
+
+
 class AudienceChanged(Tell, tag="post.audience_changed"):
     """By its author's `follows`: who may do what has changed."""
 
@@ -125,6 +132,10 @@ class ShowCounts(Tell, tag="post.show_counts"):
 
 class TellMentioned(Tell, tag="post.tell_mentioned"):
     """To itself: tell those whom its text names, and who have not been told."""
+
+
+class TellShared(Tell, tag="post.tell_shared"):
+    """To itself: say to what it shares who does so, if everybody may know."""
 
 
 class Said(Struct, frozen=True, kw_only=True):

@@ -8,13 +8,7 @@ from greenroom import Ask, InvalidCommand, Refused
 from greenroom.actors.inbox.messages import Notify, Withdraw
 from greenroom.actors.social.moderation.messages import Flag, Judge, Verdict
 from greenroom.actors.social.names import ms_of
-from greenroom.actors.social.post.actor import (
-    EARLY_MS,
-    MENTIONED_MAX,
-    MENTIONS_AT_ONCE,
-    UNWANTED_MAX,
-    Post,
-)
+from greenroom.actors.social.post.actor import EARLY_MS, UNWANTED_MAX, Post
 from greenroom.actors.social.post.events import Deleted, Ended, MentionsTold, Published
 from greenroom.actors.social.post.messages import (
     CommentsChanged,
@@ -28,7 +22,7 @@ from greenroom.actors.social.post.messages import (
     SharesChanged,
     TellMentioned,
 )
-from greenroom.actors.social.ranking.messages import Engaged
+from greenroom.actors.social.post.telling import MENTIONED_MAX, MENTIONS_AT_ONCE
 from greenroom.actors.social.spread.jobs import SpreadPlan
 from greenroom.actors.social.texts import MENTIONS_MAX
 from greenroom.actors.social.thread.messages import Close, Cover, Open
@@ -382,22 +376,6 @@ def test_what_there_is_not_is_not_hidden() -> None:
 
 
 # Shares and comments.
-
-
-def test_shares_are_counted_and_its_author_hears_of_them() -> None:
-    kit, _ = published(text="x")
-    kit.tell(SharesChanged(by=1, user="bob", post=OTHER))
-    kit.tell(SharesChanged(by=1, user="ann", post=ID))
-    assert kit.state.shares == 2
-    assert [(entity, said.kind, said.by) for entity, said in told(kit, Notify)] == [("inbox:ann", "share", "bob")]
-    assert told(kit, Engaged) == [("features:bob", Engaged(author="ann", post=ID, did="share"))]
-    kit.tell(SharesChanged(by=-1, user="bob", post=OTHER))
-    assert kit.state.shares == 1
-    assert told(kit, Withdraw) == [("inbox:ann", Withdraw(id=told(kit, Notify)[0][1].id))]
-    for _ in range(3):
-        kit.tell(SharesChanged(by=-1))
-    assert kit.state.shares == 0
-    kit.restart()
 
 
 def test_who_shares_a_post_says_so_to_it_and_takes_it_back() -> None:
