@@ -55,6 +55,13 @@ class Snapshot:
     def __len__(self) -> int:
         return len(self._reasons)
 
+    def __contains__(self, post: str) -> bool:
+        wanted = bytes.fromhex(post)
+        at = self._ids.find(wanted)
+        while at % _ID_BYTES and at >= 0:  # the end of one and the beginning of the next may look like it
+            at = self._ids.find(wanted, at + 1)
+        return at >= 0
+
     def __getitem__(self, at: int) -> Placed:
         post = self._ids[at * _ID_BYTES : (at + 1) * _ID_BYTES].hex()
         values = self._values[at] if at < len(self._values) else b""

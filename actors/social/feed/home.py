@@ -21,27 +21,27 @@ async def read(feed: Reader, wanted: Read) -> FeedPage:
     """Raises: Refused `feed.bad_cursor`, `feed.cursor_expired`."""
     if wanted.cursor is not None:
         place = feed.places.find(HOME, wanted.cursor, feed.now)
-        snapshot = feed.snapshots.find(place.snapshot, feed.now)
-        return await _page(feed, place.snapshot, snapshot, place.at, wanted.limit)
+        found = feed.snapshots.find(place.snapshot, feed.now)
+        return await _page(feed, place.snapshot, found, place.at, wanted.limit)
     snapshot = feed.ranked_lately() if wanted.order == "ranked" else None
     if snapshot is not None:
         return await _first(feed, snapshot, wanted.limit)
-    page = await _anew(feed, wanted)
-    feed.have_read()
+    snapshot, page = await _anew(feed, wanted)
+    feed.have_read(snapshot)
     await trim(feed)
     return page
 
 
-async def _anew(feed: Reader, wanted: Read) -> FeedPage:
+async def _anew(feed: Reader, wanted: Read) -> tuple[Snapshot, FeedPage]:
     """Once more where so much of the newest is gone that a page can't be filled: then with what is behind it."""
     find = _ranked if wanted.order == "ranked" else _newest
     snapshot, is_all = await find(feed)
     page = await _first(feed, snapshot, wanted.limit)
     if is_all or len(page.posts) == wanted.limit:
-        return page
+        return snapshot, page
     feed.begin_read()
     snapshot, _ = await find(feed, looked_up=True)
-    return await _first(feed, snapshot, wanted.limit)
+    return snapshot, await _first(feed, snapshot, wanted.limit)
 
 
 async def _newest(feed: Reader, *, looked_up: bool = False) -> tuple[Snapshot, bool]:

@@ -17,7 +17,7 @@ def takes(feed: Reader, arrived: Arrived) -> bool:
     state, author = feed.state, arrived.author
     if author not in state.follows or author in state.muted or is_barred(state, author):
         return False
-    if feed.has_heard_of(arrived.post) or arrived.post in feed.served or arrived.post in state.seen:
+    if feed.has_heard_of(arrived.post) or arrived.post in state.seen:
         return False
     if arrived.visibility == "close" and author not in state.close_to:
         return False  # nor is it anybody's to know when its author posts for friends

@@ -61,6 +61,7 @@ class Reader(Actor[FeedState]):
         self._counted: frozenset[str] = frozenset()  # of these: posts that were looked up, and may be seen
         self._beyond = 0  # those of these that have made room
         self._recent: dict[str, tuple[float, Arrived]] = {}  # those before, with when it was read
+        self._found: Snapshot | None = None  # by the last read
         self._caught_up: list[Entry] = []
         self._caught_up_s = float("-inf")
         self.served: dict[str, Served] = {}
@@ -93,7 +94,8 @@ class Reader(Actor[FeedState]):
         return [*self.nudged.values(), *known]
 
     def has_heard_of(self, post: str) -> bool:
-        return post in self.nudged or post in self._recent
+        is_found = self._found is not None and post in self._found  # its row was faster
+        return is_found or post in self.nudged or post in self._recent
 
     def hear_of(self, arrived: Arrived) -> None:
         self.nudged[arrived.post] = arrived
@@ -113,8 +115,9 @@ class Reader(Actor[FeedState]):
         """Posts since its user last read, as far as they were looked up."""
         return self._beyond + len(self._counted)
 
-    def have_read(self) -> None:
+    def have_read(self, found: Snapshot) -> None:
         """Its user has what there is: nothing is new."""
+        self._found = found
         kept = {post: one for post, one in self._recent.items() if self.now - one[0] < RECENT_S}
         kept |= {post: (self.now, one) for post, one in self.nudged.items()}
         self._recent = dict(list(kept.items())[-NUDGED_MAX:])

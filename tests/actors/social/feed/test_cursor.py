@@ -31,6 +31,14 @@ def test_a_snapshot_gives_back_what_was_put_in(posts: list[tuple[str, str, int]]
 
 
 @pytest.mark.bound("lists that a feed keeps for cursors")
+@given(st.lists(st.sampled_from(["00" * 16, "01" * 16, "00" * 8 + "01" * 8, "01" * 8 + "00" * 8]), max_size=4))
+def test_a_snapshot_knows_what_is_in_it(posts: list[str]) -> None:
+    """And takes nothing for it that only lies across two of them."""
+    snapshot = Snapshot([Placed(post) for post in posts], made_s=0.0)
+    for post in ("00" * 16, "01" * 16, "00" * 8 + "01" * 8, "01" * 8 + "00" * 8):
+        assert (post in snapshot) == (post in posts)
+
+
 def test_only_the_newest_are_kept() -> None:
     kept = Snapshots()
     names = [kept.keep(Snapshot([], made_s=0.0)) for _ in range(SNAPSHOTS_MAX + 1)]

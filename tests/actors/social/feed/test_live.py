@@ -51,12 +51,15 @@ def test_what_was_read_is_not_new_when_it_is_nudged_once_more(world: World) -> N
     assert told(world) == []
 
 
-def test_what_was_read_before_it_was_nudged_is_not_new(world: World) -> None:
-    post = world.post("bob")
-    assert world.ids() == [post], "its row was faster"
+def test_what_was_found_before_it_was_nudged_is_not_new(world: World) -> None:
+    posts = [world.post("bob") for _ in range(3)]
+    assert world.ids(limit=1) == [posts[-1]], "their rows were faster, and the others are on the next page"
     told(world)
-    world.nudge(post)
+    for post in posts:
+        world.nudge(post)
     assert told(world) == []
+    world.nudge(world.post("bob"))
+    assert told(world) == [{"type": "feed.new", "count": 1}]
 
 
 def test_what_is_not_to_be_seen_is_not_counted(world: World) -> None:
