@@ -149,6 +149,7 @@ async def _behind(feed: Reader) -> list[Entry]:
     was_long_away = state.returned_ms < now_ms - COLD_S * 1000
     if state.returned_ms < now_ms - DAY_S * 1000:
         feed.note(Returned(after_long=was_long_away))
+        feed.is_trimmed = False
     behind = dict.fromkeys(state.follows, now_ms) if was_long_away else dict(state.behind)
     if not behind:
         return []
@@ -180,16 +181,17 @@ async def _is_written_to(feed: Reader, authors: list[str]) -> bool:
 
 
 async def trim(feed: Reader) -> None:
-    """Keep the rows of its feed within their bound: looked at once in a life."""
+    """Keep the rows of its feed within their bound: looked at once in a life, and each day."""
     if feed.is_trimmed:
         return
-    feed.is_trimmed = True
     newest = await feed.query(Arrivals.Row, feed.key, limit=ROWS_KEPT_MAX)
     if newest.next is not None:
         older = await feed.query(Arrivals.Row, feed.key, limit=TRIMMED_MAX, after=newest.next)
         if older.rows:
             feed.note(Trimmed(posts=[row.id for row in older.rows]))
-            feed.is_trimmed = older.next is None
+        feed.is_trimmed = older.next is None
+    else:
+        feed.is_trimmed = True
 
 
 # Of whom its user does not follow.
