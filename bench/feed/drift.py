@@ -65,8 +65,13 @@ class Views:
     """Entities as staff sees them, over one connection."""
 
     def __init__(self, server: Server, token: str) -> None:
+        self._server, self._token = server, token
         self._connection = HTTPConnection(*server.address, timeout=30.0)
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+    def again(self) -> "Views":
+        """Over another connection."""
+        return Views(self._server, self._token)
 
     def of(self, path: str) -> dict[str, Any]:
         found: dict[str, Any] = self._ask("GET", path, "")["view"]
