@@ -133,10 +133,10 @@ QUESTION = Question(
         "like_p95_ms": Figure("a reaction, until it is durable and counted", at_most=20.0),
         "follow_p95_ms": Figure("a follow or unfollow, some of an account of many edges", at_most=20.0),
         "fanout_s": Figure("from a post until 99 % of its watching followers know", at_most=2.0),
-        "million_s": Figure("from a post until all that it gives to do for sleeping followers is done", at_most=10.0),
-        "million_reads_ratio": Figure("99th percentile of reads meanwhile, as a multiple of that before", at_most=2.0),
         "inbox_p95_ms": Figure("from when a comment was due until its author's inbox tells", at_most=500.0),
         "counter_drift": Figure("by how much followers and reactions differ from a recount", at_most=0),
+        "million_s": Figure("from a post until all that it gives to do for sleeping followers is done", at_most=10.0),
+        "million_reads_ratio": Figure("99th percentile of reads meanwhile, as a multiple of that before", at_most=2.0),
     },
     answer=answer,
 )
