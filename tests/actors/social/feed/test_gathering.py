@@ -60,7 +60,7 @@ def test_a_feed_that_could_not_be_trimmed_is_at_the_next_read(world: World, monk
     def fail(key: str, asked: Asked) -> Rows[Arrivals.Row]:
         if asked.limit == 10:
             raise Unavailable("down")
-        return find(key, asked)  # type: ignore[no-any-return]
+        return find(key, asked)
 
     world.kit.when_queried(Arrivals.Row, fail)
     with pytest.raises(Unavailable):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from greenroom.actors.social.post.events import Content, Deleted, Published
+from greenroom.actors.social.post.events import Content, Published
 from greenroom.actors.social.post.state import PostState
 from greenroom.actors.social.post.trends import HOUR_MS, TAGS_COUNTED_MAX, Trends, hour_of
 from greenroom.actors.views.view import Origin
@@ -49,11 +49,6 @@ def test_what_is_not_for_everybody_counts_for_nothing() -> None:
 def test_of_a_post_with_many_tags_the_first_count() -> None:
     tags = [f"t{number}" for number in range(TAGS_COUNTED_MAX + 3)]
     assert sorted(tag for _, tag in counts((post(1), published("ann", *tags)))) == tags[:TAGS_COUNTED_MAX]
-
-
-def test_what_is_deleted_stays_counted() -> None:
-    assert Deleted not in Trends.of
-    assert "post" not in Trends.Row.__struct_fields__
 
 
 def test_a_table_that_is_made_anew_has_what_is_there() -> None:
