@@ -10,13 +10,12 @@ from typing import Final
 
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.social.profile.scripts import LATIN, go_together, plain_of, read_as, script_of
+from greenroom.actors.social.profile.unseen import is_unseen
 
 MARKS_MAX = 4  # accents and their like on one letter; more make a tower
 BIO_LINES_MAX = 20
 _JOINERS: Final = frozenset("\u200c\u200d")
 _EMOJI_STYLE: Final = "\ufe0f"
-# Letters and marks by their category, and yet nothing to see.
-_BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
 _BIDI: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # Scripts in which joiners change how letters look.
 _JOINING: Final = frozenset(
@@ -66,8 +65,7 @@ def _refuse_unseen(name: str) -> None:
         marks = marks + 1 if category[0] == "M" else 0
         if marks > MARKS_MAX:
             raise _bad("a letter takes so many accents only")
-        is_unseen = category[0] == "C" or category in ("Zl", "Zp") or one in _BLANK or one == _EMOJI_STYLE
-        if is_unseen and not _joins(before, one, after):
+        if is_unseen(one) and not _joins(before, one, after):
             raise _bad(f"U+{ord(one):04X} is nothing that is seen")
 
 
