@@ -132,7 +132,9 @@ class Post(TellingPost):
             case Unreact():
                 user = self.require_user()
                 self._require_there(user)
-                return self._react(user, None)
+                if self.state.is_sharded or user in self.state.reactors:  # also who may no longer see it
+                    return self._react(user, None)
+                return self._for(user, lambda: self._react(user, None))
             case ShardChanged():
                 self._count_shard(message)
             case MineOf():

@@ -8,13 +8,25 @@ import pytest
 
 from greenroom.actors.inbox.actor import Inbox
 from greenroom.actors.inbox.deliveries.orders import HookOrder, MailOrder, Outcome, PushOrder
-from greenroom.actors.inbox.messages import MarkRead, Prefer, ReadAll, RemoveMail, SetHours, Why, Withdraw
+from greenroom.actors.inbox.messages import (
+    AddPush,
+    ConfirmMail,
+    MarkRead,
+    Prefer,
+    ReadAll,
+    RemoveMail,
+    SetHook,
+    SetHours,
+    SetMail,
+    Why,
+    Withdraw,
+)
 from greenroom.actors.inbox.outgoing import SENDER_PER_H
-from greenroom.actors.inbox.state import FLIGHTS_MAX
+from greenroom.actors.inbox.state import FLIGHTS_IN_ALL_MAX, FLIGHTS_MAX, Flight
 from greenroom.actors.jobs.single.messages import Cancel
 from greenroom.actors.model.effects import StartJob, Told
 from greenroom.testing import Kit
-from tests.actors.inbox.inboxes import ENDPOINT, inbox, notice, with_hook, with_mail, with_push
+from tests.actors.inbox.inboxes import AUTH, ENDPOINT, code_of, inbox, notice, with_hook, with_mail, with_push
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -271,6 +283,26 @@ def test_an_address_that_nobody_is_behind_is_removed_and_a_hook_that_is_gone() -
     assert outcome(kit, "comment:p2:bob", "mail") == "there is nowhere to send it to"
 
 
+def test_of_an_address_that_is_gone_none_is_removed_that_has_come_in_its_place() -> None:
+    kit = with_push(with_hook(with_mail(inbox())))
+    kit.ask(Prefer(kind="comment", channel="mail", pace="now"), user="me")
+    kit.tell(notice("ann", "comment"))
+    kit.advance(60)
+    under_way = sent(kit)
+    assert len(under_way) == 3
+    kit.ask(SetMail(address="new@example.net"), user="me")
+    kit.ask(ConfirmMail(code=code_of(kit)), user="me")
+    kit.ask(SetHook(url="https://new.example.org/hook"), user="me")
+    kit.ask(AddPush(endpoint=ENDPOINT, p256dh="B" + "A" * 86, auth=AUTH), user="me")
+    for job in under_way:
+        ended(kit, job, Outcome("gone", "nobody"))
+    view = kit.view()
+    assert (view["mail"], view["mail_confirmed"], view["browsers"]) == ("new@example.net", True, 1)
+    assert view["hook"] == "https://new.example.org/hook"
+    assert outcome(kit, "comment:p1:ann", "mail") == "not delivered: nobody"
+    assert "example" not in msgspec.json.encode(kit.state.flights).decode()
+
+
 def test_what_fails_for_good_says_so() -> None:
     kit = with_hook(inbox())
     kit.tell(notice("ann"))
@@ -302,6 +334,45 @@ def test_with_too_many_jobs_under_way_the_rest_waits() -> None:
         ended(kit, job)
     kit.advance(300)
     assert orders(kit)[FLIGHTS_MAX:] == ["hook: 5"]
+
+
+def test_an_address_that_is_down_holds_up_no_other() -> None:
+    """All that goes to the hook and to one of the browsers is still under way."""
+    kit = with_push(with_push(with_hook(with_mail(inbox()))), ENDPOINT + "/two")
+    kit.ask(Prefer(kind="comment", channel="mail", pace="hourly"), user="me")
+    kit.ask(Prefer(kind="mention", channel="hook", pace="hourly"), user="me")
+    for number in range(FLIGHTS_MAX + 3):
+        kit.tell(notice(f"user{number}", "comment", post=f"p{number}"))
+        kit.advance(2)
+        for job in sent(kit):
+            if job.id in kit.state.flights and isinstance(job.job, PushOrder) and job.job.endpoint == ENDPOINT:
+                ended(kit, job)
+    pushes = [one.job.endpoint for one in sent(kit) if isinstance(one.job, PushOrder)]
+    assert (pushes.count(ENDPOINT), pushes.count(ENDPOINT + "/two")) == (FLIGHTS_MAX + 3, FLIGHTS_MAX)
+    kit.tell(notice("zed", "mention", post="urgent"))
+    kit.advance(2)
+    assert orders(kit)[-1] == "push: zed mentioned you"
+    before = len(sent(kit))
+    kit.advance(3_600)
+    assert [one.split(":")[0] for one in orders(kit)[before:]] == ["mail"]
+    assert outcome(kit, "mention:urgent:zed", "hook") == "waits for the hourly digest"
+    for job in sent(kit):
+        if isinstance(job.job, HookOrder):
+            ended(kit, job)
+    kit.advance(300)
+    assert sorted(orders(kit)[before + 1 :]) == ["hook: 1", "hook: 3"], "at once, and what the hour had"
+
+
+@pytest.mark.bound("messages of an inbox under way, to all its addresses")
+def test_to_addresses_that_were_replaced_there_go_no_more_than_so_many() -> None:
+    kit = with_hook(inbox())
+    kit.state.flights = {f"job{number}": Flight("hook", [], "another") for number in range(FLIGHTS_IN_ALL_MAX)}
+    kit.tell(notice("ann"))
+    kit.advance(2)
+    assert sent(kit) == []
+    kit.state.flights.popitem()
+    kit.advance(300)
+    assert orders(kit) == ["hook: 1"]
 
 
 def test_two_messages_have_two_names_and_two_attempts_have_one() -> None:
