@@ -358,7 +358,9 @@ class Post(ReactingPost):
         if not changed.user or changed.user == state.author or state.is_veiled:
             return
         if changed.by > 0:
-            self.tell(f"inbox:{state.author}", notice("share", self.key, changed.user, of=changed.post))
+            self.tell(
+                f"inbox:{state.author}", notice("share", self.key, changed.user, at_ms=self.at_ms, of=changed.post)
+            )
             self._tell_features(changed.user, "share")
         else:
             withdrawn = notice_id("share", self.key, changed.user, changed.post)
@@ -384,7 +386,7 @@ class Post(ReactingPost):
                 return
             self.record(MentionsTold(users=names, told=len(told)))
             for user in told:
-                said = notice("mention", self.key, self.state.author, text=self.state.content.text)
+                said = notice("mention", self.key, self.state.author, at_ms=self.at_ms, text=self.state.content.text)
                 self.tell(f"inbox:{user}", said)
             self._mention()
 

@@ -236,6 +236,7 @@ def test_who_is_mentioned_is_told_once_over_all_edits() -> None:
     assert mentions(kit) == ["inbox:bob", "inbox:cat"]
     kit.ask(Edit(text="with nobody"), user="ann")
     kit.ask(Edit(text="with @cat, @bob"), user="ann")
+    assert {said.at_ms for _, said in told(kit, Notify)} == {int(kit.now * 1000)}
     kit.restart()
     assert mentions(kit) == ["inbox:bob", "inbox:cat"]
     kit.ask(Delete(), user="ann")
@@ -361,6 +362,7 @@ def test_shares_are_counted_and_its_author_hears_of_them() -> None:
     kit.tell(SharesChanged(by=1, user="ann", post=ID))
     assert kit.state.shares == 2
     assert [(entity, said.kind, said.by) for entity, said in told(kit, Notify)] == [("inbox:ann", "share", "bob")]
+    assert {said.at_ms for _, said in told(kit, Notify)} == {int(kit.now * 1000)}
     assert told(kit, Engaged) == [("features:bob", Engaged(author="ann", post=ID, did="share"))]
     kit.tell(SharesChanged(by=-1, user="bob", post=OTHER))
     assert kit.state.shares == 1
