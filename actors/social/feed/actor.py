@@ -14,7 +14,7 @@ from msgspec import Struct
 from greenroom.actors.model.actor import KindLimits, Runtime
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Done, Event, Message
-from greenroom.actors.model.principal import STAFF_ROLES
+from greenroom.actors.model.principal import STAFF_ROLES, Principal
 from greenroom.actors.social.feed import home, lists, live, made
 from greenroom.actors.social.feed.events import (
     Barred,
@@ -50,6 +50,7 @@ from greenroom.actors.social.feed.messages import (
     See,
     Seen,
     Show,
+    Signal,
     Stories,
     Tagged,
     Top,
@@ -63,11 +64,12 @@ from greenroom.actors.social.moderation.messages import Judge
 from greenroom.actors.social.moderation.subject import case_of, flag_of
 from greenroom.actors.social.names import new_post_id
 from greenroom.actors.social.post.messages import Publish
+from greenroom.actors.social.post.views import Posts
 from greenroom.actors.social.ranking.messages import Explain, Exposure, Observe
 from greenroom.actors.social.ranking.values import logged
 
 POSTS_PER_H = 120
-SEEN_PER_H = 3_600
+SEEN_PER_H = 720  # batches of signals: one every five seconds
 
 
 class Feed(Reader):
@@ -195,13 +197,20 @@ class Feed(Reader):
         return post()
 
     async def _to_share(self, wanted: str) -> str:
-        """The original, where what is to be shared shares something itself. Raises: Refused."""
-        found = (await visible(self, [wanted])).posts.get(wanted)
+        """The original, where what is to be shared only shares something itself. Raises: Refused."""
+        found = await self._shareable(wanted)
+        if not found.share_of or found.text or found.media:
+            return found.id
+        return (await self._shareable(found.share_of)).id
+
+    async def _shareable(self, post: str) -> Posts.Row:
+        """Raises: Refused."""
+        found = (await visible(self, [post])).posts.get(post)
         if found is None:
             raise _no_such_post()
         if found.visibility != "public" or found.is_story:
             raise Refused("feed.not_to_be_shared", "it is not for everybody")
-        return found.share_of if found.share_of and not found.text else found.id
+        return found
 
     # Reading.
 
@@ -232,7 +241,7 @@ class Feed(Reader):
         found = (await visible(self, [post])).posts.get(post)
         if found is None:
             raise _no_such_post()
-        return (await shown(self, [found]))[0]
+        return (await shown(self, [found], unasked=False))[0]
 
     def _seen(self, message: Seen) -> Done:
         self.limit_user("feed.seen_often", SEEN_PER_H)
@@ -242,7 +251,7 @@ class Feed(Reader):
         if seen or hid:
             self.record(PostsSeen(seen=list(seen), hid=list(hid)))
         exposures: list[Exposure] = []
-        for signal in message.signals:
+        for signal in _longest(message.signals):
             served = self.served.get(signal.post)
             if served is not None:  # of others nobody knows how they were shown
                 exposures.append(
@@ -262,7 +271,16 @@ class Feed(Reader):
     # What comes, while somebody watches.
 
     def _arrived(self, message: Arrived) -> None:
-        if live.takes(self, message) and self.audience and not self._is_flushing:
+        if live.takes(self, message):
+            self._look_soon()
+
+    def audience_changed(self, who: Principal, joined: bool) -> None:
+        """Whoever begins to watch hears of what came before that, too."""
+        if joined and self.nudged:
+            self._look_soon()
+
+    def _look_soon(self) -> None:
+        if self.audience and not self._is_flushing:
             self._is_flushing = True
             self.after(live.FLUSH_S, Flush())
 
@@ -300,7 +318,7 @@ class Feed(Reader):
     # Who sees it.
 
     def view(self) -> Any:
-        return {"follows": len(self.state.follows), "new": sum(not one.is_story for one in self.nudged.values())}
+        return {"follows": len(self.state.follows), "new": self.new}
 
     @classmethod
     def publication(cls, event: FeedEvent) -> None:
@@ -316,6 +334,16 @@ class Feed(Reader):
             return
         if self.require_user() != self.key:
             raise Refused("feed.not_yours", "it is another user's")
+
+
+def _longest(signals: list[Signal]) -> list[Signal]:
+    """One of each post and what was done: each comes with all that the post was scored by."""
+    kept: dict[tuple[str, str], Signal] = {}
+    for one in signals:
+        before = kept.setdefault((one.post, one.did), one)
+        if before.ms < one.ms:
+            kept[one.post, one.did] = one
+    return list(kept.values())
 
 
 def _no_such_post() -> Refused:

@@ -3,7 +3,7 @@
     (unwanted) ──► published ◄──► hidden, pending ──► deleted, or ended
 
 What it says is read through the reader's feed, where privacy is decided; here is what becomes of it. Who wants to act
-on it must be able to see it (admitting.py), and has one reaction (reacting.py).
+on it must be able to see it (admitting.py), and has one reaction (reacting.py); who else hears of it is in telling.py.
 
 A story may be shared like any post; what shares it shows it for as long as it is there, and the shares are not counted.
 """
@@ -19,10 +19,10 @@ from greenroom.actors.model.actor import KindLimits
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Done, Event, Message
 from greenroom.actors.model.principal import STAFF_ROLES
-from greenroom.actors.social.moderation.messages import Judge
+from greenroom.actors.social.moderation.messages import Flag, Judge
 from greenroom.actors.social.moderation.subject import case_of, flag_of
 from greenroom.actors.social.names import is_post_id, ms_of
-from greenroom.actors.social.notices import notice, notice_id
+from greenroom.actors.social.notices import notice_id
 from greenroom.actors.social.post.events import (
     CommentsCounted,
     Content,
@@ -58,22 +58,22 @@ from greenroom.actors.social.post.messages import (
     Said,
     SaidOf,
     ShardChanged,
+    Shared,
     SharesChanged,
     ShowCounts,
     TellMentioned,
+    TellShared,
     Unreact,
 )
-from greenroom.actors.social.post.reacting import ReactingPost
 from greenroom.actors.social.post.shards import Drop, shard_entity
+from greenroom.actors.social.post.telling import TellingPost
 from greenroom.actors.social.spread.jobs import SpreadPlan
-from greenroom.actors.social.texts import kept, mentions_of, tags_of
+from greenroom.actors.social.texts import kept, tags_of
 from greenroom.actors.social.thread.messages import Close, Cover, Open
 
 DAY_MS = 86_400_000
 EARLY_MS = 600_000  # by how much an id's time may differ from now where a post is deleted before it has come
 UNWANTED_MAX = 10
-MENTIONED_MAX = 500  # over all edits
-MENTIONS_AT_ONCE = 10  # asked about while messages wait
 EDITS_PER_H, EARLY_PER_H = 300, 300  # of a user, over all posts
 MODERATORS = STAFF_ROLES | {"moderator"}
 END = "end"  # the timer of a story
@@ -81,7 +81,7 @@ NOT_SEEN = 2100  # ends a subscription, for good
 DONE = Done()
 
 
-class Post(ReactingPost):
+class Post(TellingPost):
     """One post; the key is its id."""
 
     kind = "post"
@@ -91,6 +91,7 @@ class Post(ReactingPost):
         End,
         CommentsChanged,
         SharesChanged,
+        Shared,
         AudienceChanged,
         Hide,
         MineOf,
@@ -99,6 +100,7 @@ class Post(ReactingPost):
         ShardChanged,
         ShowCounts,
         TellMentioned,
+        TellShared,
     )
     events: ClassVar[tuple[type[Event], ...]] = (
         Published,
@@ -130,7 +132,9 @@ class Post(ReactingPost):
             case Unreact():
                 user = self.require_user()
                 self._require_there(user)
-                return self._react(user, None)
+                if self.state.is_sharded or user in self.state.reactors:  # also who may no longer see it
+                    return self._react(user, None)
+                return self._for(user, lambda: self._react(user, None))
             case ShardChanged():
                 self._count_shard(message)
             case MineOf():
@@ -138,7 +142,7 @@ class Post(ReactingPost):
             case SaidOf():
                 self._require_there(self.state.author)  # or its case, where nobody else sees it
                 content = self.state.content
-                return Said(author=content.author, text=content.text, media=content.media)
+                return Said(author=content.author, text=content.text, media=content.media, edited_ms=content.edited_ms)
             case MayAct(user=user):
                 self._require_there(user)
                 return self._for(user, lambda: DONE)
@@ -150,6 +154,10 @@ class Post(ReactingPost):
                     self._show_counts()
             case SharesChanged():
                 self._count_share(message)
+            case Shared():
+                self._hear_of_share(message)
+            case TellShared():
+                return self._tell_author_of_share()
             case ShowCounts():
                 self._counts_due = False
                 self._show_counts()
@@ -227,8 +235,10 @@ class Post(ReactingPost):
         self.tell(self._thread, Cover(covered=was_seen))
         if was_seen:
             self.kick(NOT_SEEN, "it is hidden", but=(state.author,), but_roles=STAFF_ROLES)
+            # Not all about the post, which is not gone: that would take more, and for good.
+            told = Withdraw(id=notice_id("mention", self.key, state.author))
             for user in sorted(state.mentioned):
-                self.tell(f"inbox:{user}", Withdraw(about=self.entity))
+                self.tell(f"inbox:{user}", told)
 
     def _edit(self, text: str) -> Coroutine[Any, Any, Done]:
         user, content = self.require_user(), self.state.content
@@ -318,6 +328,9 @@ class Post(ReactingPost):
         state = self.state
         if not state.author or state.gone:
             return
+        if not ask.hidden and ask.edited_ms not in (None, state.content.edited_ms):
+            self.tell(case_of(self.key), Flag(author=state.author, rule="", verdict="hide"))
+            return
         was_out, was_seen = state.is_out, state.is_seen
         if ask.hidden and not state.is_hidden:
             self.record(Hidden(author=state.author, tags=state.content.tags, reason=ask.reason))
@@ -337,60 +350,9 @@ class Post(ReactingPost):
             self._settle(was_seen)
             self._mention()
 
-    # What others are told.
-
     @property
     def _thread(self) -> str:
         return f"thread:{self.key}"
-
-    def _tell_shared(self, by: int) -> None:
-        content = self.state.content
-        if content.share_of:
-            self.tell(f"post:{content.share_of}", SharesChanged(by=by, user=content.author, post=self.key))
-
-    def _count_share(self, changed: SharesChanged) -> None:
-        state = self.state
-        count = max(0, state.shares + changed.by)
-        if not state.author or state.gone or state.content.is_story or count == state.shares:
-            return
-        self.record(SharesCounted(count=count))
-        self._show_counts()
-        if not changed.user or changed.user == state.author or state.is_veiled:
-            return
-        if changed.by > 0:
-            self.tell(
-                f"inbox:{state.author}", notice("share", self.key, changed.user, at_ms=self.at_ms, of=changed.post)
-            )
-            self._tell_features(changed.user, "share")
-        else:
-            withdrawn = notice_id("share", self.key, changed.user, changed.post)
-            self.tell(f"inbox:{state.author}", Withdraw(id=withdrawn))
-
-    @property
-    def _unmentioned(self) -> list[str]:
-        """Whom its text names, and who has yet to be told."""
-        state = self.state
-        left = MENTIONED_MAX - len(state.mentioned)
-        names = [one for one in mentions_of(state.content.text) if one not in state.mentioned and one != state.author]
-        return names[: max(0, left)]
-
-    def _mention(self) -> None:
-        if self.state.is_seen and self._unmentioned:
-            self.tell(self.entity, TellMentioned())
-
-    def _tell_mentioned(self) -> Coroutine[Any, Any, None]:
-        async def tell() -> None:
-            names = self._unmentioned[:MENTIONS_AT_ONCE]
-            told = [user for user in names if await self._may_be_told(user)]
-            if not names:
-                return
-            self.record(MentionsTold(users=names, told=len(told)))
-            for user in told:
-                said = notice("mention", self.key, self.state.author, at_ms=self.at_ms, text=self.state.content.text)
-                self.tell(f"inbox:{user}", said)
-            self._mention()
-
-        return tell()
 
     # What is seen of it. What it says is read through the reader's feed, and only there.
 
@@ -400,7 +362,7 @@ class Post(ReactingPost):
     @classmethod
     def publication(cls, event: PostEvent) -> Struct | None:
         match event:
-            case Edited(is_pending=False, is_shadowed=False):
+            case Edited():  # of one with a veil, too: whose it is would see that it has one
                 return EditedShown(event.content.edited_ms)
             case Deleted() | Ended() | Hidden():
                 return GoneShown()

@@ -170,7 +170,7 @@ class Thread(TellingThread):
             before = self.state.veils.get(offset, "")
             if veil and not before:
                 self._withdraw(offset)
-            self.record(CommentEdited(comment=offset, author=user, text=text, veil=veil or before))
+            self.record(CommentEdited(comment=offset, author=user, text=text, veil=veil or before, before=before))
             if flag is not None:
                 self.tell(case_of(self.key, offset), flag)
             if not (veil or before):
@@ -206,14 +206,18 @@ class Thread(TellingThread):
         state, offset = self.state, ask.offset
         if offset not in state.authors or ask.hidden == (offset in state.veils):
             return
+        if not ask.hidden and ask.edited_ms not in (None, state.edited.get(offset, 0)):
+            self.tell(case_of(self.key, offset), Flag(author=state.authors[offset], rule="", verdict="hide"))
+            return
         if ask.hidden:
             self._withdraw(offset)
+        named = state.named.get(offset, ())
         self.record(CommentVeiled(comment=offset, veil="pending" if ask.hidden else ""))
         if ask.hidden:
             self.tell(self._post, CommentsChanged(count=state.count))
         else:
             said = state.window.get(offset)
-            self._tell_of(offset, state.authors[offset], "" if said is None else said.text)
+            self._tell_of(offset, state.authors[offset], "" if said is None else said.text, named)
 
     def _cover(self, covered: bool) -> None:
         state = self.state
@@ -278,6 +282,6 @@ class Thread(TellingThread):
                 return event
             case CommentDeleted(comment=comment) | CommentVeiled(comment=comment, veil="pending" | "shadowed"):
                 return CommentGone(comment)
-            case CommentEdited(comment=comment):
-                return CommentGone(comment)
+            case CommentEdited(comment=comment, veil="pending", before=""):
+                return CommentGone(comment)  # not of what had a veil: nobody has seen it but whose it is
         return None

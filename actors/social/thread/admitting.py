@@ -44,7 +44,7 @@ class AdmittingThread(Actor[ThreadState]):
             for row in found.rows
             if not row.veil or row.author == user
         ]
-        return CommentPage(comments=comments, next=found.next, count=self.state.count)
+        return CommentPage(comments=comments, next=found.next, count=self.state.count_for(user))
 
     def view(self) -> CommentPage:
         """The newest ones, newest first."""

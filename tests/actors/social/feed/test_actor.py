@@ -3,7 +3,7 @@
 import pytest
 
 from greenroom import Refused
-from greenroom.actors.social.feed.actor import POSTS_PER_H
+from greenroom.actors.social.feed.actor import POSTS_PER_H, SEEN_PER_H
 from greenroom.actors.social.feed.messages import (
     BarredChanged,
     CloseChanged,
@@ -13,6 +13,7 @@ from greenroom.actors.social.feed.messages import (
     Seen,
     Signal,
 )
+from greenroom.actors.social.follows.views import Authors
 from greenroom.actors.social.moderation.messages import Flag, Judge, Verdict
 from greenroom.actors.social.names import is_post_id, ms_of
 from greenroom.actors.social.post.messages import Publish
@@ -71,7 +72,8 @@ def test_what_is_shared_is_the_original(world: World) -> None:
     original = world.post("bob", text="deep")
     share = world.post("cyd", share_of=original)
     quote = world.post("cyd", share_of=original, text="look")
-    for shared, expected in ((original, original), (share, original), (quote, quote)):
+    picture = world.post("cyd", share_of=original, media=["a" * 24])
+    for shared, expected in ((original, original), (share, original), (quote, quote), (picture, picture)):
         world.kit.ask(Post(share_of=shared), user="ann")
         assert published(world).share_of == expected
 
@@ -89,6 +91,22 @@ def test_only_what_everybody_may_see_is_shared(world: World) -> None:
             world.kit.ask(Post(share_of=post), user="ann")
     with pytest.raises(Refused, match=r"feed\.story_shares"):
         world.kit.ask(Post(share_of=followers, is_story=True), user="ann")
+
+
+def test_what_one_may_not_see_is_not_shared_by_way_of_a_share(world: World) -> None:
+    world.authors["dan"] = Authors.Row(user="dan", private=True)
+    originals = [world.post("bob"), world.post("dan"), world.post("eve"), world.post("fay")]
+    shares = [world.post("cyd", share_of=original) for original in originals]
+    world.kit.tell(BarredChanged(user="bob", by_us=False, barred=True))
+    del world.posts[originals[2]]
+    world.posts[originals[3]].visibility = "followers"  # by an edit
+    world.follow("fay")
+    for share, refused in zip(
+        shares, ["no_such_post", "no_such_post", "no_such_post", "not_to_be_shared"], strict=True
+    ):
+        with pytest.raises(Refused, match=rf"feed\.{refused}"):
+            world.kit.ask(Post(share_of=share), user="ann")
+    assert not [told for told in world.kit.told if isinstance(told.message, Publish)]
 
 
 def test_who_posts_without_end_has_to_wait(world: World) -> None:
@@ -115,6 +133,21 @@ def test_what_was_seen_is_told_with_how_it_was_shown(world: World) -> None:
     told_before = len(world.kit.events)
     world.kit.ask(Seen(signals=[Signal(post=post, did="clicked")]), user="ann")
     assert len(world.kit.events) == told_before, "seen once is seen"
+
+
+def test_a_post_that_is_signalled_again_and_again_is_one_exposure(world: World) -> None:
+    """Each has all that its post was scored by in it."""
+    world.follow("bob")
+    post = world.post("bob")
+    world.read(order="ranked")
+    dwelt = [Signal(post=post, did="dwelt", ms=ms) for ms in (10, 900, *range(197))]
+    world.kit.ask(Seen(signals=[Signal(post=post, did="seen"), *dwelt]), user="ann")
+    (told,) = [told.message for told in world.kit.told if isinstance(told.message, Observe)]
+    assert [(one.signal.did, one.signal.ms) for one in told.exposures] == [("seen", 0), ("dwelt", 900)]
+    for _ in range(SEEN_PER_H - 1):
+        world.kit.ask(Seen(signals=[]), user="ann")
+    with pytest.raises(Refused, match=r"feed\.seen_often"):
+        world.kit.ask(Seen(signals=[]), user="ann")
 
 
 def test_why_a_post_stands_where_it_does_can_be_asked(world: World) -> None:

@@ -1,5 +1,6 @@
 """One post, from the moment it is published until it is gone."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,13 +9,7 @@ from greenroom import Ask, InvalidCommand, Refused
 from greenroom.actors.inbox.messages import Notify, Withdraw
 from greenroom.actors.social.moderation.messages import Flag, Judge, Verdict
 from greenroom.actors.social.names import ms_of
-from greenroom.actors.social.post.actor import (
-    EARLY_MS,
-    MENTIONED_MAX,
-    MENTIONS_AT_ONCE,
-    UNWANTED_MAX,
-    Post,
-)
+from greenroom.actors.social.post.actor import EARLY_MS, UNWANTED_MAX, Post
 from greenroom.actors.social.post.events import Deleted, Ended, MentionsTold, Published
 from greenroom.actors.social.post.messages import (
     CommentsChanged,
@@ -24,10 +19,11 @@ from greenroom.actors.social.post.messages import (
     Hide,
     Publish,
     React,
+    SaidOf,
     SharesChanged,
     TellMentioned,
 )
-from greenroom.actors.social.ranking.messages import Engaged
+from greenroom.actors.social.post.telling import MENTIONED_MAX, MENTIONS_AT_ONCE
 from greenroom.actors.social.spread.jobs import SpreadPlan
 from greenroom.actors.social.texts import MENTIONS_MAX
 from greenroom.actors.social.thread.messages import Close, Cover, Open
@@ -44,6 +40,10 @@ def plans(kit: Kit[Post]) -> list[Any]:
 def mentions(kit: Kit[Post]) -> list[str]:
     deliver_own(kit)
     return [entity for entity, said in told(kit, Notify) if said.kind == "mention"]
+
+
+def judged(verdict: Verdict, message: object) -> Verdict:
+    return verdict
 
 
 def gone(kit: Kit[Post]) -> str:
@@ -213,11 +213,22 @@ def test_an_edit_that_rules_want_looked_at_is_seen_by_nobody_until_it_is() -> No
     ]
     with pytest.raises(Refused, match=r"post\.not_found"):
         kit.ask(React(), user="bob")
-    assert kit.publications == [] and kit.kicked[-1].means(kit.audience[0])
+    assert "bad" not in str(kit.publications) and kit.kicked[-1].means(kit.audience[0])
     kit.tell(Hide(hidden=False))
     kit.ask(React(), user="bob")
     assert len(plans(kit)) == 1, "it has come to followers before"
     assert told(kit, Cover) == [(f"thread:{ID}", Cover(covered=True)), (f"thread:{ID}", Cover(covered=False))]
+
+
+def test_a_moderator_shows_the_text_that_they_have_seen() -> None:
+    kit, _ = published(text="good", is_pending=True)
+    kit.ask(Edit(text="bad"), user="ann")
+    kit.tell(Hide(hidden=False, edited_ms=0))
+    assert kit.state.is_pending and told(kit, Flag) == [(f"case:{ID}", Flag(author="ann", rule="", verdict="hide"))]
+    seen_ms = kit.ask(SaidOf()).edited_ms
+    assert seen_ms == kit.state.content.edited_ms > 0
+    kit.tell(Hide(hidden=False, edited_ms=seen_ms))
+    assert not kit.state.is_pending and len(plans(kit)) == 1
 
 
 def test_a_picture_needs_no_text() -> None:
@@ -288,8 +299,25 @@ def test_a_mention_in_what_is_deleted_by_then_is_not_told() -> None:
     assert mentions(kit) == []
     kit.tell(Hide(hidden=False))
     assert mentions(kit) == ["inbox:bob"], "it is told once it can be seen"
+
+
+def test_who_is_mentioned_is_told_again_of_what_was_hidden_by_mistake() -> None:
+    kit, follows = published(text="@bob @cat")
+    assert mentions(kit) == ["inbox:bob", "inbox:cat"]
+    notice = told(kit, Notify)[0][1]
     kit.tell(Hide(hidden=True))
-    assert told(kit, Withdraw) == [("inbox:bob", Withdraw(about=f"post:{ID}"))]
+    taken_back = Withdraw(id=notice.id)
+    assert told(kit, Withdraw) == [("inbox:bob", taken_back), ("inbox:cat", taken_back)], "and nothing else of it"
+    kit.tell(Hide(hidden=True))
+    follows.barred = {("cat", "ann")}
+    kit.tell(Hide(hidden=False))
+    assert mentions(kit)[2:] == ["inbox:bob"] and told(kit, Notify)[-1][1] == notice
+    kit.tell(Hide(hidden=False))
+    assert mentions(kit)[3:] == []
+    kit.restart()
+    kit.tell(Hide(hidden=True))
+    kit.ask(Delete(), user="ann")
+    assert ("inbox:bob", Withdraw(about=f"post:{ID}")) in told(kit, Withdraw)
 
 
 # Hidden, pending, shadowed.
@@ -315,6 +343,16 @@ def test_what_is_shadowed_its_author_alone_sees_for_good() -> None:
     with pytest.raises(Refused, match=r"post\.not_found"):
         kit.ask(React(), user="bob")
     kit.ask(React(), user="ann")
+
+
+def test_an_edit_is_shown_alike_whether_a_rule_shadows_it_or_not() -> None:
+    for fields, verdict in (({}, "fine"), ({}, "shadow"), ({"is_shadowed": True}, "fine")):
+        kit, _ = published(text="x", **fields)
+        kit.when_asked("rules:all", partial(judged, Verdict(verdict=verdict)))  # type: ignore[arg-type]
+        kit.watch(user="ann")
+        kit.ask(Edit(text="y"), user="ann")
+        assert kit.publications == [{"type": "post.edited", "edited_ms": int(kit.now * 1000)}]
+        assert not any(one.means(kit.audience[0]) for one in kit.kicked)
 
 
 def test_what_a_moderator_hides_is_seen_by_nobody_and_can_come_back() -> None:
@@ -354,23 +392,6 @@ def test_what_there_is_not_is_not_hidden() -> None:
 
 
 # Shares and comments.
-
-
-def test_shares_are_counted_and_its_author_hears_of_them() -> None:
-    kit, _ = published(text="x")
-    kit.tell(SharesChanged(by=1, user="bob", post=OTHER))
-    kit.tell(SharesChanged(by=1, user="ann", post=ID))
-    assert kit.state.shares == 2
-    assert [(entity, said.kind, said.by) for entity, said in told(kit, Notify)] == [("inbox:ann", "share", "bob")]
-    assert {said.at_ms for _, said in told(kit, Notify)} == {int(kit.now * 1000)}
-    assert told(kit, Engaged) == [("features:bob", Engaged(author="ann", post=ID, did="share"))]
-    kit.tell(SharesChanged(by=-1, user="bob", post=OTHER))
-    assert kit.state.shares == 1
-    assert told(kit, Withdraw) == [("inbox:ann", Withdraw(id=told(kit, Notify)[0][1].id))]
-    for _ in range(3):
-        kit.tell(SharesChanged(by=-1))
-    assert kit.state.shares == 0
-    kit.restart()
 
 
 def test_who_shares_a_post_says_so_to_it_and_takes_it_back() -> None:

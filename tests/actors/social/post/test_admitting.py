@@ -33,6 +33,17 @@ def test_a_block_holds_as_soon_as_the_post_hears_of_it() -> None:
     assert kit.ask(Unreact(), user="bob").reactions == {}, "what is one's own may be taken back"
 
 
+def test_who_takes_nothing_back_is_shown_no_counts_of_what_they_may_not_see() -> None:
+    kit, follows = published(visibility="followers")
+    follows.following.add(("bob", "ann"))
+    assert kit.ask(React(), user="bob").reactions == {"like": 1}
+    with pytest.raises(Refused, match=r"post\.not_found"):
+        kit.ask(Unreact(), user="cat")
+    follows.following.clear()
+    kit.advance(61)
+    assert kit.ask(Unreact(), user="bob").reactions == {}, "what they have said they may always take back"
+
+
 def test_what_was_found_is_asked_again_after_a_minute() -> None:
     kit, follows = published(text="x")
     kit.ask(React(), user="bob")

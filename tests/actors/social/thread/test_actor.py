@@ -136,6 +136,23 @@ def test_a_moderator_hides_a_comment() -> None:
     assert kit.publications[-1] == {"type": "thread.deleted", "comment": offset}
 
 
+def test_a_moderator_shows_the_comment_that_they_have_seen() -> None:
+    kit, _ = opened()
+    offset = say(kit, "bob", "one")
+    kit.tell(Hide(offset=offset, hidden=True))
+    kit.advance(1)
+    kit.ask(Edit(offset=offset, text="two"), user="bob")
+    kit.tell(Hide(offset=offset, hidden=False, edited_ms=0))
+    assert texts(kit) == [] and told(kit, Flag) == [
+        (f"case:{ID}.{offset}", Flag(author="bob", rule="", verdict="hide"))
+    ]
+    kit.restart(from_snapshot=True)
+    kit.tell(Hide(offset=offset, hidden=False, edited_ms=int(kit.now * 1000)))
+    assert texts(kit) == ["two"] and kit.view()["comments"][0]["edited_ms"] == int(kit.now * 1000)
+    kit.ask(Delete(offset=offset), user="bob")
+    assert kit.state.edited == {}
+
+
 def test_one_edits_ones_own() -> None:
     kit, _ = opened()
     offset = say(kit, "bob", "one")
@@ -153,6 +170,27 @@ def test_one_edits_ones_own() -> None:
     kit.ask(Edit(offset=offset, text="good"), user="bob")
     assert texts(kit) == [], "who has edited it does not decide that it may be seen"
     kit.restart()
+
+
+@pytest.mark.parametrize("verdict", ["shadow", "hide"])
+def test_an_edit_of_what_nobody_sees_is_shown_to_nobody(verdict: Any) -> None:
+    kit, _ = opened()
+    kit.when_asked("rules:all", lambda _: Verdict(verdict=verdict))
+    offset = say(kit, "bob", "one")
+    for rule in (verdict, "fine"):
+        kit.when_asked("rules:all", partial(judged, Verdict(verdict=rule)))
+        kit.ask(Edit(offset=offset, text=f"two {rule}"), user="bob")
+    assert kit.publications == [] and counts(kit) == []
+    kit.restart()
+
+
+def test_an_edit_that_shadows_a_comment_says_to_nobody_that_it_is_gone() -> None:
+    kit, _ = opened()
+    offset = say(kit, "bob", "one")
+    shown = list(kit.publications)
+    kit.when_asked("rules:all", lambda _: Verdict(verdict="shadow"))
+    kit.ask(Edit(offset=offset, text="two"), user="bob")
+    assert kit.publications == shown
 
 
 def test_who_deletes_a_comment() -> None:

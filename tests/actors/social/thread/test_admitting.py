@@ -52,6 +52,7 @@ def test_what_has_a_veil_is_read_by_whose_it_is() -> None:
     assert kit.ask(Read(), user="cat").comments == []
     kit.when_asked("rules:all", lambda _: Verdict(verdict="shadow"))
     say(kit, "bob", "seen by me")
+    assert kit.ask(Read(), user="bob").count == 1 and kit.ask(Read(), user="cat").count == 0
     kit.when_asked("rules:all", lambda _: FINE)
     assert kit.watch(user="cat")["comments"] == []
 
