@@ -247,6 +247,7 @@ def test_who_is_mentioned_is_told_once_over_all_edits() -> None:
     assert mentions(kit) == ["inbox:bob", "inbox:cat"]
     kit.ask(Edit(text="with nobody"), user="ann")
     kit.ask(Edit(text="with @cat, @bob"), user="ann")
+    assert {said.at_ms for _, said in told(kit, Notify)} == {int(kit.now * 1000)}
     kit.restart()
     assert mentions(kit) == ["inbox:bob", "inbox:cat"]
     kit.ask(Delete(), user="ann")
