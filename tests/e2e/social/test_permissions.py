@@ -261,6 +261,7 @@ ROWS: dict[str, Callable[[Scene, str], tuple[str, ...]]] = {
         *(f"{one}/{scene.posts['public']}" for one in ("posts", "comments", "reacted")),
         "tagged/x",
         "said/all",
+        "trends/1",
     ),
     "what is nobody's: spread": lambda scene, who: (f"spread/{scene.posts['public']}",),
     "what is nobody's: features": lambda scene, who: (f"features/{AUTHOR}",),
