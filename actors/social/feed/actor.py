@@ -196,12 +196,18 @@ class Feed(Reader):
 
     async def _to_share(self, wanted: str) -> str:
         """The original, where what is to be shared shares something itself. Raises: Refused."""
-        found = (await visible(self, [wanted])).posts.get(wanted)
-        if found is None:
-            raise _no_such_post()
-        if found.visibility != "public" or found.is_story:
-            raise Refused("feed.not_to_be_shared", "it is not for everybody")
-        return found.share_of if found.share_of and not found.text else found.id
+        for _ in range(2):
+            seen = await visible(self, [wanted], with_authors=True)
+            found = seen.posts.get(wanted)
+            if found is None:
+                raise _no_such_post()
+            is_private = found.author in seen.authors and seen.authors[found.author].private
+            if found.visibility != "public" or found.is_story or (is_private and found.author != self.key):
+                raise Refused("feed.not_to_be_shared", "it is not for everybody")
+            if not found.share_of or found.text:
+                break
+            wanted = found.share_of
+        return wanted
 
     # Reading.
 

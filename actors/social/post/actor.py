@@ -161,7 +161,7 @@ class Post(ReactingPost):
                     self.record(CommentsCounted(count=count))
                     self._show_counts()
             case SharesChanged():
-                self._count_share(message)
+                return self._be_shared(message)
             case ShowCounts():
                 self._counts_due = False
                 self._show_counts()
@@ -354,25 +354,38 @@ class Post(ReactingPost):
         return f"thread:{self.key}"
 
     def _tell_shared(self, by: int) -> None:
+        """By whom, where the share is for everybody."""
         content = self.state.content
         if content.share_of:
-            self.tell(f"post:{content.share_of}", SharesChanged(by=by, user=content.author, post=self.key))
+            user = content.author if content.visibility == "public" else ""
+            self.tell(f"post:{content.share_of}", SharesChanged(by=by, user=user, post=self.key))
 
-    def _count_share(self, changed: SharesChanged) -> None:
+    def _be_shared(self, changed: SharesChanged) -> Coroutine[Any, Any, None] | None:
         state = self.state
         count = max(0, state.shares + changed.by)
         if not state.author or state.gone or state.content.is_story or count == state.shares:
-            return
-        self.record(SharesCounted(count=count))
-        self._show_counts()
-        if not changed.user or changed.user == state.author or state.is_veiled:
-            return
-        if changed.by > 0:
-            self.tell(f"inbox:{state.author}", notice("share", self.key, changed.user, of=changed.post))
-            self._tell_features(changed.user, "share")
-        else:
+            return None
+        is_told = bool(changed.user) and changed.user != state.author and not state.is_veiled
+        if is_told and changed.by > 0:
+            return self._hear_of_share(changed, count)
+        self._count_shares(count)
+        if is_told:
             withdrawn = notice_id("share", self.key, changed.user, changed.post)
             self.tell(f"inbox:{state.author}", Withdraw(id=withdrawn))
+        return None
+
+    async def _hear_of_share(self, changed: SharesChanged, count: int) -> None:
+        """Its author is told where they may see the share. Asked before it is counted: that it is taken back, and is to
+        be withdrawn, comes behind."""
+        may = await self._may_hear_of(changed.user, changed.post)
+        self._count_shares(count)
+        if may:
+            self.tell(f"inbox:{self.state.author}", notice("share", self.key, changed.user, of=changed.post))
+            self._tell_features(changed.user, "share")
+
+    def _count_shares(self, count: int) -> None:
+        self.record(SharesCounted(count=count))
+        self._show_counts()
 
     @property
     def _unmentioned(self) -> list[str]:

@@ -13,6 +13,7 @@ from greenroom.actors.social.feed.messages import (
     Seen,
     Signal,
 )
+from greenroom.actors.social.follows.views import Authors
 from greenroom.actors.social.moderation.messages import Flag, Judge, Verdict
 from greenroom.actors.social.names import is_post_id, ms_of
 from greenroom.actors.social.post.messages import Publish
@@ -89,6 +90,20 @@ def test_only_what_everybody_may_see_is_shared(world: World) -> None:
             world.kit.ask(Post(share_of=post), user="ann")
     with pytest.raises(Refused, match=r"feed\.story_shares"):
         world.kit.ask(Post(share_of=followers, is_story=True), user="ann")
+
+
+def test_what_is_of_a_private_account_is_not_shared(world: World) -> None:
+    world.follow("bob", "cyd")
+    original = world.post("bob", text="for us")
+    share = world.post("cyd", share_of=original)
+    world.authors["bob"] = Authors.Row(user="bob", private=True)
+    for post in (original, share):
+        with pytest.raises(Refused, match=r"feed\.not_to_be_shared"):
+            world.kit.ask(Post(share_of=post), user="ann")
+    mine = world.post("ann", text="mine")
+    world.authors["ann"] = Authors.Row(user="ann", private=True)
+    world.kit.ask(Post(share_of=mine), user="ann")
+    assert published(world).share_of == mine
 
 
 def test_who_posts_without_end_has_to_wait(world: World) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from greenroom import Ask, InvalidCommand, Refused
 from greenroom.actors.inbox.messages import Notify, Withdraw
+from greenroom.actors.social.feed.messages import Visibility
 from greenroom.actors.social.moderation.messages import Flag, Judge, Verdict
 from greenroom.actors.social.names import ms_of
 from greenroom.actors.social.post.actor import (
@@ -379,6 +380,27 @@ def test_shares_are_counted_and_its_author_hears_of_them() -> None:
         kit.tell(SharesChanged(by=-1))
     assert kit.state.shares == 0
     kit.restart()
+
+
+def test_a_share_that_its_author_may_not_see_is_counted_and_not_told() -> None:
+    kit, follows = published(text="x")
+    follows.private = True
+    kit.tell(SharesChanged(by=1, user="bob", post=OTHER))
+    assert kit.state.shares == 1 and not told(kit, Notify)
+    follows.following = {("ann", "bob")}
+    kit.tell(SharesChanged(by=1, user="bob", post=OTHER))
+    follows.private, follows.following, follows.barred = False, set(), {("ann", "cat"), ("dan", "ann")}
+    for user in ("cat", "dan", ""):
+        kit.tell(SharesChanged(by=1, user=user, post=OTHER))
+    assert kit.state.shares == 5
+    assert [said.by for _, said in told(kit, Notify)] == ["bob"]
+
+
+@pytest.mark.parametrize("visibility", ["followers", "close"])
+def test_a_share_for_some_does_not_say_whose_it_is(visibility: Visibility) -> None:
+    kit, _ = published(text="look", share_of=OTHER, visibility=visibility)
+    kit.ask(Delete(), user="ann")
+    assert [said for _, said in told(kit, SharesChanged)] == [SharesChanged(by=by, user="", post=ID) for by in (1, -1)]
 
 
 def test_who_shares_a_post_says_so_to_it_and_takes_it_back() -> None:
