@@ -26,10 +26,12 @@ help: ## list the targets
 setup: $(INSTALLED) ## set up .venv, and nothing else
 
 # With the views that the chat page is made of, the list of sagas, and people with their feeds, unless the environment
-# names others, or none.
+# names others, or none. What it says is more than what .env does, so that is asked first.
 serve: export GREENROOM_BUILT_IN_VIEWS ?= conversations,messages,rooms,sagas
+ifeq ($(shell grep -sE '^ *(export +)?GREENROOM_(ENTITIES|WORK) *=' .env),)
 serve: export GREENROOM_ENTITIES ?= greenroom.social
 serve: export GREENROOM_WORK ?= social:4,deliver:2
+endif
 serve: $(INSTALLED) ## run the server, with chat, people and their feeds; ARGS="--port 9000"
 	@exec $(BIN)/greenroom serve $(ARGS)
 

@@ -60,7 +60,7 @@ from greenroom.actors.inbox.messages import (
 from greenroom.actors.inbox.outgoing import Outgoing, digest_of
 from greenroom.actors.inbox.quiet import zone_named
 from greenroom.actors.inbox.showing import InboxShown, publication_of, view_of
-from greenroom.actors.inbox.state import GROUPS_MAX, Group, InboxState
+from greenroom.actors.inbox.state import BY_THEM, BY_US, GROUPS_MAX, Group, InboxState
 from greenroom.actors.model.actor import Actor, KindLimits, Runtime
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.lifecycle import Answered, Undelivered
@@ -183,6 +183,8 @@ class Inbox(Actor[InboxState]):
             return
         at_ms = notice.at_ms or int(self.now * 1000)
         about = "" if notice.about == f"profile:{by}" else notice.about
+        if self._is_barred_by_them(notice):
+            return  # no decision either, which would say so
         if reason := self._why_not(notice):
             self.record(Withheld(id=id_, kind=notice.kind, by=by, about=about, reason=reason, at_ms=at_ms))
             return
@@ -220,6 +222,11 @@ class Inbox(Actor[InboxState]):
         )
         self._outgoing.arm()
 
+    def _is_barred_by_them(self, notice: Notify) -> bool:
+        """By them alone: whom somebody has blocked is theirs to know. Who is muted, is muted as before."""
+        state, by = self.state, notice.by
+        return notice.kind != "moderation" and state.barred.get(by) == BY_THEM and by not in state.muted
+
     def _why_not(self, notice: Notify) -> str:
         """Why its user is not told; "" where they are."""
         state, by = self.state, notice.by
@@ -230,7 +237,7 @@ class Inbox(Actor[InboxState]):
         if by in state.muted:
             return "you have muted them"
         if by in state.barred:
-            return "one of you has blocked the other"
+            return "you have blocked them"
         gone_ms = state.gone.get(notice.about)
         if gone_ms is not None and (notice.at_ms or int(self.now * 1000) - LATE_MS) <= gone_ms:
             return "what it is about was gone before"
@@ -284,7 +291,7 @@ class Inbox(Actor[InboxState]):
 
     def _bar(self, message: BarredChanged) -> None:
         state, user = self.state, message.user
-        is_barred = bool(state.barred.get(user, 0) & (1 if message.by_us else 2))
+        is_barred = bool(state.barred.get(user, 0) & (BY_US if message.by_us else BY_THEM))
         if is_barred == message.barred:
             return
         self.record(Barred(user=user, by_us=message.by_us, barred=message.barred))

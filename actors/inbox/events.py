@@ -86,7 +86,7 @@ class Dispatched(Event, omit_defaults=True, tag="inbox.dispatched"):
 
     channel: str
     groups: list[int]
-    jobs: dict[str, str]  # by id: to which subscription, of `push`
+    jobs: dict[str, str]  # by id: a digest of the address
 
 
 class Kept(Event, omit_defaults=True, tag="inbox.kept"):

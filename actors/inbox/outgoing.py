@@ -183,22 +183,23 @@ class Outgoing:
         inbox.record(Dispatched(channel=channel, groups=numbers, jobs=jobs))
 
     def _orders(self, channel: str, groups: dict[int, Group]) -> list[tuple[str, Order]]:
-        """`groups`: the newest first."""
+        """By what they go to. `groups`: the newest first."""
         state, unread = self._state, self._state.unread
         id_ = digest_of(f"{self._inbox.entity} {self._inbox.offset} {channel}")
         if channel == "mail" and state.mail is not None:
             to = state.mail.address
             subject, body = subject_and_body(list(groups.values()))
-            return [("", MailOrder(provider=mail_provider(to), id=id_, to=to, subject=subject, body=body))]
+            return [(self._to(to), MailOrder(provider=mail_provider(to), id=id_, to=to, subject=subject, body=body))]
         if channel == "hook" and state.hook is not None:
             hook, body = state.hook, hook_body(self._inbox.key, groups, unread)
             provider = web_provider(hook.url)
-            return [("", HookOrder(provider=provider, id=id_, url=hook.url, secret=hook.secret, body=body))]
+            order = HookOrder(provider=provider, id=id_, url=hook.url, secret=hook.secret, body=body)
+            return [(self._to(hook.url, hook.secret), order)]
         payload = push_payload(groups, unread)
         topic = digest_of(f"{self._inbox.entity} {next(iter(groups))}")
         return [
             (
-                name,
+                self._to(push.endpoint, push.p256dh, push.auth),
                 PushOrder(
                     provider=web_provider(push.endpoint),
                     id=id_,
@@ -209,8 +210,12 @@ class Outgoing:
                     topic=topic,
                 ),
             )
-            for name, push in state.pushes.items()
+            for push in state.pushes.values()
         ]
+
+    def _to(self, *address: str) -> str:
+        """What stands for an address: its job may come back when there is another in its place."""
+        return digest_of(" ".join((self._inbox.entity, *address)))
 
     def hear(self, message: Answered | Undelivered) -> None:
         """What became of a job."""
@@ -230,12 +235,15 @@ class Outgoing:
 
     def _remove(self, flight: Flight, reason: str) -> None:
         """Nobody is there any more."""
-        state, inbox = self._state, self._inbox
-        if flight.channel == "push" and flight.to in state.pushes:
-            inbox.record(PushRemoved(id=flight.to, reason=reason))
-        elif flight.channel == "mail" and state.mail is not None:
+        state, inbox, to = self._state, self._inbox, flight.to
+        if flight.channel == "push":
+            for name, push in state.pushes.items():
+                if to == self._to(push.endpoint, push.p256dh, push.auth):
+                    inbox.record(PushRemoved(id=name, reason=reason))
+                    return
+        elif flight.channel == "mail" and state.mail is not None and to == self._to(state.mail.address):
             inbox.record(MailRemoved(reason=reason))
-        elif flight.channel == "hook" and state.hook is not None:
+        elif flight.channel == "hook" and state.hook is not None and to == self._to(state.hook.url, state.hook.secret):
             inbox.record(HookRemoved(reason=reason))
 
     def call_back(self, reason: str, numbers: Iterable[int]) -> None:

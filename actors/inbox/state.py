@@ -45,6 +45,7 @@ BARRED_MAX = 20_000
 PUSH_MAX = 10  # browsers
 FLIGHTS_MAX = 40  # jobs under way: with so many, nothing more goes out
 CONFIRMATIONS_PER_DAY = 5
+BY_US, BY_THEM = 1, 2  # bits: who has blocked whom
 UNDER_WAY = "under way"
 SENT = "sent"
 WAITS = "waits"  # what an outcome begins with that is none yet
@@ -116,7 +117,7 @@ class Flight(Struct, array_like=True):
 
     channel: str
     groups: list[int]
-    to: str = ""  # the id of a subscription, of `push`
+    to: str = ""  # a digest of the address
 
 
 class Mail(Struct):
@@ -162,7 +163,7 @@ class InboxState(Struct):
     pushes: dict[str, Push] = field(default_factory=dict)
     hook: Hook | None = None
     muted: dict[Subject, None] = field(default_factory=dict)
-    barred: dict[Subject, int] = field(default_factory=dict)  # 1: by us, 2: by them, 3: both
+    barred: dict[Subject, int] = field(default_factory=dict)  # BY_US, BY_THEM, or both bits
 
     @property
     def unread(self) -> int:
@@ -210,7 +211,7 @@ class InboxState(Struct):
                     self.muted[user] = None
                     _trim(self.muted, MUTED_MAX)
             case Barred(user=user):
-                bit = 1 if event.by_us else 2
+                bit = BY_US if event.by_us else BY_THEM
                 now = self.barred.pop(user, 0) & ~bit | (bit if event.barred else 0)
                 if now:
                     self.barred[user] = now

@@ -32,13 +32,15 @@ class Notices(View, version=1):
         names: list[str] = field(default_factory=list)  # the newest two
         count: int = 0
         says: str = ""
-        text: str = ""
+        text: str = ""  # of the newest, while the inbox knows the group, and so hears that it is withdrawn
         at_ms: int = 0  # of the newest, Unix
 
     entity_key = "user"
     watch = Page(by="user", order="-at_ms", limit=50)
 
     def fold(self, event: Noticed | Withdrawn | GroupsRead | Archived, of: Origin) -> None:
+        if isinstance(event, Noticed) and event.drops:
+            self._put_away(of, event.drops)
         match event:
             case Noticed() if not event.silent:
                 self._show(event, event.text, of)
@@ -49,11 +51,23 @@ class Notices(View, version=1):
             case Withdrawn():
                 if self.find(user=of.key, group=event.group) is not None:
                     self._show(event, "", of)
-            case GroupsRead() | Archived():
+            case GroupsRead():
                 for group in event.groups:
                     row = self.find(user=of.key, group=group)
                     if row is not None:
-                        row.state = "read" if isinstance(event, GroupsRead) else "archived"
+                        row.state = "read"
+            case Archived():
+                for group in event.groups:
+                    row = self._put_away(of, group)
+                    if row is not None:
+                        row.state = "archived"
+
+    def _put_away(self, of: Origin, group: int) -> Row | None:
+        """The inbox knows it no more: nobody would take its text back, should that be withdrawn."""
+        row = self.find(user=of.key, group=group)
+        if row is not None:
+            row.text = ""
+        return row
 
     def _show(self, event: Noticed | Withdrawn, text: str, of: Origin) -> None:
         row = self.row(user=of.key, group=event.group)

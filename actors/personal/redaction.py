@@ -1,12 +1,15 @@
 """Redaction: what is left of stored values without one user, by their declared fields. See fields.py."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import msgspec
 import msgspec.inspect as inspect
 
 from greenroom.actors.model.principal import is_user_id
 from greenroom.actors.personal.fields import PERSONAL, SUBJECT
+
+Name = TypeVar("Name", str, int)
 
 
 class Redaction:
@@ -30,8 +33,11 @@ class Redaction:
             case inspect.UnionType():
                 member = _member(declared, value)
                 return value if member is None else self.redact(member, value, is_about=is_about)
-            case inspect.StructType() if isinstance(value, dict):
-                return self._struct(declared, value, is_about)
+            case inspect.StructType() | inspect.DataclassType() | inspect.TypedDictType() if isinstance(value, dict):
+                return self._fields({one.encode_name: one.type for one in declared.fields}, value, is_about)
+            case inspect.StructType(array_like=True) | inspect.NamedTupleType() if isinstance(value, list):
+                by_place = self._fields(dict(enumerate(_in_order(declared))), dict(enumerate(value)), is_about)
+                return list(by_place.values())
             case inspect.CollectionType() if isinstance(value, list):
                 return [self.redact(declared.item_type, one, is_about=is_about) for one in value]
             case inspect.TupleType() if isinstance(value, list):
@@ -39,13 +45,13 @@ class Redaction:
                     self.redact(item, one, is_about=is_about)
                     for item, one in zip(declared.item_types, value, strict=False)
                 ]
-            case inspect.DictType() if isinstance(value, dict):
+            case inspect.DictType() | inspect.FrozenDictType() if isinstance(value, dict):
                 return self._dict(declared, value, is_about)
             case _:
                 return value
 
-    def _struct(self, declared: inspect.StructType, value: dict[str, Any], is_about: bool) -> dict[str, Any]:
-        fields = {one.encode_name: one.type for one in declared.fields}
+    def _fields(self, fields: Mapping[Name, inspect.Type], value: dict[Name, Any], is_about: bool) -> dict[Name, Any]:
+        """By their names, or by their places where a struct is a list."""
         naming = {name: one for name, one in fields.items() if _names_users(one)}
         if naming:
             is_about = any(name in value and self._is_named(one, value[name]) for name, one in naming.items())
@@ -54,7 +60,9 @@ class Redaction:
             for name, one in value.items()
         }
 
-    def _dict(self, declared: inspect.DictType, value: dict[str, Any], is_about: bool) -> dict[str, Any]:
+    def _dict(
+        self, declared: inspect.DictType | inspect.FrozenDictType, value: dict[str, Any], is_about: bool
+    ) -> dict[str, Any]:
         is_naming = _names_users(declared.key_type)
         made: dict[str, Any] = {}
         for key, one in value.items():
@@ -78,19 +86,29 @@ def _names_users(declared: inspect.Type) -> bool:
             return any(map(_names_users, declared.types))
         case inspect.CollectionType():
             return _names_users(declared.item_type)
-        case inspect.DictType():
+        case inspect.TupleType():
+            return any(map(_names_users, declared.item_types))
+        case inspect.DictType() | inspect.FrozenDictType():
             return _names_users(declared.key_type)
         case _:
             return False
 
 
+def _in_order(declared: inspect.StructType | inspect.NamedTupleType) -> list[inspect.Type]:
+    """Types of what a list has, by place: a tag comes first."""
+    is_tagged = isinstance(declared, inspect.StructType) and declared.tag_field is not None
+    return [*[inspect.AnyType()] * is_tagged, *(one.type for one in declared.fields)]
+
+
 def _member(declared: inspect.UnionType, value: Any) -> inspect.Type | None:
     """The alternative that a JSON value is of."""
     bare = [(one.type if isinstance(one, inspect.Metadata) else one, one) for one in declared.types]
+    is_list = isinstance(value, list)
     structs = [(inner, one) for inner, one in bare if isinstance(inner, inspect.StructType)]
-    if isinstance(value, dict) and structs:
+    structs = [(inner, one) for inner, one in structs if inner.array_like == is_list]
+    if isinstance(value, dict | list) and structs:
         for inner, one in structs:
-            if len(structs) == 1 or (inner.tag_field is not None and value.get(inner.tag_field) == inner.tag):
+            if len(structs) == 1 or (inner.tag_field is not None and _tag_in(value, inner.tag_field) == inner.tag):
                 return one
         return None
     wanted: tuple[type[inspect.Type], ...]
@@ -98,14 +116,18 @@ def _member(declared: inspect.UnionType, value: Any) -> inspect.Type | None:
         case str():
             wanted = (inspect.StrType,)
         case list():
-            wanted = (inspect.CollectionType, inspect.TupleType)
+            wanted = (inspect.CollectionType, inspect.TupleType, inspect.NamedTupleType)
         case dict():
-            wanted = (inspect.DictType,)
+            wanted = (inspect.DictType, inspect.FrozenDictType, inspect.DataclassType, inspect.TypedDictType)
         case None:
             return None
         case _:
             wanted = (inspect.IntType, inspect.FloatType, inspect.BoolType)
     return next((one for inner, one in bare if isinstance(inner, wanted)), None)
+
+
+def _tag_in(value: dict[str, Any] | list[Any], field: str) -> Any:
+    return value.get(field) if isinstance(value, dict) else next(iter(value), None)
 
 
 def empty(declared: inspect.Type) -> Any:
@@ -129,8 +151,18 @@ def empty(declared: inspect.Type) -> Any:
             return max(least, 0) if least is not None else min(most, 0) if most is not None else 0
         case inspect.CollectionType() if not declared.min_length:
             return []
-        case inspect.DictType() if not declared.min_length:
+        case inspect.DictType() | inspect.FrozenDictType() if not declared.min_length:
             return {}
+        case inspect.TupleType():
+            return [empty(one) for one in declared.item_types]
+        case inspect.StructType(array_like=True) | inspect.NamedTupleType():
+            least = max((place for place, one in enumerate(declared.fields, start=1) if one.required), default=0)
+            named = (
+                [declared.tag] if isinstance(declared, inspect.StructType) and declared.tag_field is not None else []
+            )
+            return [*named, *(empty(one.type) for one in declared.fields[:least])]
+        case inspect.DataclassType() | inspect.TypedDictType():
+            return {one.encode_name: empty(one.type) for one in declared.fields if one.required}
         case inspect.StructType():
             tag = {declared.tag_field: declared.tag} if declared.tag_field is not None else {}
             return tag | {one.encode_name: empty(one.type) for one in declared.fields if one.required}

@@ -19,6 +19,7 @@ from bench.server import Server
 
 WITHIN_S = 60.0
 AGAIN_S = 0.5
+IDLE_S = 5.0  # after which a connection is opened anew
 EDGES = "SELECT author, count(*) FROM views.followers GROUP BY author"
 REACTIONS = 'SELECT left("of", 32), reaction, count(*) FROM views.reacted GROUP BY 1, 2'
 
@@ -65,8 +66,14 @@ class Views:
     """Entities as staff sees them, over one connection."""
 
     def __init__(self, server: Server, token: str) -> None:
+        self._server, self._token = server, token
         self._connection = HTTPConnection(*server.address, timeout=30.0)
+        self._used_at = 0.0
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+    def again(self) -> "Views":
+        """Over another connection."""
+        return Views(self._server, self._token)
 
     def of(self, path: str) -> dict[str, Any]:
         found: dict[str, Any] = self._ask("GET", path, "")["view"]
@@ -76,9 +83,12 @@ class Views:
         return self._ask("POST", path, json.dumps(fields))
 
     def _ask(self, method: str, path: str, body: str) -> dict[str, Any]:
+        if self._used_at + IDLE_S < time.monotonic():
+            self._connection.close()  # the server may have done so; the request opens it again
         self._connection.request(method, f"/api/{path}", body or None, self._headers)
         response = self._connection.getresponse()
         said = response.read()
+        self._used_at = time.monotonic()
         assert response.status == 200, said[:300]
         found: dict[str, Any] = json.loads(said)
         return found

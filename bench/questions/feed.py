@@ -14,6 +14,7 @@ from bench.feed import loads
 from bench.feed.calling import Answered, Callers, Marks, Offered, ask, call, offer
 from bench.feed.drift import Views, drift
 from bench.feed.fans import STAR, fans, told_s
+from bench.feed.million import asleep
 from bench.feed.world import filled
 from bench.load.generators import fleet
 from bench.question import Answer, Figure, Question, Results, Say, param
@@ -36,6 +37,7 @@ class FeedParams:
     watchers: int = param(200, "people who watch their inboxes meanwhile")
     followers: int = param(10_000, "who follow one author, and all watch their feeds")
     posts: int = param(3, "posts by that author, one after another")
+    sleepers: int = param(0, "who follow another author and sleep, such as 1,000,000; 0: leave that out")
     work: str = param("social:8,deliver:4", "queues that the server works on, as GREENROOM_WORK")
 
 
@@ -94,6 +96,9 @@ def answer(params: FeedParams, say: Say) -> Answer:
         follows = offer(callers, Offered(wanted, params.follows))
         following = server.cost() - before
         note("follow", follows)
+        if params.sleepers:
+            say("posting to who sleeps", 0.87)
+            found |= asleep(server, views, callers, world, params.sleepers, params.reads / 10, params.seconds)
         say("counting anew", 0.9)
         off = drift(server, staff, [*world.users, STAR], [post for post, _ in world.posts])
     return Answer(
@@ -130,6 +135,8 @@ QUESTION = Question(
         "fanout_s": Figure("from a post until 99 % of its watching followers know", at_most=2.0),
         "inbox_p95_ms": Figure("from when a comment was due until its author's inbox tells", at_most=500.0),
         "counter_drift": Figure("by how much followers and reactions differ from a recount", at_most=0),
+        "million_s": Figure("from a post until all that it gives to do for sleeping followers is done", at_most=10.0),
+        "million_reads_ratio": Figure("99th percentile of reads meanwhile, as a multiple of that before", at_most=2.0),
     },
     answer=answer,
 )

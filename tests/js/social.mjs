@@ -47,7 +47,37 @@ const scenarios = {
     assert.equal(await page.locator("article b").filter({ hasText: "my" }).count(), 0, "what somebody writes is text");
     await page.getByRole("link", { name: "#début" }).click();
     await page.getByRole("heading", { name: "#début" }).waitFor();
-    await post(page, "first post").waitFor();
+    await post(page, "first post").getByRole("button", { name: "More" }).click();
+    await page.getByRole("button", { name: "Edit" }).click();
+    await page.locator(".editor textarea").fill("my second thought");
+    await page.getByRole("button", { name: "Save" }).click();
+    await post(page, "my second thought").getByText("edited").waitFor();
+    await post(page, "second thought").getByRole("button", { name: "More" }).click();
+    await page.getByRole("button", { name: "Delete" }).click();
+    await page.locator("#confirm").getByRole("button", { name: "Delete" }).click();
+    await page.getByText("This post is gone.").waitFor();
+    await page.getByRole("button", { name: "Signed in as dora" }).click();
+    await page.getByLabel("Name", { exact: true }).fill("dan");
+    await page.getByRole("button", { name: "Enter" }).click();
+    await until(async () => (await page.locator("#me-name").innerText()) === "dan", "somebody else");
+    await go(page, "#/");
+    await writes(page, "I am not dora");
+  },
+
+  async who_is_private_is_asked({ url, users: [author, reader] }) {
+    const one = await open(url, author, { at: `#/u/${author}` });
+    await one.getByRole("button", { name: "Edit profile" }).click();
+    await one.getByLabel("Name", { exact: true }).and(one.locator("#profile-name")).fill("Hidden Stage");
+    await one.getByRole("checkbox", { name: "Ask me before anybody follows" }).check();
+    await one.getByRole("button", { name: "Save" }).click();
+    await one.getByRole("heading", { name: "Hidden Stage" }).waitFor();
+    const two = await open(url, reader, { at: `#/u/${author}` });
+    await two.getByRole("button", { name: "Follow", exact: true }).click();
+    await two.getByRole("button", { name: "Requested" }).waitFor();
+    await one.getByRole("link", { name: "Notices" }).click();
+    await one.getByRole("button", { name: "Accept" }).click();
+    await followed(two).waitFor();
+    await badge(one).waitFor({ state: "hidden" });
   },
 
   /** ann follows bob, who posts a picture; she hears of it, likes it, says something; he is told; cee is blocked. */
@@ -116,14 +146,12 @@ const scenarios = {
   async a_story_is_seen({ url, users: [author, reader] }) {
     const one = await open(url, author);
     const two = await open(url, reader);
+    await two.getByText("Nothing here yet").waitFor();
     await one.getByRole("textbox", { name: "Text" }).fill("Curtain in five minutes");
     await one.getByRole("checkbox", { name: "Story" }).check();
     await one.getByRole("button", { name: "Post", exact: true }).click();
     await one.getByRole("button", { name: "Your stories" }).waitFor();
-    await until(async () => {
-      await two.reload();
-      return two.getByRole("button", { name: `Stories by ${author}, 1 new` }).waitFor({ timeout: 2000 }).then(() => true, () => false);
-    }, "the story in the ring");
+    await two.getByRole("button", { name: `Stories by ${author}, 1 new` }).waitFor();
     await two.getByRole("button", { name: `Stories by ${author}, 1 new` }).click();
     const viewer = two.getByRole("dialog", { name: "Stories" });
     await viewer.getByText("Curtain in five minutes").waitFor();
@@ -156,6 +184,9 @@ const scenarios = {
     await page.goBack();
     await page.goForward();
     await post(page, "marimba").waitFor();
+    await post(page, "marimba").getByRole("button", { name: "Share, 0 shares" }).click();
+    await page.locator("#confirm").getByRole("button", { name: "Share" }).click();
+    await post(page, "marimba").getByRole("button", { name: "Share, 1 share" }).waitFor();
     await post(page, "marimba").getByRole("button", { name: "About Quetzal" }).click();
     const sheet = page.getByRole("dialog", { name: "Quetzal" });
     await sheet.getByRole("button", { name: "Mute" }).click();

@@ -8,6 +8,7 @@ from tests.simulation.couriers import couriers
 from tests.simulation.jobs.jobs_world import chores
 from tests.simulation.ledger import ledgers
 from tests.simulation.sagas import sagas
+from tests.simulation.social.social_world import social
 from tests.simulation.views.talks import talks
 
 WITHOUT_VIEWS = ("ledgers", "chat", "couriers", "sagas")
@@ -18,4 +19,5 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
     "sagas": sagas,
     "views": talks,
     "jobs": chores,
+    "social": social,
 }

@@ -7,6 +7,8 @@ through every way in, and docs/reference/permissions.md is printed from here:
 
 from typing import Final
 
+from tests.e2e.social.permissions import SOCIAL
+
 YES: Final = "yes"
 NOT_APPLICABLE: Final = "–"  # in this kind of room there is nobody of that sort, or no message of theirs
 
@@ -328,6 +330,7 @@ TABLES: Final[dict[str, Table]] = {
     "schedules": _table(BOOK),
     "media": _table(MEDIA),
     "views": _table(VIEWS),
+    **{name: _table(table) for name, (_, _, table) in SOCIAL.items()},
     "pages": _table(PAGES),
 }
 
@@ -337,8 +340,8 @@ INTRODUCTION = """\
 Printed from [permissions.py](../../tests/transports/permissions.py), and held by a test against a real node, cell by
 cell, through every way in: each gives the same answer to the same user. Change it there.
 
-A cell is `yes`, or the name of the refusal without `room.`, `session.`, `media.` or `uploads.`, or – where there is
-nobody of that sort.
+A cell is `yes`, or the name of the refusal without `room.`, `session.`, `media.` or `uploads.`, or before which
+the kind of its table is to be put, or – where there is nobody of that sort.
 Over HTTP the refusal is the error's `name`; over the client protocol a command's is in its error's message, and
 subscribe, history and presence say no more than 103, *permission denied*. A connect with a token from before the
 sign-out ends with 3507.
@@ -353,7 +356,9 @@ sign-out ends with 3507.
 | member, moderator, owner | of this room, by their role in it |
 | left, muted, banned | a member who has left, a plain member who is muted, one who was banned |
 | signed out | a member whose token is from before they signed out |
-| service, viewer, admin | a stranger whose token has this role |
+| service, viewer, admin | a stranger whose token has this role; of posts and comments so is a moderator |
+| author, follower, close | who has written a post; who follows them; who does so as a close friend |
+| blocked, muted, of an author | whom they have blocked, or muted |
 
 What stands behind each rule: [rooms](rooms.md), [sessions](sessions.md), [security](../../SECURITY.md).
 """
@@ -404,6 +409,7 @@ TITLES: Final = {
         "with the database's own roles, and by nobody through a server. How views and sinks are is seen, and steered, "
         "by the pages below.",
     ),
+    **{name: (title, note) for name, (title, note, _) in SOCIAL.items()},
     "pages": (
         "Pages",
         "Outside `local`, unless [`GREENROOM_DETAILS`](settings.md) opens documents and figures. Whatever "

@@ -4,7 +4,7 @@ import itertools
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Protocol, get_args
 from unittest.mock import Mock
 
 import pytest
@@ -148,10 +148,18 @@ def command_of(kind: str, row: str, scene: "Scene", who: str) -> tuple[str, dict
     return ROWS[row](scene, who)
 
 
+class Door(Protocol):
+    """Of a node, wherever it runs."""
+
+    async def connect(self) -> Peer: ...
+
+    def clock(self) -> float: ...
+
+
 class Ways:
     """One user with a token, or nobody, at the door of a node."""
 
-    def __init__(self, node: SmallNode, who: str, *, user: str = "", roles: list[str] | None = None) -> None:
+    def __init__(self, node: Door, who: str, *, user: str = "", roles: list[str] | None = None) -> None:
         self.node = node
         self.user = user or who
         self.token = ""

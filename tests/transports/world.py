@@ -9,7 +9,7 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import trio
@@ -67,7 +67,7 @@ class Nothing(Struct):
 class Note(Actor[Nothing]):
     kind = "note"
     commands = (Say, Fail)
-    events = (WasSaid,)
+    events: ClassVar[tuple[type[Event], ...]] = (WasSaid,)
     publish_with = Say
 
     def audience_changed(self, who: Principal, joined: bool) -> None:

@@ -31,7 +31,6 @@ from greenroom.actors.chat.room.events import (
     Unmuted,
     Unreacted,
 )
-from greenroom.actors.chat.room.mentions import tell_mentioned, withdraw_mentions
 from greenroom.actors.chat.room.messages import (
     DATA_BYTES_MAX,
     Ban,
@@ -61,6 +60,7 @@ from greenroom.actors.chat.room.messages import (
     Unreact,
 )
 from greenroom.actors.chat.room.state import Member, RoomState
+from greenroom.actors.chat.room.telling import tell_named, withdraw_named
 from greenroom.actors.chat.room.view import in_force, room_view
 from greenroom.actors.model.actor import Actor, KindLimits, Runtime
 from greenroom.actors.model.errors import Refused
@@ -244,7 +244,7 @@ class Room(Actor[RoomState]):
             MessageSent(author=user, text=ask.text, reply_to=ask.reply_to, data=ask.data, client_id=ask.client_id)
         )
         if "@" in ask.text:
-            tell_mentioned(self, self.offset, user, ask.text)
+            tell_named(self, self.offset, user, ask.text)
         return Sent(self.offset, self.at_ms)
 
     def _wait_in_slow_mode(self, user: str) -> None:
@@ -261,9 +261,9 @@ class Room(Actor[RoomState]):
         self._member(user)
         if self._author(ask.offset) != user:
             raise Refused("room.not_yours", "only its author may edit a message")
-        before = self._text(ask.offset)
+        before = self.state.named.get(ask.offset, [])
         self.record(MessageEdited(message=ask.offset, text=ask.text, by=user))
-        tell_mentioned(self, ask.offset, user, ask.text, before)
+        tell_named(self, ask.offset, user, ask.text, before)
 
     def _delete(self, offset: int) -> None:
         if self.pair is not None or self._rank() < RANKS["moderator"]:
@@ -273,14 +273,9 @@ class Room(Actor[RoomState]):
                 raise Refused("room.not_yours", "only its author or a moderator may delete a message")
         else:
             self._author(offset)
-        before = self._text(offset)
+        named = self.state.named.get(offset, [])
         self.record(MessageDeleted(message=offset, by=self.principal.user))
-        withdraw_mentions(self, offset, before)
-
-    def _text(self, offset: int) -> str:
-        """Of a message; "" of one that is too old for the room to know it."""
-        posted = self.state.window.get(offset)
-        return "" if posted is None else posted.text
+        withdraw_named(self, offset, named)
 
     def _react(self, offset: int, emoji: str) -> None:
         user = self._speaker()

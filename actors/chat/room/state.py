@@ -24,6 +24,7 @@ from greenroom.actors.chat.room.events import (
     Unmuted,
     Unreacted,
 )
+from greenroom.actors.chat.room.mentions import mentioned
 from greenroom.actors.chat.room.messages import MEMBERS_MAX
 from greenroom.actors.personal.fields import Personal, Subject
 
@@ -69,6 +70,7 @@ class RoomState(Struct):
     banned: dict[Subject, int] = field(default_factory=dict)  # -> until, Unix ms; 0 for good
     window: dict[int, Posted] = field(default_factory=dict)  # offset -> the newest messages, oldest first
     authors: dict[int, Subject] = field(default_factory=dict)  # offset -> author, of many more, without the deleted
+    named: dict[int, list[Subject]] = field(default_factory=dict)  # offset, as in `authors` -> members it mentions
     forgotten: int = 0  # up to this offset not even a message's author is known here
     reactions: dict[int, dict[str, list[Subject]]] = field(default_factory=dict)  # offset -> emoji -> users
     sent: int = 0  # messages ever
@@ -108,6 +110,7 @@ class RoomState(Struct):
                 for posted in self._copies(event.message):
                     posted.text = event.text
                     posted.edited = True
+                self._name(event.message, self.authors.get(event.message, ""), event.text)
             case MessageDeleted():
                 self._delete_message(event.message)
             case Muted():
@@ -154,7 +157,18 @@ class RoomState(Struct):
             self.forgotten = oldest
             if self.reactions:
                 self.reactions.pop(oldest, None)
+            if self.named:
+                self.named.pop(oldest, None)
+        if "@" in event.text:
+            self._name(offset, event.author, event.text)
         self.sent += 1
+
+    def _name(self, message: int, author: str, text: str) -> None:
+        """Whom it mentions now. Who was mentioned before stays so, member or not: they were told."""
+        before = self.named.pop(message, [])
+        names = [user for user in mentioned(text) if user in before or (user in self.members and user != author)]
+        if names:
+            self.named[message] = names
 
     def _copies(self, message: int) -> list[Posted]:
         copies = []
@@ -169,6 +183,7 @@ class RoomState(Struct):
         if posted is not None:
             self.window[message] = Posted(author=posted.author, text="", at_ms=posted.at_ms, deleted=True)
         self.authors.pop(message, None)
+        self.named.pop(message, None)
         self.reactions.pop(message, None)
         if self.pinned == message:
             self.pinned, self.pinned_message = 0, None

@@ -14,7 +14,7 @@ from msgspec import Struct
 from greenroom.actors.model.actor import KindLimits, Runtime
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Done, Event, Message
-from greenroom.actors.model.principal import STAFF_ROLES
+from greenroom.actors.model.principal import STAFF_ROLES, Principal
 from greenroom.actors.social.feed import home, lists, live, made
 from greenroom.actors.social.feed.events import (
     Barred,
@@ -63,6 +63,7 @@ from greenroom.actors.social.moderation.messages import Judge
 from greenroom.actors.social.moderation.subject import case_of, flag_of
 from greenroom.actors.social.names import new_post_id
 from greenroom.actors.social.post.messages import Publish
+from greenroom.actors.social.post.views import Posts
 from greenroom.actors.social.ranking.messages import Explain, Exposure, Observe
 from greenroom.actors.social.ranking.values import logged
 
@@ -195,19 +196,22 @@ class Feed(Reader):
         return post()
 
     async def _to_share(self, wanted: str) -> str:
-        """The original, where what is to be shared shares something itself. Raises: Refused."""
-        for _ in range(2):
-            seen = await visible(self, [wanted], with_authors=True)
-            found = seen.posts.get(wanted)
-            if found is None:
-                raise _no_such_post()
-            is_private = found.author in seen.authors and seen.authors[found.author].private
-            if found.visibility != "public" or found.is_story or (is_private and found.author != self.key):
-                raise Refused("feed.not_to_be_shared", "it is not for everybody")
-            if not found.share_of or found.text:
-                break
-            wanted = found.share_of
-        return wanted
+        """The original, where what is to be shared only shares something itself. Raises: Refused."""
+        found = await self._shareable(wanted)
+        if not found.share_of or found.text or found.media:
+            return found.id
+        return (await self._shareable(found.share_of)).id
+
+    async def _shareable(self, post: str) -> Posts.Row:
+        """Raises: Refused."""
+        seen = await visible(self, [post], with_authors=True)
+        found = seen.posts.get(post)
+        if found is None:
+            raise _no_such_post()
+        is_private = found.author in seen.authors and seen.authors[found.author].private
+        if found.visibility != "public" or found.is_story or (is_private and found.author != self.key):
+            raise Refused("feed.not_to_be_shared", "it is not for everybody")
+        return found
 
     # Reading.
 
@@ -238,7 +242,7 @@ class Feed(Reader):
         found = (await visible(self, [post])).posts.get(post)
         if found is None:
             raise _no_such_post()
-        return (await shown(self, [found]))[0]
+        return (await shown(self, [found], unasked=False))[0]
 
     def _seen(self, message: Seen) -> Done:
         self.limit_user("feed.seen_often", SEEN_PER_H)
@@ -268,7 +272,16 @@ class Feed(Reader):
     # What comes, while somebody watches.
 
     def _arrived(self, message: Arrived) -> None:
-        if live.takes(self, message) and self.audience and not self._is_flushing:
+        if live.takes(self, message):
+            self._look_soon()
+
+    def audience_changed(self, who: Principal, joined: bool) -> None:
+        """Whoever begins to watch hears of what came before that, too."""
+        if joined and self.nudged:
+            self._look_soon()
+
+    def _look_soon(self) -> None:
+        if self.audience and not self._is_flushing:
             self._is_flushing = True
             self.after(live.FLUSH_S, Flush())
 
@@ -306,7 +319,7 @@ class Feed(Reader):
     # Who sees it.
 
     def view(self) -> Any:
-        return {"follows": len(self.state.follows), "new": sum(not one.is_story for one in self.nudged.values())}
+        return {"follows": len(self.state.follows), "new": self.new}
 
     @classmethod
     def publication(cls, event: FeedEvent) -> None:

@@ -2,10 +2,11 @@
 
 Of the home feed, which is put in order anew at each read, what was found is kept for CURSOR_S, as a list of ids: its
 next page goes on in the same list, so nothing comes twice and nothing is passed over, whatever has come meanwhile. What
-may not be seen any more when the page is read is left out then.
+may not be seen any more when the page is read is left out then. Other lists go on by the cursor of their view.
 
-The lists are in memory, packed, and of one feed: a page of other lists goes on by the cursor of its view. Each cursor
-says whose it is, so that another user's is told from one that has expired. It is no secret, and opens nothing.
+A cursor is a name that was drawn for a place, and the place stays in the feed's memory: it may say how much was left
+out, and which rows were read last, and those may be of posts that whoever reads is not to know of. Before the name
+stands whose it is, and of which list, so that another user's is told from one that has expired.
 """
 
 from array import array
@@ -20,6 +21,7 @@ from greenroom.actors.social.ranking.candidates import Reason
 
 CURSOR_S = 600.0
 SNAPSHOTS_MAX = 20  # of one feed, the newest
+PLACES_MAX = 50  # likewise
 CHECK_CHARS = 12
 REASONS: tuple[Reason, ...] = ("following", "own", "suggested", "trending", "tag")
 _ID_BYTES = 16
@@ -53,6 +55,13 @@ class Snapshot:
     def __len__(self) -> int:
         return len(self._reasons)
 
+    def __contains__(self, post: str) -> bool:
+        wanted = bytes.fromhex(post)
+        at = self._ids.find(wanted)
+        while at % _ID_BYTES and at >= 0:  # the end of one and the beginning of the next may look like it
+            at = self._ids.find(wanted, at + 1)
+        return at >= 0
+
     def __getitem__(self, at: int) -> Placed:
         post = self._ids[at * _ID_BYTES : (at + 1) * _ID_BYTES].hex()
         values = self._values[at] if at < len(self._values) else b""
@@ -62,11 +71,48 @@ class Snapshot:
         return [self[number] for number in range(at, min(at + most, len(self)))]
 
 
-class Snapshots:
-    """Those of one feed, by name."""
+class Place(Struct, frozen=True):
+    """Where a page has ended."""
+
+    what: str  # which list
+    since_s: float  # when it was found
+    after: str | None = None  # a cursor of a view; in a snapshot: none
+    found: tuple[str, ...] = ()  # posts that were read before that, and have not been looked at
+    snapshot: str = ""  # its name
+    at: int = 0  # how many of it are behind
+
+
+class Places:
+    """Those of one feed, by the cursors that name them."""
 
     def __init__(self, user: str) -> None:
         self._user = user
+        self._kept: dict[str, Place] = {}
+
+    def keep(self, place: Place) -> str:
+        """Its cursor."""
+        name = token_hex(16)
+        self._kept[name] = place
+        while len(self._kept) > PLACES_MAX:
+            del self._kept[next(iter(self._kept))]
+        return _check(self._user, place.what, name) + name
+
+    def find(self, what: str, cursor: str, now_s: float) -> Place:
+        """Raises: Refused `feed.bad_cursor`, `feed.cursor_expired`."""
+        check, name = cursor[:CHECK_CHARS], cursor[CHECK_CHARS:]
+        if not name or not name.isascii() or check != _check(self._user, what, name):
+            raise Refused("feed.bad_cursor", "it is none, or another user's, or of another list", status=400)
+        self._kept = {one: place for one, place in self._kept.items() if place.since_s + CURSOR_S >= now_s}
+        place = self._kept.get(name)
+        if place is None:
+            raise _expired()
+        return place
+
+
+class Snapshots:
+    """Those of one feed, by name."""
+
+    def __init__(self) -> None:
         self._kept: dict[str, Snapshot] = {}
 
     def keep(self, snapshot: Snapshot) -> str:
@@ -77,38 +123,18 @@ class Snapshots:
             del self._kept[next(iter(self._kept))]
         return name
 
-    def cursor(self, name: str, at: int) -> str:
-        return wrapped(self._user, "home", f"{name}.{at}")
-
-    def find(self, cursor: str, now_s: float) -> tuple[str, Snapshot, int]:
-        """The name, what was found, and where in it. Raises: Refused `feed.bad_cursor`, `feed.cursor_expired`."""
-        name, _, at = unwrapped(self._user, "home", cursor).partition(".")
-        for old in [one for one, snapshot in self._kept.items() if snapshot.made_s + CURSOR_S < now_s]:
-            del self._kept[old]
+    def find(self, name: str, now_s: float) -> Snapshot:
+        """Raises: Refused `feed.cursor_expired`."""
+        self._kept = {one: kept for one, kept in self._kept.items() if kept.made_s + CURSOR_S >= now_s}
         snapshot = self._kept.get(name)
         if snapshot is None:
-            raise Refused("feed.cursor_expired", "what was found is kept for ten minutes: read anew", status=410)
-        if not at.isdecimal() or int(at) > len(snapshot):
-            raise _bad()
-        return name, snapshot, int(at)
+            raise _expired()
+        return snapshot
 
 
-def wrapped(user: str, what: str, inner: str) -> str:
-    """A cursor for `user` alone, into one kind of list."""
-    return f"{_check(user, what, inner)}{inner}"
+def _expired() -> Refused:
+    return Refused("feed.cursor_expired", "what was found is kept for ten minutes: read anew", status=410)
 
 
-def unwrapped(user: str, what: str, cursor: str) -> str:
-    """Raises: Refused `feed.bad_cursor`."""
-    check, inner = cursor[:CHECK_CHARS], cursor[CHECK_CHARS:]
-    if not inner or not inner.isascii() or check != _check(user, what, inner):
-        raise _bad()
-    return inner
-
-
-def _check(user: str, what: str, inner: str) -> str:
-    return blake2b(f"{what}\0{user}\0{inner}".encode(), digest_size=CHECK_CHARS // 2).hexdigest()
-
-
-def _bad() -> Refused:
-    return Refused("feed.bad_cursor", "it is none, or another user's, or of another list", status=400)
+def _check(user: str, what: str, name: str) -> str:
+    return blake2b(f"{what}\0{user}\0{name}".encode(), digest_size=CHECK_CHARS // 2).hexdigest()

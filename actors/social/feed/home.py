@@ -1,6 +1,6 @@
 """The home feed: what was found, as far as it may be seen, in order, page by page."""
 
-from greenroom.actors.social.feed.cursor import Placed, Snapshot
+from greenroom.actors.social.feed.cursor import Place, Placed, Snapshot
 from greenroom.actors.social.feed.gathering import candidates, suggested, trim
 from greenroom.actors.social.feed.messages import FeedPage, Read
 from greenroom.actors.social.feed.ordering import newest_first, ranked_order
@@ -11,6 +11,7 @@ from greenroom.actors.social.post.views import Posts
 from greenroom.actors.social.spread.readers import Readers
 from greenroom.actors.social.spread.share import FOLLOWS_FULL, kept_share
 
+HOME = "home"
 NEWEST_MAX, RANKED_MAX = 300, 200  # posts, the newest
 LOOKED_AT_MAX = 200  # posts of a snapshot, for one page: those gone since are passed over
 SPARE = 5  # looked up with a page, for some may be gone
@@ -19,12 +20,14 @@ SPARE = 5  # looked up with a page, for some may be gone
 async def read(feed: Reader, wanted: Read) -> FeedPage:
     """Raises: Refused `feed.bad_cursor`, `feed.cursor_expired`."""
     if wanted.cursor is not None:
-        return await _page(feed, *feed.snapshots.find(wanted.cursor, feed.now), wanted.limit)
+        place = feed.places.find(HOME, wanted.cursor, feed.now)
+        found = feed.snapshots.find(place.snapshot, feed.now)
+        return await _page(feed, place.snapshot, found, place.at, wanted.limit)
     snapshot = feed.ranked_lately() if wanted.order == "ranked" else None
     if snapshot is None:
         await trim(feed)
         snapshot = await (_ranked(feed) if wanted.order == "ranked" else _newest(feed))
-        feed.have_read()
+        feed.have_read(snapshot)
     name = feed.snapshots.keep(snapshot) if len(snapshot) > wanted.limit else ""
     return await _page(feed, name, snapshot, 0, wanted.limit)
 
@@ -67,7 +70,7 @@ async def _page(feed: Reader, name: str, snapshot: Snapshot, at: int, limit: int
     shed, share = await _shed(feed)
     return FeedPage(
         posts=await shown(feed, rows, places),
-        next=feed.snapshots.cursor(name, at) if at < len(snapshot) else None,
+        next=feed.places.keep(Place(HOME, snapshot.made_s, snapshot=name, at=at)) if at < len(snapshot) else None,
         shed=shed,
         kept_share=share,
         ranking=snapshot.ranking,

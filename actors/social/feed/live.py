@@ -6,7 +6,7 @@ counted. A post is inserted only above the top that was named: what is shown nev
 
 from greenroom.actors.social.feed.messages import Arrived, New, Top
 from greenroom.actors.social.feed.privacy import is_barred, is_wanted
-from greenroom.actors.social.feed.reader import NUDGED_MAX, Reader
+from greenroom.actors.social.feed.reader import Reader
 from greenroom.actors.social.feed.rows import shown, visible
 
 FLUSH_S = 0.25
@@ -17,10 +17,11 @@ def takes(feed: Reader, arrived: Arrived) -> bool:
     state, author = feed.state, arrived.author
     if author not in state.follows or author in state.muted or is_barred(state, author):
         return False
-    if feed.has_heard_of(arrived.post) or arrived.post in feed.served or arrived.post in state.seen:
+    if feed.has_heard_of(arrived.post) or arrived.post in state.seen:
         return False
-    if len(feed.nudged) < NUDGED_MAX:
-        feed.nudged[arrived.post] = arrived
+    if arrived.visibility == "close" and author not in state.close_to:
+        return False  # nor is it anybody's to know when its author posts for friends
+    feed.hear_of(arrived)
     return True
 
 
@@ -30,7 +31,8 @@ async def tell(feed: Reader, top: str | None, limit: int) -> str | None:
     for post in [post for post in feed.nudged if post not in found or not is_wanted(feed.state, found[post])]:
         del feed.nudged[post]
     posts = sorted((post for post, one in feed.nudged.items() if not one.is_story), reverse=True)
-    feed.publish(New(len(posts)), key="new")
+    feed.count(posts)
+    feed.publish(New(feed.new), key="new")
     above = [post for post in posts if top is not None and post > top][:limit]
     if not above:
         return top

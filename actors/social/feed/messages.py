@@ -165,6 +165,7 @@ class Arrived(Tell, tag="feed.arrived"):
     author: Subject
     at_ms: int
     is_story: bool = False
+    visibility: Visibility = "public"  # as it was published
     reason: str = "following"
 
 
@@ -218,7 +219,7 @@ class Flush(Tell, tag="feed.flush"):
 
 
 class New(Struct, frozen=True, tag="feed.new"):
-    """So many posts have come since its user last read; from 100 on it is at least so many."""
+    """So many posts have come since its user last read; of those that came while nobody watched, at most 100 count."""
 
     count: int
 

@@ -6,13 +6,13 @@ from msgspec import Struct
 
 from greenroom.actors.model.actor import Actor, Runtime
 from greenroom.actors.model.message import Event
-from greenroom.actors.social.feed.cursor import Placed, Snapshot, Snapshots
+from greenroom.actors.social.feed.cursor import Placed, Places, Snapshot, Snapshots
 from greenroom.actors.social.feed.events import Entry
 from greenroom.actors.social.feed.messages import Arrived
 from greenroom.actors.social.feed.state import FeedState
 
 SERVED_MAX = 500
-NUDGED_MAX = 100  # posts of which its user has not heard: with more, the count stays there
+NUDGED_MAX = 100  # posts that have come since its user read: of more, the oldest are a number
 LOUD_S = 10.0  # that it is remembered who has to be looked up
 SUGGESTED_S = 600.0
 RANKED_S = 3.0
@@ -55,9 +55,13 @@ class Reader(Actor[FeedState]):
 
     def __init__(self, entity: str, runtime: Runtime) -> None:
         super().__init__(entity, runtime)
-        self.snapshots = Snapshots(self.key)
+        self.snapshots = Snapshots()
+        self.places = Places(self.key)
         self.nudged: dict[str, Arrived] = {}  # since its user last read, oldest first
+        self._counted: frozenset[str] = frozenset()  # of these: posts that were looked up, and may be seen
+        self._beyond = 0  # those of these that have made room
         self._recent: dict[str, tuple[float, Arrived]] = {}  # those before, with when it was read
+        self._found: Snapshot | None = None  # by the last read
         self._caught_up: list[Entry] = []
         self._caught_up_s = float("-inf")
         self.served: dict[str, Served] = {}
@@ -90,14 +94,34 @@ class Reader(Actor[FeedState]):
         return [*self.nudged.values(), *known]
 
     def has_heard_of(self, post: str) -> bool:
-        return post in self.nudged or post in self._recent
+        is_found = self._found is not None and post in self._found  # its row was faster
+        return is_found or post in self.nudged or post in self._recent
 
-    def have_read(self) -> None:
+    def hear_of(self, arrived: Arrived) -> None:
+        self.nudged[arrived.post] = arrived
+        if len(self.nudged) > NUDGED_MAX:
+            oldest = next(iter(self.nudged))
+            del self.nudged[oldest]
+            if oldest in self._counted:
+                self._counted -= {oldest}
+                self._beyond += 1
+
+    def count(self, posts: Iterable[str]) -> None:
+        """These of the nudged may be seen."""
+        self._counted = frozenset(posts)
+
+    @property
+    def new(self) -> int:
+        """Posts since its user last read, as far as they were looked up."""
+        return self._beyond + len(self._counted)
+
+    def have_read(self, found: Snapshot) -> None:
         """Its user has what there is: nothing is new."""
+        self._found = found
         kept = {post: one for post, one in self._recent.items() if self.now - one[0] < RECENT_S}
         kept |= {post: (self.now, one) for post, one in self.nudged.items()}
         self._recent = dict(list(kept.items())[-NUDGED_MAX:])
-        self.nudged = {}
+        self.nudged, self._counted, self._beyond = {}, frozenset(), 0
 
     def keep_ranked(self, snapshot: Snapshot) -> None:
         self._ranked = snapshot, self.offset + len(self._due)

@@ -6,7 +6,7 @@ from msgspec import Struct, field
 
 from greenroom.actors.social.feed.cursor import Placed
 from greenroom.actors.social.feed.messages import PostShown
-from greenroom.actors.social.feed.privacy import may_see
+from greenroom.actors.social.feed.privacy import is_wanted, may_see
 from greenroom.actors.social.feed.reader import Reader
 from greenroom.actors.social.follows.views import Authors
 from greenroom.actors.social.post.views import Posts, WhoReacted, reacted_key
@@ -30,7 +30,7 @@ async def visible(feed: Reader, ids: Iterable[str], *, with_authors: bool = Fals
         return Found({})
     rows = {post: row for post, (row,) in (await feed.query_pages(Posts.Row, wanted, limit=1)).items()}
     users = {row.author for row in rows.values()}
-    authors = await _authors(feed, users if with_authors else users - feed.state.follows.keys() - {feed.key})
+    authors = await authors_of(feed, users if with_authors else users - feed.state.follows.keys() - {feed.key})
     seen = {
         post: row
         for post, row in rows.items()
@@ -41,20 +41,24 @@ async def visible(feed: Reader, ids: Iterable[str], *, with_authors: bool = Fals
     return Found(seen, authors)
 
 
-async def _authors(feed: Reader, users: Iterable[str]) -> dict[str, Authors.Row]:
+async def authors_of(feed: Reader, users: Iterable[str]) -> dict[str, Authors.Row]:
     wanted = sorted(users)[:ROWS_MAX]
     if not wanted:
         return {}
     return {user: row for user, (row,) in (await feed.query_pages(Authors.Row, wanted, limit=1)).items()}
 
 
-async def shown(feed: Reader, rows: Sequence[Posts.Row], places: Sequence[Placed] = ()) -> list[PostShown]:
-    """With their authors' names, what they share, and what the reader has said of them. `places`: why each is there."""
-    shared = await visible(feed, (row.share_of for row in rows if row.share_of))
-    everything = [*rows, *shared.posts.values()]
+async def shown(
+    feed: Reader, rows: Sequence[Posts.Row], places: Sequence[Placed] = (), *, unasked: bool = True
+) -> list[PostShown]:
+    """With their authors' names, what they share, and what the reader has said of them. `places`: why each is there.
+    `unasked`: what they share is shown only where its author may come up."""
+    found = (await visible(feed, (row.share_of for row in rows if row.share_of))).posts
+    shared = {post: row for post, row in found.items() if not unasked or is_wanted(feed.state, row)}
+    everything = [*rows, *shared.values()]
     users = sorted({row.author for row in everything})
-    found = await feed.query_pages(Profiles.Row, users, limit=1) if users else {}
-    profiles = {user: row for user, (row,) in found.items()}
+    named = await feed.query_pages(Profiles.Row, users, limit=1) if users else {}
+    profiles = {user: row for user, (row,) in named.items()}
     mine = await _mine(feed, everything)
     by_post = {place.post: place for place in places}
 
@@ -84,7 +88,7 @@ async def shown(feed: Reader, rows: Sequence[Posts.Row], places: Sequence[Placed
             score=place.score if place is not None else 0.0,
         )
 
-    inner = {post: one(row, is_inner=True) for post, row in shared.posts.items()}
+    inner = {post: one(row, is_inner=True) for post, row in shared.items()}
     return [one(row, inner.get(row.share_of)) for row in rows]
 
 

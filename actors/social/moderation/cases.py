@@ -35,8 +35,8 @@ from greenroom.actors.social.moderation.rules import ALL as RULES_KEY
 from greenroom.actors.social.moderation.rules import FOR_EVER
 from greenroom.actors.social.moderation.state import DECIDED, REPORTERS_MAX, CaseEvent, CaseFile
 from greenroom.actors.social.moderation.subject import about_of
-from greenroom.actors.social.post.messages import Hide, SaidOf
-from greenroom.actors.social.roles import require_moderator
+from greenroom.actors.social.post.messages import Hide, MayAct, SaidOf
+from greenroom.actors.social.roles import is_moderator, require_moderator
 from greenroom.actors.social.thread.messages import Hide as HideComment
 from greenroom.actors.social.thread.view import Comments
 
@@ -79,46 +79,43 @@ class Case(Actor[CaseFile]):
             raise Refused("case.not_found", "nobody has reported it", status=404)
         match message:
             case Restore() | Dismiss():
-                return self._move("cleared", message.why)
+                return self._clear(message)
             case ShadowAuthor():
                 return self._shadow(message)
         raise TypeError(f"{message!r:.100} is none of its messages")
 
     # What is said against it.
 
-    def _report(self, message: Report) -> Done | Coroutine[Any, Any, Done]:
+    async def _report(self, message: Report) -> Done:
+        """By whoever can see it: others neither hide it nor learn that it is there. Raises: Refused."""
         user = self.require_user()
         self.limit_user("case.too_many_reports", REPORTS_PER_H)
-        if self.state.state is not None:
-            return self._add(user, message)
+        looked = await self._look(user)
+        if user == looked.author:
+            raise Refused("case.oneself", "it is your own: delete it", status=409)
+        if self.state.state is None:
+            self.record(Opened(author=looked.author, state="open"))
+        return self._add(user, message, looked.edited_ms)
 
-        async def first() -> Done:
-            author = (await self._look()).author
-            self._refuse_author(user, author)
-            self.record(Opened(author=author, state="open"))
-            return self._add(user, message)
-
-        return first()
-
-    async def _look(self) -> Looked:
-        """What it says, and whose it is; so there are no cases of what is none. Raises: Refused."""
+    async def _look(self, reader: str = "") -> Looked:
+        """What it says, and whose it is; so there are no cases of what is none. With a reader, as far as they may see
+        it; moderators see all. Raises: Refused."""
         about = self._about
         assert about is not None
+        may_see_all = not reader or is_moderator(self.principal)
+        if not may_see_all:
+            await self.ask(f"post:{about.post}", MayAct(user=reader))
         if not about.comment:
             said = await self.ask(f"post:{about.post}", SaidOf())
-            return Looked(author=said.author, text=said.text, media=said.media)
+            return Looked(author=said.author, text=said.text, media=said.media, edited_ms=said.edited_ms)
         found = await self.query(Comments.Row, about.post, where={"offset": about.comment}, limit=1)
-        if not found.rows:
+        row = found.rows[0] if found.rows else None
+        if row is None or (row.veil and not may_see_all and reader != row.author):
             raise _not_found()
-        return Looked(author=found.rows[0].author, text=found.rows[0].text)
+        return Looked(author=row.author, text=row.text, edited_ms=row.edited_ms)
 
-    def _refuse_author(self, user: str, author: str) -> None:
-        if user == author:
-            raise Refused("case.oneself", "it is your own: delete it", status=409)
-
-    def _add(self, user: str, message: Report) -> Done:
+    def _add(self, user: str, message: Report, edited_ms: int) -> Done:
         state = self.state
-        self._refuse_author(user, state.author)
         before = state.reporters.get(user)
         if before is None and len(state.reporters) >= REPORTERS_MAX:
             return DONE  # they are enough
@@ -139,10 +136,11 @@ class Case(Actor[CaseFile]):
             )
         )
         if len(state.reporters) - state.decided >= self.hide_at:
-            if state.state == "cleared":
-                self.record(Moved(was="cleared", state="open"))
-            elif state.state == "open" and not state.is_cleared:
+            is_cleared = state.is_cleared and edited_ms == state.edited_ms  # it, and not what it says by now
+            if state.state not in UNSEEN and not is_cleared:
                 self._move("pending")
+            elif state.state == "cleared":
+                self.record(Moved(was="cleared", state="open"))
         return DONE
 
     def _flag(self, message: Flag) -> None:
@@ -166,28 +164,42 @@ class Case(Actor[CaseFile]):
 
         return first()
 
-    def _move(self, to: CaseState, why: str = "") -> Done:
-        """By a moderator; `pending` by nobody."""
+    async def _clear(self, message: Restore | Dismiss) -> Done:
+        """What was looked at, and not what has taken its place since. Raises: Refused."""
+        try:
+            edited_ms = (await self._look()).edited_ms
+        except Refused as error:
+            if error.temporary:
+                raise
+            edited_ms = message.edited_ms  # of what is gone nothing is shown, and so nothing exchanged
+        if edited_ms != message.edited_ms:
+            raise Refused("case.edited", "it says something else by now: look at it again", status=409)
+        return self._move("cleared", message.why, edited_ms)
+
+    def _move(self, to: CaseState, why: str = "", edited_ms: int = 0) -> Done:
+        """By a moderator; `pending` by nobody. `edited_ms` is of what is cleared."""
         was, by = _some(self.state.state), self.principal.user if to in DECIDED else ""
         if was == to:
             return DONE
-        self.record(Moved(was=was, state=to, by=by, why=why))
+        self.record(Moved(was=was, state=to, by=by, why=why, edited_ms=edited_ms))
         hides, hid = to in UNSEEN, was in UNSEEN
         if hides != hid:
-            self._hide_or_show(hides)
-        if to in DECIDED:
+            self._hide_or_show(hides, edited_ms)
+        if hides != hid or to in DECIDED:
             self._tell_author(hides)
         return DONE
 
-    def _hide_or_show(self, hidden: bool) -> None:
-        about = self._about
+    def _hide_or_show(self, hidden: bool, edited_ms: int) -> None:
+        """What was looked at is shown; what was edited by then stays hidden, and comes back with a flag."""
+        about, seen = self._about, None if hidden else edited_ms
         if about is not None and about.comment:
-            self.tell(f"thread:{about.post}", HideComment(offset=about.comment, hidden=hidden))
+            self.tell(f"thread:{about.post}", HideComment(offset=about.comment, hidden=hidden, edited_ms=seen))
         elif about is not None:
-            self.tell(f"post:{about.post}", Hide(hidden=hidden, reason="moderation" if hidden else ""))
+            reason = "moderation" if hidden else ""
+            self.tell(f"post:{about.post}", Hide(hidden=hidden, reason=reason, edited_ms=seen))
 
     def _tell_author(self, hidden: bool) -> None:
-        """Of what a moderator has decided, and not by whom."""
+        """That it is hidden, and not by whom, nor who has reported it; or that it is no more."""
         inbox, notice = f"inbox:{self.state.author}", f"hidden:{self.key}"
         about = f"post:{self.key.partition('.')[0]}"
         if hidden:

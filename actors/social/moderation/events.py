@@ -72,6 +72,7 @@ class Moved(Event, tag="case.moved"):
     by: Subject = ""
     why: Personal[str] = ""
     rule: str = ""  # that has hidden it once more, as it was edited
+    edited_ms: int = 0  # of the text that was cleared
 
 
 class AuthorShadowed(Event, tag="case.author_shadowed"):

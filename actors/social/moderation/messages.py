@@ -17,6 +17,7 @@ SHADOW_S_MAX = 366 * 86_400.0
 VerdictName = Literal["refuse", "hide", "shadow"]
 RuleName = Annotated[str, Meta(min_length=1, max_length=100)]
 Why = Annotated[Personal[str], Meta(max_length=500)]
+EditedMs = Annotated[int, Meta(ge=0)]  # of the text that was looked at; 0: as it was first said. Another is refused
 Reason = Literal["spam", "abuse", "hate", "violence", "nudity", "self_harm", "illegal", "other"]
 CaseState = Literal["open", "pending", "hidden", "cleared"]
 
@@ -139,15 +140,17 @@ class HidePost(Ask[Done], tag="case.hide"):
 
 
 class Restore(Ask[Done], tag="case.restore"):
-    """Show it again: what was hidden should not be. Reports alone hide it no more."""
+    """Show it again: what was hidden should not be. Reports alone hide it no more, as long as it is not edited."""
 
     why: Why = ""
+    edited_ms: EditedMs = 0
 
 
 class Dismiss(Ask[Done], tag="case.dismiss"):
     """Nothing is wrong with it. What was hidden for the time being is shown again."""
 
     why: Why = ""
+    edited_ms: EditedMs = 0
 
 
 class ShadowAuthor(Ask[Done], tag="case.shadow_author"):
@@ -163,6 +166,7 @@ class Looked(Struct, frozen=True, kw_only=True):
     author: Subject
     text: Personal[str]
     media: list[str] = field(default_factory=list)
+    edited_ms: int = 0  # to be given with what is decided
 
 
 class Look(Ask[Looked], tag="case.look"):
@@ -173,10 +177,11 @@ class Look(Ask[Looked], tag="case.look"):
 
 
 class Flag(Tell, tag="case.flag"):
-    """A rule has hidden it, or shadowed it, as it was said."""
+    """A rule has hidden it, or shadowed it, as it was said; or it stays hidden, since it says something else than what
+    a moderator has looked at."""
 
     author: Subject
-    rule: str
+    rule: str  # "": the one before
     verdict: VerdictName
 
 

@@ -67,6 +67,7 @@ class CaseFile(Struct):
     reasons: dict[str, int] = field(default_factory=dict)
     decided: int = 0  # how many had reported it when a moderator last decided
     is_cleared: bool = False  # a moderator has seen it, and shown it: reports alone hide it no more
+    edited_ms: int = 0  # of the text that was cleared
     decided_by: Subject = ""
     decided_ms: int = 0
     why: Personal[str] = ""
@@ -87,6 +88,6 @@ class CaseFile(Struct):
                 if event.state in DECIDED:
                     self.decided_by, self.decided_ms, self.why = event.by, at_ms, event.why
                     self.decided = len(self.reporters)
-                    self.is_cleared = event.state == "cleared"
+                    self.is_cleared, self.edited_ms = event.state == "cleared", event.edited_ms
             case AuthorShadowed():
                 self.decided_by, self.decided_ms, self.why = event.by, at_ms, event.why

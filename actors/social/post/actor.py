@@ -3,7 +3,7 @@
     (unwanted) ──► published ◄──► hidden, pending ──► deleted, or ended
 
 What it says is read through the reader's feed, where privacy is decided; here is what becomes of it. Who wants to act
-on it must be able to see it (admitting.py), and has one reaction (reacting.py).
+on it must be able to see it (admitting.py), and has one reaction (reacting.py); who else hears of it is in telling.py.
 
 A story may be shared like any post; what shares it shows it for as long as it is there, and the shares are not counted.
 """
@@ -19,10 +19,10 @@ from greenroom.actors.model.actor import KindLimits
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Done, Event, Message
 from greenroom.actors.model.principal import STAFF_ROLES
-from greenroom.actors.social.moderation.messages import Judge
+from greenroom.actors.social.moderation.messages import Flag, Judge
 from greenroom.actors.social.moderation.subject import case_of, flag_of
 from greenroom.actors.social.names import is_post_id, ms_of
-from greenroom.actors.social.notices import notice, notice_id
+from greenroom.actors.social.notices import notice_id
 from greenroom.actors.social.post.events import (
     CommentsCounted,
     Content,
@@ -59,32 +59,32 @@ from greenroom.actors.social.post.messages import (
     Said,
     SaidOf,
     ShardChanged,
+    Shared,
     SharesChanged,
     ShowCounts,
     TellMentioned,
+    TellShared,
     Unreact,
     Watch,
 )
-from greenroom.actors.social.post.reacting import ReactingPost
 from greenroom.actors.social.post.shards import Drop, shard_entity
+from greenroom.actors.social.post.telling import TellingPost
 from greenroom.actors.social.post.watching import NOT_SEEN
 from greenroom.actors.social.spread.jobs import SpreadPlan
-from greenroom.actors.social.texts import kept, mentions_of, tags_of
+from greenroom.actors.social.texts import kept, tags_of
 from greenroom.actors.social.thread.messages import Close, Cover, Open
 from greenroom.actors.social.thread.messages import LookAgain as LookAtThread
 
 DAY_MS = 86_400_000
 EARLY_MS = 600_000  # by how much an id's time may differ from now where a post is deleted before it has come
 UNWANTED_MAX = 10
-MENTIONED_MAX = 500  # over all edits
-MENTIONS_AT_ONCE = 10  # asked about while messages wait
 EDITS_PER_H, EARLY_PER_H = 300, 300  # of a user, over all posts
 MODERATORS = STAFF_ROLES | {"moderator"}
 END = "end"  # the timer of a story
 DONE = Done()
 
 
-class Post(ReactingPost):
+class Post(TellingPost):
     """One post; the key is its id."""
 
     kind = "post"
@@ -94,6 +94,7 @@ class Post(ReactingPost):
         End,
         CommentsChanged,
         SharesChanged,
+        Shared,
         AudienceChanged,
         LookAgain,
         Hide,
@@ -103,6 +104,7 @@ class Post(ReactingPost):
         ShardChanged,
         ShowCounts,
         TellMentioned,
+        TellShared,
     )
     events: ClassVar[tuple[type[Event], ...]] = (
         Published,
@@ -135,7 +137,7 @@ class Post(ReactingPost):
             case Unreact():
                 user = self.require_user()
                 self._require_there(user)
-                return self._for(user, lambda: self._react(user, None))
+                return self._take_back(user)
             case Watch():
                 user = self.require_user()
                 self._require_there(user)
@@ -147,7 +149,7 @@ class Post(ReactingPost):
             case SaidOf():
                 self._require_there(self.state.author)  # or its case, where nobody else sees it
                 content = self.state.content
-                return Said(author=content.author, text=content.text, media=content.media)
+                return Said(author=content.author, text=content.text, media=content.media, edited_ms=content.edited_ms)
             case MayAct(user=user):
                 self._require_there(user)
                 return self._for(user, lambda: DONE)
@@ -161,7 +163,11 @@ class Post(ReactingPost):
                     self.record(CommentsCounted(count=count))
                     self._show_counts()
             case SharesChanged():
-                return self._be_shared(message)
+                self._count_share(message)
+            case Shared():
+                self._hear_of_share(message)
+            case TellShared():
+                return self._tell_author_of_share()
             case ShowCounts():
                 self._counts_due = False
                 self._show_counts()
@@ -239,8 +245,10 @@ class Post(ReactingPost):
         self.tell(self._thread, Cover(covered=was_seen))
         if was_seen:
             self.kick(NOT_SEEN, "it is hidden", but=(state.author,), but_roles=STAFF_ROLES)
+            # Not all about the post, which is not gone: that would take more, and for good.
+            told = Withdraw(id=notice_id("mention", self.key, state.author))
             for user in sorted(state.mentioned):
-                self.tell(f"inbox:{user}", Withdraw(about=self.entity))
+                self.tell(f"inbox:{user}", told)
 
     def _edit(self, text: str) -> Coroutine[Any, Any, Done]:
         user, content = self.require_user(), self.state.content
@@ -327,6 +335,9 @@ class Post(ReactingPost):
         state = self.state
         if not state.author or state.gone:
             return
+        if not ask.hidden and ask.edited_ms not in (None, state.content.edited_ms):
+            self.tell(case_of(self.key), Flag(author=state.author, rule="", verdict="hide"))
+            return
         was_out, was_seen = state.is_out, state.is_seen
         if ask.hidden and not state.is_hidden:
             self.record(Hidden(author=state.author, tags=state.content.tags, reason=ask.reason))
@@ -347,71 +358,9 @@ class Post(ReactingPost):
             self._settle(was_seen)
             self._mention()
 
-    # What others are told.
-
     @property
     def _thread(self) -> str:
         return f"thread:{self.key}"
-
-    def _tell_shared(self, by: int) -> None:
-        """By whom, where the share is for everybody."""
-        content = self.state.content
-        if content.share_of:
-            user = content.author if content.visibility == "public" else ""
-            self.tell(f"post:{content.share_of}", SharesChanged(by=by, user=user, post=self.key))
-
-    def _be_shared(self, changed: SharesChanged) -> Coroutine[Any, Any, None] | None:
-        state = self.state
-        count = max(0, state.shares + changed.by)
-        if not state.author or state.gone or state.content.is_story or count == state.shares:
-            return None
-        is_told = bool(changed.user) and changed.user != state.author and not state.is_veiled
-        if is_told and changed.by > 0:
-            return self._hear_of_share(changed, count)
-        self._count_shares(count)
-        if is_told:
-            withdrawn = notice_id("share", self.key, changed.user, changed.post)
-            self.tell(f"inbox:{state.author}", Withdraw(id=withdrawn))
-        return None
-
-    async def _hear_of_share(self, changed: SharesChanged, count: int) -> None:
-        """Its author is told where they may see the share. Asked before it is counted: that it is taken back, and is to
-        be withdrawn, comes behind."""
-        may = await self._may_hear_of(changed.user, changed.post)
-        self._count_shares(count)
-        if may:
-            self.tell(f"inbox:{self.state.author}", notice("share", self.key, changed.user, of=changed.post))
-            self._tell_features(changed.user, "share")
-
-    def _count_shares(self, count: int) -> None:
-        self.record(SharesCounted(count=count))
-        self._show_counts()
-
-    @property
-    def _unmentioned(self) -> list[str]:
-        """Whom its text names, and who has yet to be told."""
-        state = self.state
-        left = MENTIONED_MAX - len(state.mentioned)
-        names = [one for one in mentions_of(state.content.text) if one not in state.mentioned and one != state.author]
-        return names[: max(0, left)]
-
-    def _mention(self) -> None:
-        if self.state.is_seen and self._unmentioned:
-            self.tell(self.entity, TellMentioned())
-
-    def _tell_mentioned(self) -> Coroutine[Any, Any, None]:
-        async def tell() -> None:
-            names = self._unmentioned[:MENTIONS_AT_ONCE]
-            told = [user for user in names if await self._may_be_told(user)]
-            if not names:
-                return
-            self.record(MentionsTold(users=names, told=len(told)))
-            for user in told:
-                said = notice("mention", self.key, self.state.author, text=self.state.content.text)
-                self.tell(f"inbox:{user}", said)
-            self._mention()
-
-        return tell()
 
     # What is seen of it. What it says is read through the reader's feed, and only there.
 

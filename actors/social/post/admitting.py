@@ -85,18 +85,6 @@ class AdmittingPost(WatchedBySome[PostState]):
             return False  # of somebody who is forgotten, say
         return may_see(state.content.visibility, allowed, edge)
 
-    async def _may_hear_of(self, user: str, post: str) -> bool:
-        """May its author see a post for everybody by `user`? Raises: ActorError where that can't be said now."""
-        me = self.state.author
-        try:
-            allowed = await self.ask(f"follows:{user}", MayAsk(user=me, post=post))
-            edge = await self.ask(f"follows:{me}", EdgeAsk(author=user))
-        except ActorError as error:
-            if error.temporary:
-                raise
-            return False
-        return may_see("public", allowed, edge)
-
     @property
     def _is_staff(self) -> bool:
         return not STAFF_ROLES.isdisjoint(self.principal.roles)  # not SYSTEM, which asks on behalf of somebody

@@ -82,6 +82,13 @@ class SharesChanged(Tell, tag="post.shares_changed"):
     post: str = ""  # the one that does
 
 
+class Shared(Tell, tag="post.shared"):
+    """By a post that shares it, and that everybody may see: its author is told so."""
+
+    user: Subject
+    post: str
+
+
 class AudienceChanged(Tell, tag="post.audience_changed"):
     """By its author's `follows`: who may do what has changed."""
 
@@ -95,6 +102,7 @@ class Hide(Tell, tag="post.hide"):
 
     hidden: bool
     reason: Annotated[str, Meta(max_length=200)] = ""
+    edited_ms: int | None = None  # of what was looked at: another text stays hidden; None: whichever it is
 
 
 class Mine(Struct, frozen=True):
@@ -142,12 +150,17 @@ class TellMentioned(Tell, tag="post.tell_mentioned"):
     """To itself: tell those whom its text names, and who have not been told."""
 
 
+class TellShared(Tell, tag="post.tell_shared"):
+    """To itself: say to what it shares who does so, if everybody may know."""
+
+
 class Said(Struct, frozen=True, kw_only=True):
     """What a post says, whether it is shown or not."""
 
     author: Subject
     text: Personal[str] = ""
     media: Personal[list[str]] = field(default_factory=list)
+    edited_ms: int = 0
 
 
 class SaidOf(Ask[Said], tag="post.said_of"):

@@ -70,6 +70,29 @@ class ReactingPost(AdmittingPost):
             self._show_counts()
         return Reacted(state.reactions, now)
 
+    def _take_back(self, user: str) -> Reacted | Coroutine[Any, Any, Reacted]:
+        """One's own, also where one may see the post no more; then nothing is told of it."""
+        may = self._look(user)
+        if may is not None:
+            return self._taken_back(user, may)
+
+        async def take_back() -> Reacted:
+            try:
+                await self._admit(user)
+            except Refused:
+                return self._taken_back(user, False)
+            return self._taken_back(user, True)
+
+        return take_back()
+
+    def _taken_back(self, user: str, may: bool) -> Reacted:
+        if may:
+            return self._react(user, None)
+        if user not in self.state.reactors and not self.state.is_sharded:
+            raise self._not_found
+        self._react(user, None)
+        return Reacted({}, "")
+
     def _is_told_of(self, user: str) -> bool:
         """Does its author hear of what that user says?"""
         state = self.state

@@ -73,6 +73,8 @@ class PostState(Struct):
                 self.is_hidden = True
             case Shown():
                 self.is_hidden = self.is_pending = False
+                if self.is_seen:  # again: what they were told was taken back
+                    self.mentioned = set()
                 self.is_out = self.is_out or not self.is_veiled
             case Deleted() | Ended():
                 self._empty(event.author, "ended" if isinstance(event, Ended) else "deleted")

@@ -13,7 +13,7 @@ from greenroom.actors.model.message import Done, Event, Message
 from greenroom.actors.model.principal import STAFF_ROLES
 from greenroom.actors.social.spread.events import Begun, PageWritten, Planned, SpreadEvent
 from greenroom.actors.social.spread.jobs import SpreadPage
-from greenroom.actors.social.spread.messages import PAGES_MAX, Begin, WritePage, WriteTo
+from greenroom.actors.social.spread.messages import PAGES_MAX, Begin, Decided, WritePage, WriteTo
 from greenroom.actors.social.spread.state import SpreadState, change
 
 
@@ -26,25 +26,30 @@ class Spread(Actor[SpreadState]):
     publishes_info = False
     limits = KindLimits(idle_s=10.0)
 
-    def handle(self, message: Begin | WriteTo | WritePage) -> Done:
+    def handle(self, message: Begin | WriteTo | WritePage) -> Done | Decided:
         """Raises: Refused."""
-        state = self.state
         match message:
             case Begin():
-                if state.is_written is None:
-                    self.record(
-                        Begun(
-                            author=message.author,
-                            at_ms=message.at_ms,
-                            is_story=message.is_story,
-                            is_written=message.is_written,
-                        )
-                    )
+                return self._begin(message)
             case WriteTo():
                 self._write_to(message)
             case WritePage():
                 self._written(message)
         return Done()
+
+    def _begin(self, message: Begin) -> Decided:
+        if self.state.is_written is not None:
+            return Decided(self.state.is_written)
+        self.record(
+            Begun(
+                author=message.author,
+                at_ms=message.at_ms,
+                is_story=message.is_story,
+                visibility=message.visibility,
+                is_written=message.is_written,
+            )
+        )
+        return Decided(message.is_written)
 
     def _write_to(self, message: WriteTo) -> None:
         state = self.state
@@ -63,6 +68,7 @@ class Spread(Actor[SpreadState]):
                         author=state.author,
                         at_ms=state.at_ms,
                         is_story=state.is_story,
+                        visibility=state.visibility,
                         stretch=stretch,
                     )
                 )

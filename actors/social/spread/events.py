@@ -2,6 +2,7 @@
 
 from greenroom.actors.model.message import Event
 from greenroom.actors.personal.fields import Subject
+from greenroom.actors.social.feed.messages import Visibility
 from greenroom.actors.social.spread.messages import Stretch
 
 
@@ -12,6 +13,7 @@ class Begun(Event, tag="spread.begun"):
     at_ms: int
     is_story: bool
     is_written: bool
+    visibility: Visibility = "public"  # as it was published
 
 
 class Planned(Event, tag="spread.planned"):

@@ -33,7 +33,7 @@ from greenroom.actors.social.spread.messages import (
     WriteTo,
 )
 from greenroom.actors.social.spread.readers import Readers
-from greenroom.actors.social.spread.share import FOLLOWERS_WRITTEN_MAX, is_to_be_written, shares
+from greenroom.actors.social.spread.share import FOLLOWERS_WRITTEN_MAX, Shares, is_to_be_written, shares
 
 QUEUE = JobQueue("social")
 DAY_MS = 86_400_000
@@ -67,9 +67,15 @@ class SpreadPlan(Job, queue=QUEUE, tag="job.spread_plan"):
         authors = await work.query_pages(Authors.Row, [self.author], limit=1)
         followers = authors[self.author][0].followers if self.author in authors else 0
         is_written = is_to_be_written(followers, await self._posts_a_day(work), most=self.written_max)
-        begin = Begin(author=self.author, at_ms=self.at_ms, is_story=self.is_story, is_written=is_written)
-        await work.ask(f"spread:{self.post}", begin)
-        return await (self._write(work) if is_written else self._nudge_all(work))
+        begin = Begin(
+            author=self.author,
+            at_ms=self.at_ms,
+            is_story=self.is_story,
+            visibility=self.visibility,
+            is_written=is_written,
+        )
+        decided = await work.ask(f"spread:{self.post}", begin)  # an attempt before may have found another number
+        return await (self._write(work) if decided.is_written else self._nudge_all(work))
 
     async def _posts_a_day(self, work: Work) -> int:
         recent = await work.query(Wall.Row, self.author, limit=WALL_MAX)
@@ -98,10 +104,10 @@ class SpreadPlan(Job, queue=QUEUE, tag="job.spread_plan"):
         return Spreading()
 
     async def _nudge_all(self, work: Work) -> Spreading:
-        nudged, after, arrived = 0, None, arrived_by(self.post, self.author, self.at_ms, is_story=self.is_story)
+        nudged, after = 0, None
         while True:
             found = await work.query(Followers.Row, self.author, limit=NUDGED_AT_ONCE_MAX, after=after)
-            work.nudge([f"feed:{row.follower}" for row in found.rows], arrived)
+            work.nudge([f"feed:{row.follower}" for row in found.rows], arrived_by(self))
             nudged += len(found.rows)
             after = found.next
             if after is None:
@@ -116,6 +122,7 @@ class SpreadPage(Job, queue=QUEUE, tag="job.spread_page"):
     at_ms: int
     stretch: Stretch
     is_story: bool = False
+    visibility: Visibility = "public"
     retry: ClassVar[Retry] = Retry(attempts=20, first_s=1.0, max_s=300.0)
     partition: ClassVar[str] = "author"
     limits: ClassVar[JobLimits] = JobLimits(timeout_s=300.0)
@@ -138,7 +145,7 @@ class SpreadPage(Job, queue=QUEUE, tag="job.spread_page"):
         rows = await work.query_pages(Readers.Row, followers, limit=1)
         them = shares(self.post, followers, {user: row for user, (row,) in rows.items()}, self.at_ms)
         page = WritePage(
-            page=self._name_of(followers[0]),
+            page=name_of(them),
             author=self.author,
             at_ms=self.at_ms,
             kept=them.kept,
@@ -147,7 +154,7 @@ class SpreadPage(Job, queue=QUEUE, tag="job.spread_page"):
         )
         await work.ask(f"spread:{self.post}", page)
         told = [f"feed:{user}" for user in (*them.kept, *them.away)]  # one who is away may be looking just now
-        work.nudge(told, arrived_by(self.post, self.author, self.at_ms, is_story=self.is_story))
+        work.nudge(told, arrived_by(self))
         return Spreading(
             written=done.written + len(them.kept),
             shed=done.shed + len(them.shed),
@@ -155,14 +162,14 @@ class SpreadPage(Job, queue=QUEUE, tag="job.spread_page"):
             nudged=done.nudged + len(told),
         )
 
-    def _name_of(self, first: str) -> str:
-        """Of a page that begins with that follower."""
-        names = msgspec.json.encode((self.stretch.first, self.stretch.until, first))
-        return blake2b(names, digest_size=16).hexdigest()
+
+def name_of(page: Shares) -> str:
+    """By all who are on it: tried again after somebody has come or gone, it is another page, which is written too."""
+    return blake2b(msgspec.json.encode(page), digest_size=16).hexdigest()
 
 
-def arrived_by(post: str, author: str, at_ms: int, *, is_story: bool) -> Arrived:
-    return Arrived(post=post, author=author, at_ms=at_ms, is_story=is_story)
+def arrived_by(job: SpreadPlan | SpreadPage) -> Arrived:
+    return Arrived(post=job.post, author=job.author, at_ms=job.at_ms, is_story=job.is_story, visibility=job.visibility)
 
 
 SPREAD_JOBS: tuple[type[Job], ...] = (SpreadPlan, SpreadPage)

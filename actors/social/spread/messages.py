@@ -6,6 +6,7 @@ from msgspec import Meta, Struct
 
 from greenroom.actors.model.message import Ask, Done
 from greenroom.actors.personal.fields import Subject
+from greenroom.actors.social.feed.messages import Visibility
 
 PAGE_FOLLOWERS_MAX = 500
 PAGES_MAX = 1_000  # of one post
@@ -20,13 +21,20 @@ class Stretch(Struct, frozen=True):
     after: str = ""  # a cursor of the view `followers`: what is before `first`
 
 
-class Begin(Ask[Done], tag="spread.begin"):
-    """It is decided how the post comes to those who follow its author. What was decided first holds."""
+class Decided(Struct, frozen=True):
+    """How a post comes to those who follow its author."""
+
+    is_written: bool  # into feeds; else whoever reads looks at the author's wall
+
+
+class Begin(Ask[Decided], tag="spread.begin"):
+    """Decide how the post comes to those who follow its author. What was decided first holds, and is answered."""
 
     author: Subject
     at_ms: int
     is_story: bool = False
-    is_written: bool = True  # into feeds; else whoever reads looks at the author's wall
+    is_written: bool = True
+    visibility: Visibility = "public"
 
 
 class WriteTo(Ask[Done], tag="spread.write_to"):

@@ -232,15 +232,19 @@ class Thread(TellingThread):
         state, offset = self.state, ask.offset
         if offset not in state.authors or ask.hidden == (offset in state.veils):
             return
+        if not ask.hidden and ask.edited_ms not in (None, state.edited.get(offset, 0)):
+            self.tell(case_of(self.key, offset), Flag(author=state.authors[offset], rule="", verdict="hide"))
+            return
         if ask.hidden:
             self._withdraw(offset)
+        named = state.named.get(offset, ())
         self.record(CommentVeiled(comment=offset, veil="pending" if ask.hidden else ""))
         if ask.hidden:
             self.tell(self._post, CommentsChanged(count=state.count))
         else:
             said = state.window.get(offset)
             self._show(offset)
-            self._tell_of(offset, state.authors[offset], "" if said is None else said.text)
+            self._tell_of(offset, state.authors[offset], "" if said is None else said.text, named)
 
     def _cover(self, covered: bool) -> None:
         state = self.state

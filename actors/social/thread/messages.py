@@ -114,6 +114,7 @@ class Hide(Tell, tag="thread.hide"):
 
     offset: Offset
     hidden: bool
+    edited_ms: int | None = None  # of what was looked at: another text stays hidden; None: whichever it is
 
 
 class Clear(Tell, tag="thread.clear"):

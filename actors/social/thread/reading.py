@@ -76,10 +76,7 @@ class ReadThread(AdmittingThread):
         return self._page(user, comments, found.next)
 
     def _page(self, user: str, comments: Iterable[CommentShown], behind: str | None) -> CommentPage:
-        """One's own comment counts for oneself, whether others see it or not."""
-        state = self.state
-        own = sum(state.authors[offset] == user for offset in state.veils)
-        return CommentPage(comments=list(comments), next=behind, count=state.count + own)
+        return CommentPage(comments=list(comments), next=behind, count=self.state.count_for(user))
 
     def view(self) -> CommentPage:
         """The newest ones, newest first."""

@@ -45,6 +45,7 @@ class ThreadState(Struct):
     authors: dict[int, Subject] = field(default_factory=dict)  # offset -> author, of all that are not deleted
     replies: dict[int, int] = field(default_factory=dict)  # offset -> of the comment that it answers
     veils: dict[int, Veil] = field(default_factory=dict)  # of those that are not seen by all
+    edited: dict[int, int] = field(default_factory=dict)  # offset -> when, Unix ms: which text it is
     likers: dict[int, set[Subject]] = field(default_factory=dict)
     likes: int = 0  # of all comments together
     named: dict[int, list[Subject]] = field(default_factory=dict)  # offset -> who was told of it
@@ -73,6 +74,7 @@ class ThreadState(Struct):
                 said = self.window.get(comment)
                 if said is not None:
                     said.text, said.edited_ms = event.text, at_ms
+                self.edited[comment] = at_ms
                 self._veil(comment, event.veil)
             case CommentVeiled():
                 self._veil(event.comment, event.veil)
@@ -104,8 +106,8 @@ class ThreadState(Struct):
     def _veil(self, comment: int, veil: Veil) -> None:
         if veil:
             self.veils[comment] = veil
-        else:
-            self.veils.pop(comment, None)
+        elif self.veils.pop(comment, ""):
+            self.named.pop(comment, None)  # what they were told was taken back
 
     def _remove(self, comment: int) -> None:
         self.authors.pop(comment, None)
@@ -113,6 +115,7 @@ class ThreadState(Struct):
         self.replies.pop(comment, None)
         self.veils.pop(comment, None)
         self.named.pop(comment, None)
+        self.edited.pop(comment, None)
         self.likes -= len(self.likers.pop(comment, ()))
 
     def likes_of(self, comment: int) -> int:

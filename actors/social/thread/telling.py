@@ -1,6 +1,6 @@
 """Who hears of a comment: the post's author, whose comment it answers, and whom it names, each once."""
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from greenroom.actors.inbox.messages import NoticeKind, Withdraw
@@ -19,21 +19,22 @@ NAMED_MAX = 10  # of one comment, over all edits
 class TellingThread(ReadThread):
     """A thread that tells others of what is said in it."""
 
-    def _tell_of(self, offset: int, author: str, text: str) -> None:
-        """It is seen from now on."""
+    def _tell_of(self, offset: int, author: str, text: str, named: Sequence[str] = ()) -> None:
+        """It is seen from now on; `named` are those who were told before it was hidden."""
         state = self.state
         self.tell(self._post, CommentsChanged(count=state.count))
         if author != state.author:
             self.tell(f"inbox:{state.author}", notice("comment", self.key, author, of=str(offset), text=text))
-        self._name(offset, text, state.authors.get(state.replies.get(offset, 0), ""))
+        self._name(offset, text, state.authors.get(state.replies.get(offset, 0), ""), named)
 
-    def _name(self, offset: int, text: str, replied: str = "") -> None:
+    def _name(self, offset: int, text: str, replied: str = "", named: Sequence[str] = ()) -> None:
         """Whom it answers, and whom it names, but those who have been told."""
         author, known = self.state.authors[offset], self.state.named.get(offset, ())
         told = {author, self.state.author, *known}
         replied = "" if replied in told else replied
         left = max(0, NAMED_MAX - len(known))
-        mentioned = [user for user in mentions_of(text) if user not in told and user != replied][:left]
+        names = dict.fromkeys((*mentions_of(text), *named))
+        mentioned = [user for user in names if user not in told and user != replied][:left]
         if replied or mentioned:
             self.tell(self.entity, TellNamed(offset=offset, replied=replied, mentioned=mentioned))
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from greenroom.actors.inbox.actor import Inbox
-from greenroom.actors.inbox.events import Noticed, Withheld
+from greenroom.actors.inbox.events import Noticed
 from greenroom.actors.inbox.messages import (
     Archive,
     BarredChanged,
@@ -168,19 +168,36 @@ def test_of_the_muted_and_the_blocked_nothing_is_told() -> None:
     kit.tell(notice("ann"))
     kit.tell(notice("bob"))
     assert why(kit, "like:p1:ann") == {"all": "you have muted them"}
-    assert why(kit, "like:p1:bob") == {"all": "one of you has blocked the other"}
     kit.tell(notice("bob", "moderation"))
     assert len(said(kit)) == 2, "what a moderator says comes through"
     kit.tell(BarredChanged(user="bob", by_us=True, barred=True))
     kit.tell(BarredChanged(user="bob", by_us=False, barred=False))
     kit.tell(notice("bob", "share"))
-    assert isinstance(kit.events[-1], Withheld), "the other block holds"
+    assert why(kit, "share:p1:bob") == {"all": "you have blocked them"}, "the other block holds"
     kit.tell(BarredChanged(user="bob", by_us=True, barred=False))
     kit.tell(MutedChanged(user="ann", muted=False))
     kit.tell(notice("bob", "share"))
     kit.tell(notice("ann", "share"))
     assert said(kit)[0] == "ann and bob shared your post"
     kit.restart(from_snapshot=True)
+
+
+def test_why_does_not_tell_who_has_blocked_its_user() -> None:
+    kit = inbox()
+    kit.tell(BarredChanged(user="bob", by_us=False, barred=True))
+    offset = len(kit.events)
+    kit.tell(notice("bob", "mention"))
+    kit.tell(notice("me"))
+    assert [one.by for one in kit.ask(Why(), user="me").decisions] == ["me"]
+    assert kit.ask(Why(id="mention:p1:bob"), user="me").decisions == []
+    assert len(kit.events) == offset + 1, "nor does an offset"
+    kit.tell(MutedChanged(user="bob", muted=True))
+    kit.tell(notice("bob", "mention", post="p3"))
+    assert why(kit, "mention:p3:bob") == {"all": "you have muted them"}, "as it was before the block"
+    kit.tell(MutedChanged(user="bob", muted=False))
+    kit.tell(BarredChanged(user="bob", by_us=True, barred=True))
+    kit.tell(notice("bob", "mention", post="p2"))
+    assert why(kit, "mention:p2:bob") == {"all": "you have blocked them"}, "whom she has blocked herself, she knows"
 
 
 def test_a_kind_that_is_off_on_the_channel_is_not_shown() -> None:

@@ -8,13 +8,25 @@ import pytest
 
 from greenroom.actors.inbox.actor import Inbox
 from greenroom.actors.inbox.deliveries.orders import HookOrder, MailOrder, Outcome, PushOrder
-from greenroom.actors.inbox.messages import MarkRead, Prefer, ReadAll, RemoveMail, SetHours, Why, Withdraw
+from greenroom.actors.inbox.messages import (
+    AddPush,
+    ConfirmMail,
+    MarkRead,
+    Prefer,
+    ReadAll,
+    RemoveMail,
+    SetHook,
+    SetHours,
+    SetMail,
+    Why,
+    Withdraw,
+)
 from greenroom.actors.inbox.outgoing import SENDER_PER_H
 from greenroom.actors.inbox.state import FLIGHTS_MAX
 from greenroom.actors.jobs.single.messages import Cancel
 from greenroom.actors.model.effects import StartJob, Told
 from greenroom.testing import Kit
-from tests.actors.inbox.inboxes import ENDPOINT, inbox, notice, with_hook, with_mail, with_push
+from tests.actors.inbox.inboxes import AUTH, ENDPOINT, code_of, inbox, notice, with_hook, with_mail, with_push
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -269,6 +281,26 @@ def test_an_address_that_nobody_is_behind_is_removed_and_a_hook_that_is_gone() -
     assert view["mail"] == "" and view["hook"] == ""
     kit.tell(notice("bob", "comment", post="p2"))
     assert outcome(kit, "comment:p2:bob", "mail") == "there is nowhere to send it to"
+
+
+def test_of_an_address_that_is_gone_none_is_removed_that_has_come_in_its_place() -> None:
+    kit = with_push(with_hook(with_mail(inbox())))
+    kit.ask(Prefer(kind="comment", channel="mail", pace="now"), user="me")
+    kit.tell(notice("ann", "comment"))
+    kit.advance(60)
+    under_way = sent(kit)
+    assert len(under_way) == 3
+    kit.ask(SetMail(address="new@example.net"), user="me")
+    kit.ask(ConfirmMail(code=code_of(kit)), user="me")
+    kit.ask(SetHook(url="https://new.example.org/hook"), user="me")
+    kit.ask(AddPush(endpoint=ENDPOINT, p256dh="B" + "A" * 86, auth=AUTH), user="me")
+    for job in under_way:
+        ended(kit, job, Outcome("gone", "nobody"))
+    view = kit.view()
+    assert (view["mail"], view["mail_confirmed"], view["browsers"]) == ("new@example.net", True, 1)
+    assert view["hook"] == "https://new.example.org/hook"
+    assert outcome(kit, "comment:p1:ann", "mail") == "not delivered: nobody"
+    assert "example" not in msgspec.json.encode(kit.state.flights).decode()
 
 
 def test_what_fails_for_good_says_so() -> None:

@@ -22,7 +22,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(steps, max_size=40))
 def test_who_follows_the_channel_knows_what_the_view_says(taken: list[Any]) -> None:
     kit = inbox()

@@ -37,7 +37,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(steps, max_size=50))
 def test_at_random(taken: list[Any]) -> None:
     kit = with_hook(inbox())

@@ -3,6 +3,7 @@
 import pytest
 
 from greenroom.actors.inbox.messages import Archive, MarkRead, Prefer, Withdraw
+from greenroom.actors.inbox.state import GROUPS_MAX
 from greenroom.actors.inbox.view import Notices
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.principal import Principal
@@ -37,6 +38,28 @@ def test_a_text_is_kept_without_what_the_database_has_no_place_for() -> None:
     kit.tell(notice("ann", "comment", text="x\0y"))
     (row,) = fold(Notices, [("inbox:me", event) for event in kit.events])
     assert row.text == "xy"
+
+
+def test_of_what_the_inbox_knows_no_more_no_text_is_kept() -> None:
+    """Whoever deletes it then is heard by nobody: there is no group to take it out of."""
+    kit = inbox()
+    kit.tell(notice("ann", "comment", text="put away"))
+    kit.ask(Archive(groups=[kit.view()["groups"][0]["id"]]), user="me")
+    kit.tell(notice("ann", "mention", text="too old"))
+    kit.tell(notice("ann", "reply", text="too old as well"))
+    for number in range(GROUPS_MAX):
+        if number == 1:
+            kit.ask(Prefer(kind="like", channel="live", pace="off"), user="me")
+        kit.tell(notice("bob", "like", post=f"p{number}", text="new"))
+    kit.tell(Withdraw(id="comment:p1:ann"))
+    kit.tell(Withdraw(id="mention:p1:ann"))
+    rows = fold(Notices, [("inbox:me", event) for event in kit.events])
+    assert {(row.kind, row.state, row.text) for row in rows} == {
+        ("comment", "archived", ""),
+        ("mention", "unread", ""),
+        ("reply", "unread", ""),
+        ("like", "unread", "new"),
+    }
 
 
 def test_they_are_their_users() -> None:

@@ -64,7 +64,7 @@ class Whispered(Event, tag="note.whispered"):
 
 
 class Whisper(Note):
-    events = (WasSaid, Whispered)
+    events: ClassVar[tuple[type[Event], ...]] = (WasSaid, Whispered)
     hidden = (Whispered,)
 
 

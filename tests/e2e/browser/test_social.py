@@ -60,6 +60,10 @@ def test_three_people(people: JavaScript, server: Server, tmp_path: Path) -> Non
     people.run("three_people", {"url": server.url, "picture": str(tmp_path / "roast.jpg")})
 
 
+def test_who_is_private_is_asked(people: JavaScript, server: Server) -> None:
+    people.run("who_is_private_is_asked", {"url": server.url, "users": ["pia", "quin"]})
+
+
 def test_a_story_is_seen(people: JavaScript, server: Server) -> None:
     follow(server, "dee", "eli")
     people.run("a_story_is_seen", {"url": server.url, "users": ["eli", "dee"]})

@@ -139,6 +139,8 @@ ASKED = ["post /media", "head /media/{id}", "delete /media/{id}", "post /media/{
 def test_what_the_document_of_the_api_says_is_so(server: Server) -> None:
     said = server.request("GET", "/docs/openapi.json").body
     said["paths"] = {path: one for path, one in said["paths"].items() if path.startswith("/media")}
+    begins = said["paths"]["/media"]["post"]  # without names and values in base64, which no schema says
+    begins["parameters"] = [one for one in begins["parameters"] if one.get("name") != "Upload-Metadata"]
     document = schemathesis.openapi.from_dict(said)
     for asked in ASKED:
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):

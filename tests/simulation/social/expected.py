@@ -113,7 +113,8 @@ class Facts:
                 is_told = known is not None and known.live
                 says = f"inbox:{state.author}, of what {user} says of post:{post},"
                 if decision is None:
-                    yield f"{says} has decided nothing"
+                    if (state.author, user) not in self._once_barred:  # whoever has blocked somebody is not named
+                        yield f"{says} has decided nothing"
                 elif is_told and user not in state.reactors:
                     yield f"{says} tells, though it was taken back"
                 elif user in state.reactors and not is_told and not self._why_not(decision, state.author, user):

@@ -8,6 +8,7 @@ import trio
 from msgspec.json import decode
 
 from greenroom import social as app
+from greenroom.actors.chat.room.actor import Room
 from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.jobs.queue import queue_of
 from greenroom.actors.jobs.single import SingleJob
@@ -98,7 +99,7 @@ def _payloads(events: list[StoredEvent]) -> list[bytes]:
 def social(**how: Any) -> Scenario:
     deeds, reading = Deeds(), Reading()
     return Scenario(
-        kinds=(*KINDS, queue_of(Jobs(SPREAD_JOBS)), SingleJob),
+        kinds=(*KINDS, Room, queue_of(Jobs(SPREAD_JOBS)), SingleJob),
         views=VIEWS,
         channels=tuple(f"{kind}:{user}" for kind in ("feed", "inbox") for user in USERS),
         work=deeds,

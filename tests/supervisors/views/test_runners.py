@@ -259,6 +259,7 @@ async def test_nodes_of_which_no_release_is_known_are_of_another(database_url: s
             """
             INSERT INTO nodes (incarnation, url, version, host, process, state, lease_until, release)
             VALUES (99, '', '', '', '', 'up', now() + interval '1 hour', '')
+            ON CONFLICT DO NOTHING
             """
         )
         node.runners.look_soon()

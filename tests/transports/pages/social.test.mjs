@@ -11,7 +11,7 @@ const { News, newestOf } = await load("social/news.js");
 const { Signals } = await load("social/seen.js");
 const { Comments } = await load("social/comments.js");
 const { Notices, addressOf } = await load("social/notices.js");
-const { ago, explain, many, partsOf } = await load("social/words.js");
+const { ago, explain, isExpired, many, partsOf } = await load("social/words.js");
 const { again } = await load("social/session.js");
 const { upload } = await load("social/upload.js");
 const { firstOf, step } = await load("social/stories.js");
@@ -114,6 +114,11 @@ test("what came whole and was shown is not new any more", () => {
   assert.equal(news.count, 0);
 });
 
+test("what is told and changes no count is something else", () => {
+  const news = new News();
+  assert.deepEqual([0, 1, 1, 0].map((count) => news.told(count)), [false, true, false, true]);
+});
+
 test("another device has read it", () => {
   const news = new News();
   news.told(5);
@@ -182,23 +187,34 @@ test("what could not be told is told with the next, within a bound", () => {
 
 // ---- comments
 
+const offsets = (comments) => comments.ordered().map(({ comment, isReply }) => `${isReply ? "-" : ""}${comment.offset}`).join(" ");
+
 test("comments come in order, replies below what they answer", () => {
   const comments = new Comments();
-  const page = { comments: [{ offset: 5, author: "cee", text: "5", reply_to: 2 }, { offset: 4, author: "b", text: "4" }, { offset: 2, author: "a", text: "2" }], next: "more", count: 9 };
-  comments.page(page, { isFirst: true });
+  comments.page({ comments: [{ offset: 5, author: "cee", text: "5", reply_to: 2 }, { offset: 4, author: "b", text: "4" }, { offset: 2, author: "a", text: "2" }], next: "more" });
   comments.publication({ offset: 7, time: 70, data: { type: "thread.commented", author: "d", text: "7", reply_to: 5 } });
-  assert.deepEqual(comments.ordered().map(({ comment, isReply }) => `${isReply ? "-" : ""}${comment.offset}`), ["2", "-5", "-7", "4"]);
-  assert.deepEqual([comments.count, comments.next], [10, "more"]);
-  comments.said({ offset: 7, author: "d", text: "7" });
-  assert.equal(comments.count, 10, "its publication was faster");
+  assert.deepEqual([offsets(comments), comments.next], ["2 -5 -7 4", "more"]);
   comments.publication({ time: 80, data: { type: "thread.edited", comment: 4, text: "four" } });
   comments.publication({ data: { type: "thread.likes", offset: 4, likes: 3 } });
+  comments.said({ offset: 4, author: "b", text: "its publication was faster" });
   assert.deepEqual([comments.get(4).text, comments.get(4).likes], ["four", 3]);
   comments.publication({ data: { type: "thread.deleted", comment: 2 } });
-  assert.deepEqual(comments.ordered().map(({ comment }) => comment.offset), [4, 5, 7], "a reply to what is gone stands by itself");
-  assert.equal(comments.count, 9);
-  comments.publication({ data: { type: "thread.deleted", comment: 99 } });
-  assert.equal(comments.count, 9);
+  assert.equal(offsets(comments), "4 5 -7", "a reply to what is gone stands by itself");
+});
+
+test("pages of comments may be behind, what the channel begins with is not", () => {
+  const comments = new Comments();
+  comments.said({ offset: 6, author: "ann", text: "new" });
+  comments.page({ comments: [{ offset: 5, author: "bob", text: "old" }, { offset: 3, author: "bob", text: "3" }], next: "more" });
+  assert.equal(offsets(comments), "3 5 6");
+  comments.begin({ comments: [{ offset: 7, author: "cee", text: "7" }, { offset: 5, author: "bob", text: "edited" }, { offset: 4, author: "bob", text: "4" }] }, "ann");
+  assert.equal(offsets(comments), "3 4 5 6 7", "one of ann's that a moderator looks at stays hers to see");
+  comments.begin({ comments: [{ offset: 7, author: "cee", text: "7" }, { offset: 4, author: "bob", text: "4" }] }, "ann");
+  assert.equal(offsets(comments), "3 4 6 7", "deleted while nobody watched");
+  comments.page({ comments: [{ offset: 4, author: "bob", text: "late" }, { offset: 1, author: "bob", text: "1" }] });
+  assert.deepEqual([offsets(comments), comments.get(4).text, comments.next], ["1 3 4 6 7", "4", null]);
+  comments.begin({}, "ann");
+  assert.equal(offsets(comments), "6", "none is left of others");
 });
 
 // ---- notices
@@ -243,6 +259,7 @@ test("errors are said in words", () => {
   assert.equal(explain(new ProtocolError(1, "timeout", true)), "The server did not answer in time.");
   assert.equal(explain(new Error("some.rule")), "Something went wrong.");
   assert.equal(explain({}), "Something went wrong.");
+  assert.deepEqual(["feed.cursor_expired: x", "feed.bad_cursor", "feed.bad_query"].map((message) => isExpired(new Error(message))), [true, true, false]);
 });
 
 test("times and counts are short", () => {

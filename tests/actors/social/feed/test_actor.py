@@ -72,7 +72,8 @@ def test_what_is_shared_is_the_original(world: World) -> None:
     original = world.post("bob", text="deep")
     share = world.post("cyd", share_of=original)
     quote = world.post("cyd", share_of=original, text="look")
-    for shared, expected in ((original, original), (share, original), (quote, quote)):
+    picture = world.post("cyd", share_of=original, media=["a" * 24])
+    for shared, expected in ((original, original), (share, original), (quote, quote), (picture, picture)):
         world.kit.ask(Post(share_of=shared), user="ann")
         assert published(world).share_of == expected
 
@@ -104,6 +105,22 @@ def test_what_is_of_a_private_account_is_not_shared(world: World) -> None:
     world.authors["ann"] = Authors.Row(user="ann", private=True)
     world.kit.ask(Post(share_of=mine), user="ann")
     assert published(world).share_of == mine
+
+
+def test_what_one_may_not_see_is_not_shared_by_way_of_a_share(world: World) -> None:
+    world.authors["dan"] = Authors.Row(user="dan", private=True)
+    originals = [world.post("bob"), world.post("dan"), world.post("eve"), world.post("fay")]
+    shares = [world.post("cyd", share_of=original) for original in originals]
+    world.kit.tell(BarredChanged(user="bob", by_us=False, barred=True))
+    del world.posts[originals[2]]
+    world.posts[originals[3]].visibility = "followers"  # by an edit
+    world.follow("fay")
+    for share, refused in zip(
+        shares, ["no_such_post", "no_such_post", "no_such_post", "not_to_be_shared"], strict=True
+    ):
+        with pytest.raises(Refused, match=rf"feed\.{refused}"):
+            world.kit.ask(Post(share_of=share), user="ann")
+    assert not [told for told in world.kit.told if isinstance(told.message, Publish)]
 
 
 def test_who_posts_without_end_has_to_wait(world: World) -> None:

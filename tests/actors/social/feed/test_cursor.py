@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 from greenroom import Refused
 from greenroom.actors.social.feed.cursor import (
     CURSOR_S,
+    PLACES_MAX,
     REASONS,
     SNAPSHOTS_MAX,
+    Place,
     Placed,
+    Places,
     Snapshot,
     Snapshots,
-    unwrapped,
-    wrapped,
 )
 
 POSTS = st.integers(0, (1 << 128) - 1).map(lambda number: f"{number:032x}")
@@ -30,41 +31,62 @@ def test_a_snapshot_gives_back_what_was_put_in(posts: list[tuple[str, str, int]]
 
 
 @pytest.mark.bound("lists that a feed keeps for cursors")
+@given(st.lists(st.sampled_from(["00" * 16, "01" * 16, "00" * 8 + "01" * 8, "01" * 8 + "00" * 8]), max_size=4))
+def test_a_snapshot_knows_what_is_in_it(posts: list[str]) -> None:
+    """And takes nothing for it that only lies across two of them."""
+    snapshot = Snapshot([Placed(post) for post in posts], made_s=0.0)
+    for post in ("00" * 16, "01" * 16, "00" * 8 + "01" * 8, "01" * 8 + "00" * 8):
+        assert (post in snapshot) == (post in posts)
+
+
 def test_only_the_newest_are_kept() -> None:
-    kept = Snapshots("ann")
-    cursors = [kept.cursor(kept.keep(Snapshot([], made_s=0.0)), 0) for _ in range(SNAPSHOTS_MAX + 1)]
+    kept = Snapshots()
+    names = [kept.keep(Snapshot([], made_s=0.0)) for _ in range(SNAPSHOTS_MAX + 1)]
     with pytest.raises(Refused, match=r"feed\.cursor_expired"):
-        kept.find(cursors[0], 0.0)
-    assert kept.find(cursors[1], 0.0)[2] == 0
+        kept.find(names[0], 0.0)
+    assert len(kept.find(names[1], 0.0)) == 0
+
+
+@pytest.mark.bound("places in lists that a feed keeps for cursors")
+def test_only_the_newest_places_are_kept() -> None:
+    kept = Places("ann")
+    cursors = [kept.keep(Place("home", 0.0, at=number)) for number in range(PLACES_MAX + 1)]
+    with pytest.raises(Refused, match=r"feed\.cursor_expired"):
+        kept.find("home", cursors[0], 0.0)
+    assert kept.find("home", cursors[1], 0.0).at == 1
 
 
 def test_what_has_expired_takes_no_memory() -> None:
-    kept = Snapshots("ann")
-    cursor = kept.cursor(kept.keep(Snapshot([], made_s=0.0)), 0)
+    snapshots, places = Snapshots(), Places("ann")
+    name, cursor = snapshots.keep(Snapshot([], made_s=0.0)), places.keep(Place("home", 0.0))
     with pytest.raises(Refused, match=r"feed\.cursor_expired"):
-        kept.find(cursor, CURSOR_S + 1)
-    assert not kept._kept
+        snapshots.find(name, CURSOR_S + 1)
+    with pytest.raises(Refused, match=r"feed\.cursor_expired"):
+        places.find("home", cursor, CURSOR_S + 1)
+    assert not snapshots._kept and not places._kept
 
 
-@given(st.text(max_size=30))
+@given(st.text(max_size=60))
 def test_whatever_somebody_makes_up_is_refused(text: str) -> None:
-    kept = Snapshots("ann")
-    for cursor in (text, wrapped("ann", "home", text or "x"), wrapped("bob", "home", text or "x")):
-        with pytest.raises(Refused, match=r"feed\.(bad_cursor|cursor_expired)"):
-            kept.find(cursor, 0.0)
-
-
-def test_a_place_beyond_the_end_is_none() -> None:
-    kept = Snapshots("ann")
-    name = kept.keep(Snapshot([Placed("0" * 32)], made_s=0.0))
-    for at in ("2", "-1", "1e3", ""):
-        with pytest.raises(Refused, match=r"feed\.bad_cursor"):
-            kept.find(wrapped("ann", "home", f"{name}.{at}"), 0.0)
+    kept = Places("ann")
+    whole = kept.keep(Place("home", 0.0))
+    for cursor in (text, whole[:-1], whole[:12] + text, text + whole[12:]):
+        if cursor != whole:
+            with pytest.raises(Refused, match=r"feed\.(bad_cursor|cursor_expired)"):
+                kept.find("home", cursor, 0.0)
 
 
 def test_a_cursor_goes_on_in_its_own_list_only() -> None:
-    cursor = wrapped("ann", "of\0bob", "place")
-    assert unwrapped("ann", "of\0bob", cursor) == "place"
-    for user, what in (("zoe", "of\0bob"), ("ann", "of\0cyd")):
+    kept = Places("ann")
+    cursor = kept.keep(Place("of\0bob", 0.0, after="place"))
+    assert kept.find("of\0bob", cursor, 0.0).after == "place"
+    for other, what in ((Places("zoe"), "of\0bob"), (kept, "of\0cyd")):
         with pytest.raises(Refused, match=r"feed\.bad_cursor"):
-            unwrapped(user, what, cursor)
+            other.find(what, cursor, 0.0)
+
+
+def test_a_cursor_says_nothing_of_the_place_that_it_names() -> None:
+    kept = Places("ann")
+    places = [Place("home", 0.0, "after", ("0" * 32,), "name", at) for at in (3, 3, 5_000)]
+    cursors = [kept.keep(place) for place in places]
+    assert len({len(cursor) for cursor in cursors}) == 1 and len(set(cursors)) == 3

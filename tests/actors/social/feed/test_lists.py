@@ -3,8 +3,10 @@
 import pytest
 
 from greenroom import Refused
+from greenroom.actors.social.feed import lists
 from greenroom.actors.social.feed.messages import BarredChanged, FeedPage, MutedChanged, Of, SearchPosts, See, Tagged
 from greenroom.actors.social.follows.views import Authors
+from greenroom.actors.social.post.views import Posts, Wall
 from tests.actors.social.feed.world import World, ids
 
 
@@ -80,10 +82,58 @@ def test_a_page_is_filled_though_some_of_it_may_not_be_seen(world: World) -> Non
     assert ids(of(world, "bob", limit=4).posts) == seen[::-1]
 
 
-def test_a_page_of_what_may_not_be_seen_is_short_and_says_how_it_goes_on(world: World) -> None:
+def test_a_page_of_what_may_not_be_seen_is_short_and_says_how_it_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists, "ROUND_ROWS", 5)
     seen = world.post("bob")
     for _ in range(30):
         world.post("bob", visibility="close")
     page = of(world, "bob", limit=4)
     assert page.posts == [] and page.next is not None
     assert ids(of(world, "bob", limit=50, cursor=page.next).posts) == [seen]
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_nothing_says_that_there_is_what_may_not_be_seen(world: World, limit: int) -> None:
+    """Neither a page that goes on, nor a cursor that names what was read last."""
+    for _ in range(40):
+        world.post("bob", text="pills", visibility="followers")
+    seen = [world.post("bob", text="pills") for _ in range(limit)]
+    for page in (of(world, "bob", limit=limit), world.kit.ask(SearchPosts(words="pills", limit=limit), user="ann")):
+        assert (ids(page.posts), page.next) == (seen[::-1], None)
+
+
+def test_a_wall_that_is_closed_is_one_without_posts(world: World) -> None:
+    for author in ("bob", "cyd"):
+        for _ in range(30):
+            world.post(author)
+    world.authors["bob"] = Authors.Row(user="bob", private=True)
+    world.kit.tell(BarredChanged(user="cyd", by_us=False, barred=True))
+    for author in ("bob", "cyd"):
+        world.queries.clear()
+        assert of(world, author, limit=1) == of(world, "nobody", limit=1)
+        assert Posts.Row not in world.queries, "not even looked at, which takes time"
+
+
+def test_what_was_read_beyond_a_page_is_on_the_next(world: World) -> None:
+    """And is looked at again, for it may be gone."""
+    posts = [world.post("bob", visibility="public" if number % 4 == 0 else "close") for number in range(60)]
+    page = of(world, "bob", limit=2)
+    found = ids(page.posts)
+    gone = posts[40]
+    del world.posts[gone]
+    while page.next is not None:
+        again = of(world, "bob", limit=2, cursor=page.next)
+        page = of(world, "bob", limit=2, cursor=page.next)
+        assert again.posts == page.posts
+        found += ids(page.posts)
+    assert found == [post for post in posts[56::-4] if post != gone]
+
+
+def test_a_page_that_goes_on_takes_one_look_at_the_wall(world: World) -> None:
+    posts = [world.post("bob") for _ in range(9)]
+    world.queries.clear()
+    page = of(world, "bob", limit=2)
+    assert (ids(page.posts), page.next is None) == (posts[:-3:-1], False)
+    assert world.queries.count(Wall.Row) == 1, "one row more than a page has says that there is another"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from greenroom.actors.social.feed.live import FLUSH_S
-from greenroom.actors.social.feed.messages import Arrived, BarredChanged, Show
+from greenroom.actors.social.feed.messages import Arrived, BarredChanged, CloseChanged, Show
 from greenroom.actors.social.feed.reader import NUDGED_MAX, RECENT_S
 from tests.actors.social.feed.world import World, ids
 
@@ -51,12 +51,15 @@ def test_what_was_read_is_not_new_when_it_is_nudged_once_more(world: World) -> N
     assert told(world) == []
 
 
-def test_what_was_read_before_it_was_nudged_is_not_new(world: World) -> None:
-    post = world.post("bob")
-    assert world.ids() == [post], "its row was faster"
+def test_what_was_found_before_it_was_nudged_is_not_new(world: World) -> None:
+    posts = [world.post("bob") for _ in range(3)]
+    assert world.ids(limit=1) == [posts[-1]], "their rows were faster, and the others are on the next page"
     told(world)
-    world.nudge(post)
+    for post in posts:
+        world.nudge(post)
     assert told(world) == []
+    world.nudge(world.post("bob"))
+    assert told(world) == [{"type": "feed.new", "count": 1}]
 
 
 def test_what_is_not_to_be_seen_is_not_counted(world: World) -> None:
@@ -106,6 +109,38 @@ def test_what_is_remembered_of_nudges_is_bounded(world: World) -> None:
     for _ in range(NUDGED_MAX + 5):
         world.nudge(world.post("bob", written=None))
     assert told(world) == [{"type": "feed.new", "count": NUDGED_MAX}]
+    assert len(world.kit.actor.nudged) == NUDGED_MAX
+    assert len(world.ids(limit=100)) == NUDGED_MAX, "those that were dropped were the oldest, and have no rows yet"
+
+
+def test_who_only_watches_is_told_of_each_post_for_as_long_as_they_do(world: World) -> None:
+    """A page that inserts what comes has nothing to read."""
+    world.kit.ask(Show(top=world.post("bob"), limit=10), user="ann")
+    for number in range(1, NUDGED_MAX + 30):
+        world.kit.advance(1.0)
+        world.nudge(world.post("bob"))
+        new, inserted = told(world)
+        assert (new["count"], len(inserted["posts"])) == (number, 1)
+    assert world.kit.view()["new"] == NUDGED_MAX + 29
+    world.read()
+    assert world.kit.view()["new"] == 0
+
+
+def test_a_channel_says_how_many_are_new_as_far_as_they_may_be_seen(world: World) -> None:
+    world.kit.unwatch(client="phone")
+    for fields in ({}, {"visibility": "close"}, {"is_pending": True}):
+        world.nudge(world.post("bob", **fields))
+    assert world.kit.watch(user="ann", client="phone")["new"] == 0, "nobody has looked"
+    assert told(world) == [{"type": "feed.new", "count": 1}], "which is done for who has come"
+    assert world.kit.view()["new"] == 1
+
+
+def test_when_somebody_posts_for_friends_only_friends_notice(world: World) -> None:
+    world.nudge(world.post("bob", visibility="close"))
+    assert told(world) == [] and not world.kit.actor.nudged
+    world.kit.tell(CloseChanged(author="bob", close=True))
+    world.nudge(world.post("bob", visibility="close"))
+    assert told(world) == [{"type": "feed.new", "count": 1}]
 
 
 def test_whoever_watches_nothing_costs_no_look(world: World) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from greenroom.actors.social.feed.actor import Feed
-from greenroom.actors.social.feed.cursor import Placed
+from greenroom.actors.social.feed.cursor import Placed, Snapshot
 from greenroom.actors.social.feed.events import Returned
 from greenroom.actors.social.feed.messages import Arrived
 from greenroom.actors.social.feed.reader import NUDGED_MAX, RECENT_S, SERVED_MAX, Kept, Served
@@ -27,10 +27,10 @@ def test_what_was_read_is_heard_of_for_a_while() -> None:
     kit = Kit(Feed, key="ann")
     feed = kit.actor
     feed.nudged = {one.post: one for one in map(arrived, range(NUDGED_MAX))}
-    feed.have_read()
+    feed.have_read(Snapshot([], made_s=0.0))
     feed.nudged = {one.post: one for one in map(arrived, range(NUDGED_MAX, NUDGED_MAX + 3))}
     assert len(feed.heard) == NUDGED_MAX + 3
-    feed.have_read()
+    feed.have_read(Snapshot([], made_s=0.0))
     assert len(feed.heard) == NUDGED_MAX and not feed.nudged, "no more than that, the newest"
     assert not feed.has_heard_of(arrived(0).post) and feed.has_heard_of(arrived(NUDGED_MAX).post)
     kit.advance(RECENT_S)

@@ -4,7 +4,17 @@ from typing import Any
 
 import pytest
 
-from greenroom.actors.social.feed.messages import BarredChanged, See
+from greenroom.actors.social.feed.messages import (
+    BarredChanged,
+    MutedChanged,
+    Of,
+    Read,
+    SearchPosts,
+    See,
+    Seen,
+    Signal,
+    Tagged,
+)
 from greenroom.actors.social.follows.views import Authors
 from greenroom.actors.social.post.views import WhoReacted
 from tests.actors.social.feed.world import World
@@ -66,3 +76,18 @@ def test_a_share_of_what_is_gone_or_not_to_be_seen_stands_alone(world: World) ->
     del world.posts[original]
     assert see(world, share).shared is None and see(world, share).shares_unseen
     assert not see(world, world.post("bob")).shares_unseen
+
+
+def test_who_is_muted_or_was_hidden_does_not_come_up_by_a_share(world: World) -> None:
+    """On a wall that was asked for they do, and in one post."""
+    world.follow("bob")
+    muted, hidden = world.post("cyd", written=None, tags=["x"]), world.post("dan", written=None)
+    shares = [world.post("bob", share_of=post, tags=["x"], text="pills") for post in (muted, hidden)]
+    world.kit.tell(MutedChanged(user="cyd", muted=True))
+    world.kit.ask(Seen(signals=[Signal(post=hidden, did="hid")]), user="ann")
+    unasked = [Read(order="newest"), Read(), Tagged(tag="x"), SearchPosts(words="pills")]
+    for ask in unasked:
+        page = world.kit.ask(ask, user="ann")
+        assert {one.id: one.shared for one in page.posts} == dict.fromkeys(shares), ask
+    assert all(one.shared for one in world.kit.ask(Of(author="bob"), user="ann").posts)
+    assert see(world, shares[0]).shared.id == muted

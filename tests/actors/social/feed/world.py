@@ -138,7 +138,9 @@ class World:
 
     def nudge(self, post: str) -> None:
         row = self.posts[post]
-        self.kit.tell(Arrived(post=post, author=row.author, at_ms=row.at_ms, is_story=row.is_story))
+        self.kit.tell(
+            Arrived(post=post, author=row.author, at_ms=row.at_ms, is_story=row.is_story, visibility=row.visibility)
+        )
 
     def react(self, post: str, mine: str = "") -> None:
         self.posts[post].reactions = {"like": 1}

@@ -1,6 +1,7 @@
 """People on a real server, over HTTP: edges, their rows, and what happens though it is killed in between."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -109,10 +110,13 @@ def test_a_block_holds_in_the_conversation_of_the_two_whether_or_not_there_is_on
         answer = people.request("POST", f"/api/room/@{'%2B'.join(sorted((by, to)))}/send", {"text": "hi"}, user=by)
         return answer.body["error"]["name"] if "error" in answer.body else answer.status
 
+    def is_blocked(user: str) -> bool:
+        return bool(send("uma", user) == "room.blocked")
+
     assert send("uma", "vic") == 200
     for user in ("vic", "wim"):
         say(people, "uma", "block", user=user)
-        wait_until(lambda user=user: send("uma", user) == "room.blocked", "the block")
+        wait_until(partial(is_blocked, user), "the block")
         assert send(user, "uma") == "room.blocked"
 
     def conversations(user: str) -> list[str]:

@@ -1,5 +1,6 @@
 """A case: what was said against a post or a comment, and what became of it."""
 
+from collections.abc import Container
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from msgspec.json import decode, encode
 
 from greenroom import Refused, Rows
 from greenroom.actors.inbox.messages import Notify, Withdraw
+from greenroom.actors.model.message import Done
 from greenroom.actors.personal.redaction import Redaction, shape_of
 from greenroom.actors.social.moderation import cases
 from greenroom.actors.social.moderation.cases import REPORTS_PER_H, Case
@@ -20,26 +22,42 @@ from greenroom.actors.social.moderation.messages import (
     ShadowAuthor,
     ShadowFor,
 )
-from greenroom.actors.social.post.messages import Delete, Hide, Said, SaidOf
+from greenroom.actors.social.post.messages import Delete, Hide, MayAct, Said, SaidOf
 from greenroom.actors.social.thread.messages import Hide as HideComment
 from greenroom.actors.social.thread.view import Comments
 from greenroom.testing import Kit
 from tests.actors.social.post.posting import published
 
 POST = "0" * 31 + "1"
+EDITED_MS = 5_000
 MODERATOR: Any = {"user": "mod", "roles": ("moderator",)}
 
 
-def new_case(*, author: str | None = "ann") -> Kit[Case]:
-    """Of a post by that author; None: there is no such post."""
-    kit = Kit(Case, key=POST)
+def play_post(
+    kit: Kit[Case], *, author: str | None = "ann", unseen: Container[str] = (), edited_ms: int = 0
+) -> Kit[Case]:
+    """A post by that author, not seen by some; None: there is no such post."""
 
-    def said(_: SaidOf) -> Said:
-        if author is None:
+    def answer(message: SaidOf | MayAct) -> Said | Done:
+        if author is None or (isinstance(message, MayAct) and message.user in unseen):
             raise Refused("post.not_found", "there is no such post", status=404)
-        return Said(author=author, text="look at this", media=["a" * 24])
+        if isinstance(message, MayAct):
+            return Done()
+        return Said(author=author, text="look at this", media=["a" * 24], edited_ms=edited_ms)
 
-    kit.when_asked(f"post:{POST}", said)
+    kit.when_asked(f"post:{POST}", answer)
+    return kit
+
+
+def new_case(*, author: str | None = "ann", unseen: Container[str] = ()) -> Kit[Case]:
+    return play_post(Kit(Case, key=POST), author=author, unseen=unseen)
+
+
+def comment_case(row: Comments.Row | None) -> Kit[Case]:
+    """Of the comment 7, or of none."""
+    kit = play_post(Kit(Case, key=f"{POST}.7"))
+    rows = [] if row is None else [row]
+    kit.when_queried(Comments.Row, lambda key, asked: Rows(rows if (key, asked.where["offset"]) == (POST, 7) else []))
     return kit
 
 
@@ -51,6 +69,10 @@ def kit() -> Kit[Case]:
 def report(kit: Kit[Case], *users: str, reason: Any = "spam", text: str = "") -> None:
     for user in users:
         kit.ask(Report(reason=reason, text=text), user=user)
+
+
+def author_told(kit: Kit[Case]) -> list[Any]:
+    return [told.message for told in kit.told if told.entity == "inbox:ann"]
 
 
 def hidings(kit: Kit[Case]) -> list[bool]:
@@ -101,12 +123,47 @@ def test_what_was_cleared_is_looked_at_again_and_hidden_by_moderators_alone(kit:
 
 def test_an_author_hears_what_moderators_decide_and_not_who_reported(kit: Kit[Case]) -> None:
     report(kit, *"bcdef")
-    assert not [told for told in kit.told if told.entity.startswith("inbox:")]
+    (hidden,) = author_told(kit)
+    assert isinstance(hidden, Notify) and (hidden.by, hidden.text, hidden.about) == ("", "", f"post:{POST}")
     kit.ask(HidePost(why="eve complained"), **MODERATOR)
     kit.ask(Restore(), **MODERATOR)
-    notice, taken_back = (told.message for told in kit.told if told.entity == "inbox:ann")
-    assert isinstance(notice, Notify) and (notice.by, notice.text, notice.about) == ("", "", f"post:{POST}")
-    assert taken_back == Withdraw(id=notice.id)
+    again, taken_back = author_told(kit)[1:]
+    assert again == hidden, "an inbox tells the same once"
+    assert taken_back == Withdraw(id=hidden.id)
+
+
+def test_an_author_is_told_of_what_a_rule_had_hidden_once_a_moderator_has_decided(kit: Kit[Case]) -> None:
+    kit.tell(Flag(author="ann", rule="luck", verdict="hide"))
+    assert not author_told(kit), "what is pending by a rule its author sees"
+    kit.ask(HidePost(), **MODERATOR)
+    assert [type(one) for one in author_told(kit)] == [Notify]
+
+
+def test_who_cannot_see_a_post_does_not_report_it() -> None:
+    kit = new_case(unseen="bcdefx")
+    for user in "bcdef":
+        with pytest.raises(Refused, match=r"post.not_found"):
+            report(kit, user)
+    assert not kit.events, "and there is no saying that it is there"
+    report(kit, "g", "ann2")
+    with pytest.raises(Refused, match=r"post.not_found"):
+        report(kit, "x")
+    assert kit.view()["count"] == 2
+    kit.ask(Report(reason="spam"), user="x", roles=("moderator",))
+    assert kit.view()["count"] == 3, "moderators see all"
+
+
+def test_who_cannot_see_a_comment_does_not_report_it() -> None:
+    veiled = comment_case(Comments.Row(post=POST, offset=7, author="ann", veil="shadowed"))
+    with pytest.raises(Refused, match=r"case.nothing"):
+        report(veiled, "bob")
+    with pytest.raises(Refused, match=r"case.oneself"):
+        report(veiled, "ann")
+    assert not veiled.events and veiled.ask(Look(), **MODERATOR).author == "ann"
+    below_unseen = comment_case(Comments.Row(post=POST, offset=7, author="ann"))
+    play_post(below_unseen, unseen=("bob",))
+    with pytest.raises(Refused, match=r"post.not_found"):
+        report(below_unseen, "bob")
 
 
 def test_a_rule_brings_a_case_that_is_hidden_already(kit: Kit[Case]) -> None:
@@ -143,15 +200,61 @@ def test_a_moderator_hides_what_nobody_has_reported(kit: Kit[Case]) -> None:
 
 
 def test_a_comment_has_a_case_of_its_own() -> None:
-    kit = Kit(Case, key=f"{POST}.7")
-    row = Comments.Row(post=POST, offset=7, author="ann")
-    kit.when_queried(Comments.Row, lambda key, asked: Rows([row] if (key, asked.where["offset"]) == (POST, 7) else []))
+    kit = comment_case(Comments.Row(post=POST, offset=7, author="ann"))
     report(kit, *"bcdef")
     kit.ask(Restore(), **MODERATOR)
     hides = [told for told in kit.told if told.entity == f"thread:{POST}"]
-    assert [told.message for told in hides] == [HideComment(offset=7, hidden=True), HideComment(offset=7, hidden=False)]
+    assert [told.message for told in hides] == [
+        HideComment(offset=7, hidden=True),
+        HideComment(offset=7, hidden=False, edited_ms=0),
+    ]
     with pytest.raises(Refused, match=r"case.oneself"):
         report(kit, "ann")
+
+
+@pytest.mark.parametrize("decide", [Restore, Dismiss])
+def test_a_moderator_clears_what_they_have_looked_at_and_no_other_text(kit: Kit[Case], decide: Any) -> None:
+    kit.tell(Flag(author="ann", rule="luck", verdict="hide"))
+    play_post(kit, edited_ms=EDITED_MS)
+    for seen_ms in (0, EDITED_MS - 1):
+        with pytest.raises(Refused, match=r"case.edited") as refused:
+            kit.ask(decide(edited_ms=seen_ms), **MODERATOR)
+        assert refused.value.status == 409
+    assert kit.view()["state"] == "pending" and not kit.told
+    kit.ask(decide(edited_ms=kit.ask(Look(), **MODERATOR).edited_ms), **MODERATOR)
+    hides = [told.message for told in kit.told if isinstance(told.message, Hide)]
+    assert hides == [Hide(hidden=False, edited_ms=EDITED_MS)]
+    kit.tell(Flag(author="ann", rule="", verdict="hide"))  # it was edited before it has heard of that
+    assert kit.view()["state"] == "pending" and kit.view()["rule"] == "luck"
+
+
+def test_a_comment_is_cleared_as_it_was_looked_at() -> None:
+    kit = comment_case(Comments.Row(post=POST, offset=7, author="ann", edited_ms=EDITED_MS))
+    report(kit, *"bcdef")
+    with pytest.raises(Refused, match=r"case.edited"):
+        kit.ask(Restore(), **MODERATOR)
+    kit.ask(Restore(edited_ms=kit.ask(Look(), **MODERATOR).edited_ms), **MODERATOR)
+    hides = [told.message for told in kit.told if isinstance(told.message, HideComment)]
+    assert hides[-1] == HideComment(offset=7, hidden=False, edited_ms=EDITED_MS)
+
+
+def test_the_case_of_what_is_gone_can_be_closed(kit: Kit[Case]) -> None:
+    report(kit, "bob")
+    play_post(kit, author=None)
+    kit.ask(Dismiss(), **MODERATOR)
+    assert kit.view()["state"] == "cleared"
+
+
+def test_what_was_cleared_and_edited_since_is_hidden_by_reports_alone(kit: Kit[Case]) -> None:
+    report(kit, *"bcdef")
+    kit.ask(Restore(), **MODERATOR)
+    play_post(kit, edited_ms=EDITED_MS)
+    report(kit, *"ghijk")
+    assert kit.view()["state"] == "pending" and hidings(kit) == [True, False, True]
+    kit.ask(Restore(edited_ms=EDITED_MS), **MODERATOR)
+    report(kit, *"lmnop")
+    assert kit.view()["state"] == "open" and hidings(kit)[-1] is False
+    kit.restart()
 
 
 def test_an_author_is_shadowed_by_the_rules(kit: Kit[Case]) -> None:
@@ -172,10 +275,8 @@ def test_of_no_post_there_is_no_case() -> None:
     assert not kit.events
     with pytest.raises(Refused, match=r"case.nothing"):
         report(Kit(Case, key="ann"), "bob")
-    comment = Kit(Case, key=f"{POST}.7")
-    comment.when_queried(Comments.Row, lambda key, asked: Rows([]))
     with pytest.raises(Refused, match=r"case.nothing"):
-        report(comment, "bob")
+        report(comment_case(None), "bob")
 
 
 def test_moderators_see_what_it_says(kit: Kit[Case]) -> None:

@@ -6,16 +6,9 @@ import pytest
 
 from greenroom import Ask, InvalidCommand, Refused
 from greenroom.actors.inbox.messages import Notify, Withdraw
-from greenroom.actors.social.feed.messages import Visibility
 from greenroom.actors.social.moderation.messages import Flag, Judge, Verdict
 from greenroom.actors.social.names import ms_of
-from greenroom.actors.social.post.actor import (
-    EARLY_MS,
-    MENTIONED_MAX,
-    MENTIONS_AT_ONCE,
-    UNWANTED_MAX,
-    Post,
-)
+from greenroom.actors.social.post.actor import EARLY_MS, UNWANTED_MAX, Post
 from greenroom.actors.social.post.events import Deleted, Ended, MentionsTold, Published
 from greenroom.actors.social.post.messages import (
     CommentsChanged,
@@ -25,11 +18,12 @@ from greenroom.actors.social.post.messages import (
     Hide,
     Publish,
     React,
+    SaidOf,
     SharesChanged,
     TellMentioned,
     Watch,
 )
-from greenroom.actors.social.ranking.messages import Engaged
+from greenroom.actors.social.post.telling import MENTIONED_MAX, MENTIONS_AT_ONCE
 from greenroom.actors.social.spread.jobs import SpreadPlan
 from greenroom.actors.social.texts import MENTIONS_MAX
 from greenroom.actors.social.thread.messages import Close, Cover, Open
@@ -227,6 +221,17 @@ def test_an_edit_that_rules_want_looked_at_is_seen_by_nobody_until_it_is() -> No
     assert told(kit, Cover) == [(f"thread:{ID}", Cover(covered=True)), (f"thread:{ID}", Cover(covered=False))]
 
 
+def test_a_moderator_shows_the_text_that_they_have_seen() -> None:
+    kit, _ = published(text="good", is_pending=True)
+    kit.ask(Edit(text="bad"), user="ann")
+    kit.tell(Hide(hidden=False, edited_ms=0))
+    assert kit.state.is_pending and told(kit, Flag) == [(f"case:{ID}", Flag(author="ann", rule="", verdict="hide"))]
+    seen_ms = kit.ask(SaidOf()).edited_ms
+    assert seen_ms == kit.state.content.edited_ms > 0
+    kit.tell(Hide(hidden=False, edited_ms=seen_ms))
+    assert not kit.state.is_pending and len(plans(kit)) == 1
+
+
 def test_a_picture_needs_no_text() -> None:
     kit, _ = published(text="x", media=["a" * 24])
     kit.ask(Edit(text=""), user="ann")
@@ -294,8 +299,25 @@ def test_a_mention_in_what_is_deleted_by_then_is_not_told() -> None:
     assert mentions(kit) == []
     kit.tell(Hide(hidden=False))
     assert mentions(kit) == ["inbox:bob"], "it is told once it can be seen"
+
+
+def test_who_is_mentioned_is_told_again_of_what_was_hidden_by_mistake() -> None:
+    kit, follows = published(text="@bob @cat")
+    assert mentions(kit) == ["inbox:bob", "inbox:cat"]
+    notice = told(kit, Notify)[0][1]
     kit.tell(Hide(hidden=True))
-    assert told(kit, Withdraw) == [("inbox:bob", Withdraw(about=f"post:{ID}"))]
+    taken_back = Withdraw(id=notice.id)
+    assert told(kit, Withdraw) == [("inbox:bob", taken_back), ("inbox:cat", taken_back)], "and nothing else of it"
+    kit.tell(Hide(hidden=True))
+    follows.barred = {("cat", "ann")}
+    kit.tell(Hide(hidden=False))
+    assert mentions(kit)[2:] == ["inbox:bob"] and told(kit, Notify)[-1][1] == notice
+    kit.tell(Hide(hidden=False))
+    assert mentions(kit)[3:] == []
+    kit.restart()
+    kit.tell(Hide(hidden=True))
+    kit.ask(Delete(), user="ann")
+    assert ("inbox:bob", Withdraw(about=f"post:{ID}")) in told(kit, Withdraw)
 
 
 # Hidden, pending, shadowed.
@@ -364,43 +386,6 @@ def test_what_there_is_not_is_not_hidden() -> None:
 
 
 # Shares and comments.
-
-
-def test_shares_are_counted_and_its_author_hears_of_them() -> None:
-    kit, _ = published(text="x")
-    kit.tell(SharesChanged(by=1, user="bob", post=OTHER))
-    kit.tell(SharesChanged(by=1, user="ann", post=ID))
-    assert kit.state.shares == 2
-    assert [(entity, said.kind, said.by) for entity, said in told(kit, Notify)] == [("inbox:ann", "share", "bob")]
-    assert told(kit, Engaged) == [("features:bob", Engaged(author="ann", post=ID, did="share"))]
-    kit.tell(SharesChanged(by=-1, user="bob", post=OTHER))
-    assert kit.state.shares == 1
-    assert told(kit, Withdraw) == [("inbox:ann", Withdraw(id=told(kit, Notify)[0][1].id))]
-    for _ in range(3):
-        kit.tell(SharesChanged(by=-1))
-    assert kit.state.shares == 0
-    kit.restart()
-
-
-def test_a_share_that_its_author_may_not_see_is_counted_and_not_told() -> None:
-    kit, follows = published(text="x")
-    follows.private = True
-    kit.tell(SharesChanged(by=1, user="bob", post=OTHER))
-    assert kit.state.shares == 1 and not told(kit, Notify)
-    follows.following = {("ann", "bob")}
-    kit.tell(SharesChanged(by=1, user="bob", post=OTHER))
-    follows.private, follows.following, follows.barred = False, set(), {("ann", "cat"), ("dan", "ann")}
-    for user in ("cat", "dan", ""):
-        kit.tell(SharesChanged(by=1, user=user, post=OTHER))
-    assert kit.state.shares == 5
-    assert [said.by for _, said in told(kit, Notify)] == ["bob"]
-
-
-@pytest.mark.parametrize("visibility", ["followers", "close"])
-def test_a_share_for_some_does_not_say_whose_it_is(visibility: Visibility) -> None:
-    kit, _ = published(text="look", share_of=OTHER, visibility=visibility)
-    kit.ask(Delete(), user="ann")
-    assert [said for _, said in told(kit, SharesChanged)] == [SharesChanged(by=by, user="", post=ID) for by in (1, -1)]
 
 
 def test_who_shares_a_post_says_so_to_it_and_takes_it_back() -> None:

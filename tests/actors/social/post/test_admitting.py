@@ -83,6 +83,17 @@ def test_who_was_blocked_ceases_to_watch_at_once() -> None:
     assert [one.user for one in kit.kicked][1:] == ["bob", "eve"]
 
 
+def test_who_takes_nothing_back_is_shown_no_counts_of_what_they_may_not_see() -> None:
+    kit, follows = published(visibility="followers")
+    follows.following.add(("bob", "ann"))
+    assert kit.ask(React(), user="bob").reactions == {"like": 1}
+    with pytest.raises(Refused, match=r"post\.not_found"):
+        kit.ask(Unreact(), user="cat")
+    follows.following.clear()
+    kit.advance(61)
+    assert kit.ask(Unreact(), user="bob").reactions == {}, "what they have said they may always take back"
+
+
 def test_what_was_found_is_asked_again_after_a_minute() -> None:
     kit, follows = published(text="x")
     kit.ask(React(), user="bob")

@@ -9,7 +9,7 @@ from greenroom.actors.social.spread import actor
 from greenroom.actors.social.spread.actor import Spread
 from greenroom.actors.social.spread.events import PageWritten
 from greenroom.actors.social.spread.jobs import SpreadPage
-from greenroom.actors.social.spread.messages import Begin, Stretch, WritePage, WriteTo
+from greenroom.actors.social.spread.messages import Begin, Decided, Stretch, WritePage, WriteTo
 from greenroom.testing import Kit
 
 POST = "0" * 32
@@ -47,7 +47,7 @@ def test_a_stretch_that_is_cut_elsewhere_the_next_time_leaves_no_gap() -> None:
 
 def test_what_was_decided_first_holds() -> None:
     kit = begun(is_written=False)
-    kit.ask(Begin(author="bob", at_ms=9, is_written=True))
+    assert kit.ask(Begin(author="bob", at_ms=9, is_written=True)) == Decided(is_written=False)
     kit.ask(WriteTo(stretches=[Stretch("a")]))
     assert (kit.state.is_written, kit.state.at_ms, kit.started) == (False, 7, [])
     with pytest.raises(Refused, match=r"spread\.not_begun"):

@@ -15,7 +15,7 @@ from greenroom.actors.social.spread.actor import Spread
 from greenroom.actors.social.spread.arrivals import Arrivals
 from greenroom.actors.social.spread.events import Begun, PageWritten, Planned
 from greenroom.actors.social.spread.jobs import SPREAD_JOBS, SpreadPage, SpreadPlan
-from greenroom.actors.social.spread.messages import Stretch
+from greenroom.actors.social.spread.messages import Begin, Stretch
 from greenroom.actors.social.spread.readers import Readers
 from greenroom.actors.social.spread.share import FOLLOWS_FULL, is_kept
 from greenroom.actors.social.spread.unwritten import Unwritten
@@ -202,3 +202,55 @@ def test_stretches_are_told_a_few_at_a_time() -> None:
     kit.run(PLAN)
     planned = [len(event.stretches) for event in spread.events if isinstance(event, Planned)]
     assert planned == [2, 2, 1]
+
+
+@pytest.mark.parametrize("most", [6, 7])
+def test_a_plan_tried_again_with_another_number_of_followers_keeps_to_what_was_decided(
+    monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """The threshold is crossed between two attempts, upwards and downwards."""
+    monkeypatch.setattr(SpreadPlan, "written_max", most)
+    failures = [Unavailable("down")]
+
+    def fail(row: type, key: str, asked: Asked) -> None:
+        if row is Followers.Row and failures:
+            is_above = len(world.followers) > most
+            world.followers.remove("u6") if is_above else world.followers.append("u7")
+            world.__post_init__()
+            raise failures.pop()
+
+    world = World([f"u{number}" for number in range(7)], before_query=fail)
+    kit, spread = world.jobs()
+    kit.run(PLAN)
+    kit.drain("social")
+    assert len(world.followers) == (8 if most == 7 else 6)
+    happened = [(spread.entity, event) for event in spread.events if isinstance(event, Begun)]
+    assert [event.is_written for _, event in happened] == [most == 7]
+    assert (written(spread), len(fold(Unwritten, happened))) == ((world.followers, 0) if most == 7 else ([], 1))
+    assert nudged(kit) == [f"feed:{user}" for user in world.followers]
+
+
+def test_a_page_tried_again_after_somebody_has_left_passes_over_nobody() -> None:
+    """`a` and `b` are written to, and `c` fails; without `b`, the first page is `a` and `c`."""
+    failures = [Unavailable("down")]
+
+    def fail(row: type, key: str, asked: Asked) -> None:
+        if row is Followers.Row and asked.after == "b" and failures:
+            world.followers.remove("b")
+            raise failures.pop()
+
+    world = World(["a", "b", "c"], before_query=fail)
+    kit, spread = world.jobs()
+    spread.ask(Begin(author="bob", at_ms=AT_MS))
+    kit.run(SpreadPage(post=POST, author="bob", at_ms=AT_MS, stretch=Stretch("a")))
+    kit.drain("social")
+    assert written(spread) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("most", [10, 1])
+def test_feeds_that_are_nudged_hear_for_whom_it_is(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    monkeypatch.setattr(SpreadPlan, "written_max", most)
+    kit, _ = World(["a", "b", "c"]).jobs()
+    kit.run(SpreadPlan(post=POST, author="bob", at_ms=AT_MS, visibility="close"))
+    kit.drain("social")
+    assert {one.message.visibility for one in kit.nudged if isinstance(one.message, Arrived)} == {"close"}

@@ -137,6 +137,23 @@ def test_a_moderator_hides_a_comment() -> None:
     assert kit.publications[-1] == {"type": "thread.deleted", "comment": offset}
 
 
+def test_a_moderator_shows_the_comment_that_they_have_seen() -> None:
+    kit, _ = opened()
+    offset = say(kit, "bob", "one")
+    kit.tell(Hide(offset=offset, hidden=True))
+    kit.advance(1)
+    kit.ask(Edit(offset=offset, text="two"), user="bob")
+    kit.tell(Hide(offset=offset, hidden=False, edited_ms=0))
+    assert texts(kit) == [] and told(kit, Flag) == [
+        (f"case:{ID}.{offset}", Flag(author="bob", rule="", verdict="hide"))
+    ]
+    kit.restart(from_snapshot=True)
+    kit.tell(Hide(offset=offset, hidden=False, edited_ms=int(kit.now * 1000)))
+    assert texts(kit) == ["two"] and kit.view()["comments"][0]["edited_ms"] == int(kit.now * 1000)
+    kit.ask(Delete(offset=offset), user="bob")
+    assert kit.state.edited == {}
+
+
 def test_one_edits_ones_own() -> None:
     kit, _ = opened()
     offset = say(kit, "bob", "one")

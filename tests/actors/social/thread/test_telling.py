@@ -5,7 +5,7 @@ import pytest
 from greenroom.actors.inbox.messages import Notify, Withdraw
 from greenroom.actors.model.errors import Forgotten, Unavailable
 from greenroom.actors.social.thread.actor import Thread
-from greenroom.actors.social.thread.messages import Close, Delete, Edit, TellNamed
+from greenroom.actors.social.thread.messages import Close, Delete, Edit, Hide, TellNamed
 from greenroom.actors.social.thread.telling import NAMED_MAX
 from greenroom.testing import Kit
 from tests.actors.social.post.posting import ID, deliver_own, told
@@ -80,6 +80,25 @@ def test_a_comment_that_is_taken_back_is_withdrawn_from_all() -> None:
     kit.ask(Delete(offset=second), user="cat")
     sent = {(entity, said.id) for entity, said in told(kit, Notify) if said.by == "cat"}
     assert sent <= {(entity, said.id) for entity, said in told(kit, Withdraw)} and len(sent) == 3
+
+
+def test_what_was_hidden_by_mistake_is_told_again_to_all() -> None:
+    kit, others = opened()
+    first = say(kit, "bob", "one")
+    second = say(kit, "cat", "two @dan @eve", reply_to=first)
+    before = heard(kit)
+    sent = [one for one in told(kit, Notify) if one[1].by == "cat"]
+    kit.tell(Hide(offset=second, hidden=True))
+    others.barred = {("eve", "cat")}
+    kit.tell(Hide(offset=second, hidden=False))
+    assert heard(kit)[len(before) :] == [("ann", "comment"), ("dan", "mention"), ("bob", "reply")]
+    assert [one for one in told(kit, Notify) if one[1].by == "cat"][len(sent) :] == [
+        one for one in sent if one[0] != "inbox:eve"
+    ]
+    kit.state.window.clear()  # so many have come since
+    for hidden in (True, False):
+        kit.tell(Hide(offset=second, hidden=hidden))
+    assert heard(kit)[len(before) + 3 :] == [("ann", "comment"), ("dan", "mention"), ("bob", "reply")]
 
 
 def test_a_comment_that_is_gone_by_then_is_not_told() -> None:

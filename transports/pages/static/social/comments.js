@@ -7,23 +7,25 @@ import { personAddress, portrait, spoken, when } from "./card.js";
 import { explain, short } from "./words.js";
 
 export class Comments {
-  count = 0;
   next = null; // the cursor of earlier ones
   #comments = new Map(); // offset -> comment
 
-  /** A page of `thread.read`, newest first; `isFirst`: what was known before is gone. */
-  page({ comments = [], next = null, count = 0 }, { isFirst = false } = {}) {
-    if (isFirst) this.#comments.clear();
-    for (const comment of comments) this.#comments.set(comment.offset, comment);
+  /** A page of `thread.read`. Its rows may be a moment behind: what is known already is newer. */
+  page({ comments = [], next = null }) {
+    for (const comment of comments) if (!this.#comments.has(comment.offset)) this.#comments.set(comment.offset, comment);
     this.next = next;
-    this.count = count;
+  }
+
+  /** What the channel begins with: the newest, exactly. One of `user` may be left out, when it waits for a moderator. */
+  begin({ comments = [] } = {}, user = "") {
+    const oldest = comments.length ? Math.min(...comments.map(({ offset }) => offset)) : 0;
+    for (const { offset, author } of [...this.#comments.values()]) if (offset >= oldest && author !== user) this.#comments.delete(offset);
+    for (const comment of comments) this.#comments.set(comment.offset, comment);
   }
 
   /** One that was said here, and is known to be in the thread. */
   said(comment) {
-    if (this.#comments.has(comment.offset)) return;
-    this.#comments.set(comment.offset, comment);
-    this.count++;
+    if (!this.#comments.has(comment.offset)) this.#comments.set(comment.offset, comment);
   }
 
   publication({ data, offset, time }) {
@@ -38,7 +40,7 @@ export class Comments {
         if (known) this.#comments.set(known.offset, { ...known, likes: data.likes });
         break;
       case "thread.deleted":
-        if (this.#comments.delete(data.comment)) this.count--;
+        this.#comments.delete(data.comment);
     }
   }
 
@@ -124,11 +126,14 @@ class Panel {
     try {
       const page = await this.#page.session.ask(`thread:${this.#post}`, "read", {});
       if (this.#isLeft) return;
-      this.#comments.page(page, { isFirst: true });
+      this.#comments.page(page);
       this.#draw();
-      // Who has read it may watch it. What was said in between is read once more, with the first state that comes.
+      // Who has read it may watch it.
       this.#subscription = this.#page.session.client.subscribe(`thread:${this.#post}`, {
-        subscribed: ({ recovered }) => recovered || this.#again(),
+        subscribed: ({ data, recovered }) => {
+          if (!recovered) this.#comments.begin(data, this.#page.session.user);
+          this.#draw();
+        },
         publication: (publication) => {
           this.#comments.publication(publication);
           this.#draw();
@@ -143,15 +148,6 @@ class Panel {
     this.#isLeft = true;
     if (this.#subscription) this.#page.session.client.unsubscribe(this.#subscription);
     this.node.remove();
-  }
-
-  async #again() {
-    try {
-      this.#comments.page(await this.#page.session.ask(`thread:${this.#post}`, "read", {}), { isFirst: true });
-      this.#draw();
-    } catch {
-      // what is shown stays
-    }
   }
 
   async #more() {

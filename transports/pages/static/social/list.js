@@ -3,7 +3,7 @@
 import { element } from "../element.js";
 import { morphChildren } from "../morph.js";
 import { cardParts } from "./card.js";
-import { explain } from "./words.js";
+import { explain, isExpired } from "./words.js";
 
 const PAGE = 20;
 const POSTS_MAX = 500; // then whoever reads goes back to the top: a page that grows for ever becomes slow
@@ -79,7 +79,7 @@ export class PostList {
     try {
       return await this.#fetch({ limit: PAGE, ...(cursor === null ? {} : { cursor }) });
     } catch (error) {
-      const again = () => (cursor === null ? this.begin() : this.more());
+      const again = () => (cursor === null || isExpired(error) ? this.begin() : this.more());
       this.#foot.replaceChildren(element("p", { class: "hint", role: "alert" }, explain(error)), element("button", { type: "button", class: "quiet", onclick: again }, "Try again"));
       return null;
     } finally {

@@ -21,10 +21,12 @@ export class News {
     this.#told = this.#shown = 0;
   }
 
-  /** `feed.new`: so many since the feed was read. */
+  /** `feed.new`: so many since the feed was read. Gives whether that is news: else something else has come, a story. */
   told(count) {
+    const isNews = count !== this.#told;
     this.#told = count;
     if (!count) this.#shown = 0;
+    return isNews;
   }
 
   /** `feed.top`: these, the newest first, above all before. `shown`: ids of those that are on the page already. */

@@ -2,9 +2,10 @@
 // card.js, what its buttons do acting.js; what is said to the server goes through session.js.
 
 import { NAME, askWho, userOfToken } from "../dialogs.js";
-import { element, icon, paintAvatar } from "../element.js";
+import { element, icon } from "../element.js";
 import { memory } from "../memory.js";
 import { act, actOn } from "./acting.js";
+import { portrait } from "./card.js";
 import { openComments } from "./comments.js";
 import { Composer } from "./composer.js";
 import { PostList } from "./list.js";
@@ -19,6 +20,7 @@ import { Ring } from "./stories.js";
 import { explain, many } from "./words.js";
 
 const WATCHED_MAX = 12; // posts on the screen whose counts are live
+const WATCH_AFTER_MS = 700;
 const TOP_MAX = 10; // posts that come whole at once
 const NO_POST = "0".repeat(32); // older than all
 
@@ -67,7 +69,7 @@ function start(user, token) {
   page = new SocialPage(session);
   $("me-name").textContent = user;
   $("mine").href = `#/u/${encodeURIComponent(user)}`;
-  paintAvatar($("me").querySelector(".avatar"), user);
+  $("me").querySelector(".avatar").replaceWith(portrait({ user }));
   session.client.addEventListener("state", ({ detail }) => page?.session === session && onState(detail));
   page.listen();
   session.client.connect();
@@ -96,6 +98,7 @@ class SocialPage extends EventTarget {
   profile = { name: "", avatar: "" };
   mediaBytesMax = Number(document.documentElement.dataset.media ?? 0);
   #watched = new Map(); // post -> subscription
+  #waiting = new Map(); // post -> timer: what flies by is not watched
 
   constructor(session) {
     super();
@@ -120,8 +123,8 @@ class SocialPage extends EventTarget {
         drawNews();
       },
       publication: ({ data }) => {
-        if (data.type === "feed.new") this.news.told(data.count);
-        else if (data.type === "feed.top") this.news.came(data.posts, home?.list.ids);
+        if (data.type === "feed.new" && !this.news.told(data.count)) home?.ring.read();
+        if (data.type === "feed.top") this.news.came(data.posts, home?.list.ids);
         if (data.type === "feed.top" && home && screen === home && scrollY < 80) home.insert();
         drawNews();
       },
@@ -168,6 +171,8 @@ class SocialPage extends EventTarget {
     try {
       const { name, avatar } = await this.session.view("profile", this.session.user);
       this.profile = { name, avatar };
+      const face = portrait({ user: this.session.user, name, avatar });
+      $("me").querySelector(".avatar").replaceWith(face);
     } catch {
       // then our own posts show the user's id until they are read anew
     }
@@ -200,7 +205,12 @@ class SocialPage extends EventTarget {
   // Counts of what is on the screen.
 
   #watch(id) {
-    if (this.#watched.has(id) || this.#watched.size >= WATCHED_MAX) return;
+    if (!this.#watched.has(id) && !this.#waiting.has(id)) this.#waiting.set(id, setTimeout(() => this.#subscribe(id), WATCH_AFTER_MS));
+  }
+
+  #subscribe(id) {
+    this.#waiting.delete(id);
+    if (this.#watched.size >= WATCHED_MAX) return;
     const subscription = this.session.client.subscribe(`post:${id}`, {
       subscribed: ({ data }) => data && this.#told(id, data),
       publication: ({ data }) => this.#told(id, data),
@@ -209,6 +219,8 @@ class SocialPage extends EventTarget {
   }
 
   #unwatch(id) {
+    clearTimeout(this.#waiting.get(id));
+    this.#waiting.delete(id);
     const subscription = this.#watched.get(id);
     if (!subscription) return;
     this.#watched.delete(id);
@@ -334,6 +346,7 @@ function route() {
     if (link.dataset.page === current) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  if (document.activeElement === document.body) $("main").focus({ preventScroll: true }); // what had it is gone
   screen.focus?.();
   drawNews();
 }

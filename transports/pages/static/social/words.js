@@ -10,7 +10,8 @@ const EXPLAINED = {
   "thread.against_the_rules": "A rule of this server forbids that text.",
   "feed.not_to_be_shared": "That is not for everybody, so it can’t be shared.",
   "feed.posts_often": "You post very often. Wait a while.",
-  "feed.cursor_expired": "That was a while ago. Load the page anew.",
+  "feed.bad_cursor": "That was a while ago.",
+  "feed.cursor_expired": "That was a while ago.",
   "follows.blocked": "You have blocked them.",
   "follows.oneself": "That is you.",
   "follows.closed": "That list is not open to you.",
@@ -31,6 +32,9 @@ export function explain(error) {
   const said = text.replace(/^[a-z_]+(\.[a-z_]+)+(: |$)/, "");
   return said ? `${said[0].toUpperCase()}${said.slice(1)}${/[.!?]$/.test(said) ? "" : "."}` : "Something went wrong.";
 }
+
+/** Is a list too old to go on? Then it begins anew. */
+export const isExpired = (error) => /^feed\.(cursor_expired|bad_cursor)\b/.test(error?.message ?? "");
 
 /** "now", "5 min", "3 h", "6 d", then the date. */
 export function ago(atMs, nowMs = Date.now()) {

@@ -1,0 +1,66 @@
+"""Nothing is lost between a follow and the rows that say so."""
+
+import pytest
+
+from greenroom.actors.social.feed.messages import BarredChanged, Made, Post, SayMade
+from greenroom.actors.social.spread.arrivals import Arrivals
+from tests.actors.social.feed.world import World
+
+SETTLED_S = 60.0
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_walls_are_looked_at_until_a_row_says_that_its_user_follows(world: World) -> None:
+    world.unknown.add("bob")
+    world.follow("bob", settled=False)
+    world.read()
+    world.kit.advance(SETTLED_S)
+    late = world.post("bob", written=None)  # by followers of which its user is none yet
+    assert world.ids() == [late]
+    world.kit.advance(SETTLED_S)
+    assert world.ids() == [late], "still"
+    assert world.kit.state.behind and not world.kit.told
+    world.unknown.clear()
+    world.read()
+    assert not world.kit.state.behind
+
+
+def test_then_the_author_is_asked_what_walls_may_lack(world: World) -> None:
+    world.follow("bob")
+    assert [told.message for told in world.kit.told if told.entity == "feed:bob"] == [SayMade(reader="ann")]
+    post = world.post("bob", written=None)
+    world.kit.tell(Made(author="bob", posts=[post]))
+    assert [row.id for row in world.rows(Arrivals, lambda _: True)] == [post]
+    assert world.ids() == [post]
+
+
+def test_of_who_was_unfollowed_meanwhile_nothing_is_kept(world: World) -> None:
+    world.follow("bob")
+    world.unfollow("bob")
+    post = world.post("bob", written=None)
+    world.kit.tell(Made(author="bob", posts=[post]))
+    assert world.rows(Arrivals, lambda _: True) == []
+
+
+def test_a_story_is_kept_as_one(world: World) -> None:
+    world.follow("bob")
+    post = world.post("bob", written=None, is_story=True, ends_ms=int((world.kit.now + 3600) * 1000))
+    world.kit.tell(Made(author="bob", posts=[post]))
+    assert [row.is_story for row in world.rows(Arrivals, lambda _: True)] == [True]
+
+
+def test_an_author_says_what_they_have_posted_but_not_to_whom_they_have_blocked(world: World) -> None:
+    kit = world.kit
+    kit.tell(SayMade(reader="bob"))
+    assert kit.told == [], "there is nothing"
+    post = kit.ask(Post(text="hi"), user="ann").id
+    kit.tell(SayMade(reader="bob"))
+    assert kit.told[-1].entity == "feed:bob" and kit.told[-1].message == Made(author="ann", posts=[post])
+    before = len(kit.told)
+    kit.tell(BarredChanged(user="bob", by_us=True, barred=True))
+    kit.tell(SayMade(reader="bob"))
+    assert len(kit.told) == before

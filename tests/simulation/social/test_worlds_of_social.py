@@ -1,0 +1,34 @@
+"""Worlds of people and posts, for the ordinary suite; `python -m tests.simulation --scenario social` searches more."""
+
+import pytest
+from msgspec.structs import replace
+
+from greenroom.testing import Faults, Run, run_seed
+from tests.simulation.social.social_world import social
+
+# Clocks are right: who is in a feed for how long is said by them.
+TROUBLED = Faults(skew_s=0.0, jump_every_s=0.0)
+CALM_VIEWS = replace(TROUBLED, pause_every_s=0.0, upgrade_every_s=0.0, rebuild_every_s=0.0)
+AT_RANDOM = [(1, 1, 2.0), (3, 4, 1.0)]  # nodes, seed and minutes
+# Seeds in which a post was in no feed, since rows of followers or of walls came late.
+FOUND = [(1, 3, 1.0), (1, 8, 1.0)]
+
+
+def sound(run: Run) -> None:
+    assert not run.violations, f"{run.violations[0]}\nseed {run.seed}"
+    assert run.acknowledged
+
+
+@pytest.mark.parametrize(("nodes", "seed", "minutes"), AT_RANDOM)
+def test_feeds_counters_and_notices_follow_from_the_journals(nodes: int, seed: int, minutes: float) -> None:
+    sound(run_seed(social(), seed, minutes=minutes, nodes=nodes, faults=TROUBLED))
+
+
+@pytest.mark.parametrize(("nodes", "seed", "minutes"), FOUND)
+def test_what_was_found_once_is_mended(nodes: int, seed: int, minutes: float) -> None:
+    sound(run_seed(social(), seed, minutes=minutes, nodes=nodes, faults=CALM_VIEWS))
+
+
+def test_a_seed_is_the_same_world_again() -> None:
+    first, again = (run_seed(social(), 2, minutes=0.3, faults=TROUBLED) for _ in range(2))
+    assert first.trace == again.trace and first.steps == again.steps
