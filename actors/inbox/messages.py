@@ -54,7 +54,7 @@ class Due(Tell, tag="inbox.due"):
     """To itself: it is time to send what waits."""
 
     pace: Literal["now", "hourly", "daily"]
-    channel: str = ""  # of `now`
+    channel: str = ""  # of `now`, and of a digest that was held up there; else it is all of them
 
 
 # Of its user.

@@ -5,6 +5,7 @@ the end of quiet hours, digests too. What goes out at one time is one message. W
 before, is not sent; a job that has yet to begin is cancelled.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Final, Literal, get_args
@@ -23,7 +24,19 @@ from greenroom.actors.inbox.events import (
 from greenroom.actors.inbox.messages import Due, Pace
 from greenroom.actors.inbox.preferences import OUTSIDE, pace_of
 from greenroom.actors.inbox.quiet import quiet_until
-from greenroom.actors.inbox.state import FLIGHTS_MAX, SENT, UNDER_WAY, WAITS, Flight, Group, InboxState
+from greenroom.actors.inbox.state import (
+    FLIGHTS_IN_ALL_MAX,
+    FLIGHTS_MAX,
+    SENT,
+    UNDER_WAY,
+    WAITS,
+    Flight,
+    Group,
+    Hook,
+    InboxState,
+    Mail,
+    Push,
+)
 from greenroom.actors.jobs.single.messages import Cancel
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.lifecycle import Answered, Undelivered
@@ -43,6 +56,10 @@ DELIVERY = "delivery"  # the label of jobs that we want to hear of
 def digest_of(text: str) -> str:
     """What stands for an id that may name users."""
     return blake2b(text.encode(errors="surrogatepass"), digest_size=12).hexdigest()
+
+
+def _digest_timer(message: Due) -> str:
+    return f"{message.pace} {message.channel}".rstrip()
 
 
 class Plan:
@@ -150,24 +167,59 @@ class Outgoing:
         self._inbox.set_timer(pace, Due(pace=pace), cron=cron, timezone=self._state.timezone)
 
     def due(self, message: Due) -> None:
-        inbox, quiet_until_s = self._inbox, self._quiet_until
-        if len(self._state.flights) >= FLIGHTS_MAX:
-            name = f"send {message.channel}" if message.pace == "now" else message.pace
-            inbox.set_timer(name, message, after=FULL_S)
-        elif message.pace == "now":
-            if quiet_until_s is None:
-                now_ms = int(inbox.now * 1000)
-                waiting = self._state.waiting.get(message.channel, {})
-                ready = [n for n, one in waiting.items() if one.pace == "now" and one.due_ms <= now_ms]
-                self._dispatch(message.channel, ready)
-            self._arm(message.channel)
-        elif quiet_until_s is not None:
-            inbox.set_timer(message.pace, message, at=quiet_until_s)
+        if message.pace == "now":
+            self._due_now(message)
+        elif self._quiet_until is not None:
+            self._inbox.set_timer(_digest_timer(message), message, at=self._quiet_until)
         else:
-            inbox.cancel_timer(message.pace)  # the next notice for it begins another
-            for channel in OUTSIDE:
-                waiting = self._state.waiting.get(channel, {})
-                self._dispatch(channel, [n for n, one in waiting.items() if one.pace == message.pace])
+            self._inbox.cancel_timer(_digest_timer(message))  # the next notice for it begins another
+            for channel in (message.channel,) if message.channel else OUTSIDE:
+                self._send_digest(channel, message.pace)
+
+    def _due_now(self, message: Due) -> None:
+        inbox, channel = self._inbox, message.channel
+        if self._is_full(channel):
+            inbox.set_timer(f"send {channel}", message, after=FULL_S)
+            return
+        if self._quiet_until is None:
+            now_ms = int(inbox.now * 1000)
+            waiting = self._state.waiting.get(channel, {})
+            self._dispatch(channel, [n for n, one in waiting.items() if one.pace == "now" and one.due_ms <= now_ms])
+        self._arm(channel)
+
+    def _send_digest(self, channel: str, pace: Digest) -> None:
+        waiting = self._state.waiting.get(channel, {})
+        numbers = [n for n, one in waiting.items() if one.pace == pace]
+        if numbers and self._is_full(channel):
+            again = Due(pace=pace, channel=channel)
+            self._inbox.set_timer(_digest_timer(again), again, after=FULL_S)
+        else:
+            self._dispatch(channel, numbers)
+
+    def _is_full(self, channel: str) -> bool:
+        """Are too many jobs under way to wherever it leads to?"""
+        addresses = self._addresses(channel)
+        return bool(addresses) and not self._roomy(addresses)
+
+    def _roomy(self, addresses: Iterable[str]) -> set[str]:
+        """Those to which more may go. One that is slow or down holds up no other."""
+        flights = self._state.flights
+        if len(flights) >= FLIGHTS_IN_ALL_MAX:
+            return set()
+        under_way = Counter(flight.to for flight in flights.values())
+        return {to for to in addresses if under_way[to] < FLIGHTS_MAX}
+
+    def _addresses(self, channel: str) -> dict[str, Mail | Push | Hook]:
+        """Where it leads to, by what stands for it: a job may come back when there is another in its place."""
+        state = self._state
+        if channel == "mail":
+            return {self._to(mail.address): mail for mail in (state.mail,) if mail is not None}
+        if channel == "hook":
+            return {self._to(hook.url, hook.secret): hook for hook in (state.hook,) if hook is not None}
+        return {self._to(push.endpoint, push.p256dh, push.auth): push for push in state.pushes.values()}
+
+    def _to(self, *address: str) -> str:
+        return digest_of(" ".join((self._inbox.entity, *address)))
 
     # Out.
 
@@ -183,39 +235,31 @@ class Outgoing:
         inbox.record(Dispatched(channel=channel, groups=numbers, jobs=jobs))
 
     def _orders(self, channel: str, groups: dict[int, Group]) -> list[tuple[str, Order]]:
-        """By what they go to. `groups`: the newest first."""
-        state, unread = self._state, self._state.unread
+        """By what stands for the address. `groups`: the newest first."""
         id_ = digest_of(f"{self._inbox.entity} {self._inbox.offset} {channel}")
-        if channel == "mail" and state.mail is not None:
-            to = state.mail.address
-            subject, body = subject_and_body(list(groups.values()))
-            return [(self._to(to), MailOrder(provider=mail_provider(to), id=id_, to=to, subject=subject, body=body))]
-        if channel == "hook" and state.hook is not None:
-            hook, body = state.hook, hook_body(self._inbox.key, groups, unread)
-            provider = web_provider(hook.url)
-            order = HookOrder(provider=provider, id=id_, url=hook.url, secret=hook.secret, body=body)
-            return [(self._to(hook.url, hook.secret), order)]
-        payload = push_payload(groups, unread)
-        topic = digest_of(f"{self._inbox.entity} {next(iter(groups))}")
-        return [
-            (
-                self._to(push.endpoint, push.p256dh, push.auth),
-                PushOrder(
-                    provider=web_provider(push.endpoint),
-                    id=id_,
-                    endpoint=push.endpoint,
-                    p256dh=push.p256dh,
-                    auth=push.auth,
-                    payload=payload,
-                    topic=topic,
-                ),
-            )
-            for push in state.pushes.values()
-        ]
+        addresses = self._addresses(channel)
+        roomy = self._roomy(addresses)
+        return [(to, self._order(one, id_, groups)) for to, one in addresses.items() if to in roomy]
 
-    def _to(self, *address: str) -> str:
-        """What stands for an address: its job may come back when there is another in its place."""
-        return digest_of(" ".join((self._inbox.entity, *address)))
+    def _order(self, to: Mail | Push | Hook, id_: str, groups: dict[int, Group]) -> Order:
+        unread = self._state.unread
+        match to:
+            case Mail(address=address):
+                subject, body = subject_and_body(list(groups.values()))
+                return MailOrder(provider=mail_provider(address), id=id_, to=address, subject=subject, body=body)
+            case Hook(url=url):
+                body = hook_body(self._inbox.key, groups, unread)
+                return HookOrder(provider=web_provider(url), id=id_, url=url, secret=to.secret, body=body)
+            case Push(endpoint=endpoint):
+                return PushOrder(
+                    provider=web_provider(endpoint),
+                    id=id_,
+                    endpoint=endpoint,
+                    p256dh=to.p256dh,
+                    auth=to.auth,
+                    payload=push_payload(groups, unread),
+                    topic=digest_of(f"{self._inbox.entity} {next(iter(groups))}"),
+                )
 
     def hear(self, message: Answered | Undelivered) -> None:
         """What became of a job."""
@@ -234,17 +278,14 @@ class Outgoing:
             self._remove(flight, reason)
 
     def _remove(self, flight: Flight, reason: str) -> None:
-        """Nobody is there any more."""
-        state, inbox, to = self._state, self._inbox, flight.to
-        if flight.channel == "push":
-            for name, push in state.pushes.items():
-                if to == self._to(push.endpoint, push.p256dh, push.auth):
-                    inbox.record(PushRemoved(id=name, reason=reason))
-                    return
-        elif flight.channel == "mail" and state.mail is not None and to == self._to(state.mail.address):
-            inbox.record(MailRemoved(reason=reason))
-        elif flight.channel == "hook" and state.hook is not None and to == self._to(state.hook.url, state.hook.secret):
-            inbox.record(HookRemoved(reason=reason))
+        """Nobody is there any more. What has come in its place stays."""
+        match self._addresses(flight.channel).get(flight.to):
+            case Mail():
+                self._inbox.record(MailRemoved(reason=reason))
+            case Hook():
+                self._inbox.record(HookRemoved(reason=reason))
+            case Push(endpoint=endpoint):
+                self._inbox.record(PushRemoved(id=digest_of(endpoint), reason=reason))
 
     def call_back(self, reason: str, numbers: Iterable[int]) -> None:
         """These need not be told any more: cancel the jobs under way that tell of nothing else."""

@@ -50,6 +50,7 @@ from greenroom.actors.social.feed.messages import (
     See,
     Seen,
     Show,
+    Signal,
     Stories,
     Tagged,
     Top,
@@ -68,7 +69,7 @@ from greenroom.actors.social.ranking.messages import Explain, Exposure, Observe
 from greenroom.actors.social.ranking.values import logged
 
 POSTS_PER_H = 120
-SEEN_PER_H = 3_600
+SEEN_PER_H = 720  # batches of signals: one every five seconds
 
 
 class Feed(Reader):
@@ -252,7 +253,7 @@ class Feed(Reader):
         if seen or hid:
             self.record(PostsSeen(seen=list(seen), hid=list(hid)))
         exposures: list[Exposure] = []
-        for signal in message.signals:
+        for signal in _longest(message.signals):
             served = self.served.get(signal.post)
             if served is not None:  # of others nobody knows how they were shown
                 exposures.append(
@@ -335,6 +336,16 @@ class Feed(Reader):
             return
         if self.require_user() != self.key:
             raise Refused("feed.not_yours", "it is another user's")
+
+
+def _longest(signals: list[Signal]) -> list[Signal]:
+    """One of each post and what was done: each comes with all that the post was scored by."""
+    kept: dict[tuple[str, str], Signal] = {}
+    for one in signals:
+        before = kept.setdefault((one.post, one.did), one)
+        if before.ms < one.ms:
+            kept[one.post, one.did] = one
+    return list(kept.values())
 
 
 def _no_such_post() -> Refused:

@@ -10,10 +10,15 @@ Rows name posts; the same one found twice is one.
 
 from collections.abc import Iterable, Iterator
 
+from msgspec import Struct
+
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.social.feed.cursor import Placed
 from greenroom.actors.social.feed.events import ENTRIES_MAX, CaughtUp, Entry, Returned, Trimmed
+from greenroom.actors.social.feed.made import ASKED_MAX
+from greenroom.actors.social.feed.privacy import is_barred
 from greenroom.actors.social.feed.reader import Reader
+from greenroom.actors.social.feed.rows import visible
 from greenroom.actors.social.follows.messages import Suggest
 from greenroom.actors.social.follows.views import Followers
 from greenroom.actors.social.names import ms_of
@@ -30,17 +35,28 @@ KEYS_MAX, ROWS_MAX = 1_000, 5_000  # of one query of many pages
 DAY_S = 86_400.0
 COLD_S = AWAY_S - 86_400.0  # a day before others think so: the row that tells them is a day old, and clocks differ
 SETTLED_S = 10.0  # after that, whoever writes to followers knows of a new one, as a rule: see _is_written_to
+SETTLED_MANY_S = 120.0  # of more authors than are asked what they have posted: see made.py
 ROWS_KEPT_MAX = 1_000  # of `arrivals`
+ROUNDS_MAX = 4  # queries of them for one page: with 300 rows each, nearly all of those
 TRIMMED_MAX = 500  # at once
 SUGGESTED_MAX = 10
 SUGGESTED_POSTS = 3  # of each
 
 
-async def candidates(feed: Reader, most: int) -> list[Placed]:
-    """The newest of those whom its user follows, and their own."""
-    followed = {entry.post: entry.author for entry in await _entries(feed, most) if not entry.is_story}
+class Gathered(Struct, frozen=True):
+    """The newest of those whom a user follows, and their own."""
+
+    places: list[Placed]
+    is_all: bool  # nothing older was written here
+
+
+async def candidates(feed: Reader, most: int, *, looked_up: bool = False) -> Gathered:
+    """`looked_up`: without what is gone or may not be seen. It takes a look at each, and shows what is behind them."""
+    entries, is_all = await _entries(feed, most, looked_up=looked_up)
+    followed = {entry.post: entry.author for entry in entries if not entry.is_story}
     newest = sorted(followed, reverse=True)[:most]
-    return [Placed(post, "own" if followed[post] == feed.key else "following") for post in newest]
+    places = [Placed(post, "own" if followed[post] == feed.key else "following") for post in newest]
+    return Gathered(places, is_all)
 
 
 async def stories(feed: Reader) -> list[str]:
@@ -49,24 +65,51 @@ async def stories(feed: Reader) -> list[str]:
     return sorted(
         {
             entry.post
-            for entry in await _entries(feed, STORIES_MAX, stories=True)
+            for entry in (await _entries(feed, STORIES_MAX, stories=True, since_ms=begun))[0]
             if entry.is_story and ms_of(entry.post) > begun
         }
     )
 
 
-async def _entries(feed: Reader, most: int, *, stories: bool = False) -> list[Entry]:
-    """Of whom its user follows, and its user's own."""
+async def _entries(
+    feed: Reader, most: int, *, stories: bool = False, since_ms: int = 0, looked_up: bool = False
+) -> tuple[list[Entry], bool]:
+    """Of whom its user follows, and its user's own; and whether these are all."""
     found = await _behind(feed) + feed.caught_up(feed.now)
-    arrived = await feed.query(Arrivals.Row, feed.key, limit=most, where={"is_story": stories})
-    found += [Entry(row.id, row.author, row.at_ms, row.is_story) for row in arrived.rows]
     loud = await _loud(feed)
     if loud:
         found += await _walls(feed, loud, min(WALL_MAX, ROWS_MAX // len(loud)), stories=stories)
     found += [Entry(one.post, one.author, one.at_ms, one.is_story) for one in feed.heard]
-    follows = feed.state.follows
-    found = [entry for entry in found if entry.author in follows]
-    return found + (await _own(feed, stories=stories))
+    found = [entry for entry in found if _may_come_up(feed, entry)]
+    arrived, is_all = await _arrived(feed, most, stories=stories, since_ms=since_ms, looked_up=looked_up)
+    return found + arrived + (await _own(feed, stories=stories)), is_all
+
+
+async def _arrived(
+    feed: Reader, most: int, *, stories: bool, since_ms: int, looked_up: bool
+) -> tuple[list[Entry], bool]:
+    """The newest that were written here, and whether that is all. Rows of who was unfollowed, muted or blocked since
+    are passed over: they are to take nobody's place."""
+    entries: list[Entry] = []
+    after: str | None = None
+    for _ in range(ROUNDS_MAX):
+        found = await feed.query(Arrivals.Row, feed.key, limit=most, after=after, where={"is_story": stories})
+        new = [Entry(row.id, row.author, row.at_ms, row.is_story) for row in found.rows]
+        new = [entry for entry in new if _may_come_up(feed, entry)]
+        if looked_up:
+            seen = (await visible(feed, (entry.post for entry in new))).posts
+            new = [entry for entry in new if entry.post in seen]
+        entries += new
+        after = found.next
+        if after is None or len(entries) >= most or ms_of(found.rows[-1].id) < since_ms:
+            break
+    return entries, after is None
+
+
+def _may_come_up(feed: Reader, entry: Entry) -> bool:
+    state, author = feed.state, entry.author
+    is_followed = author in state.follows and not is_barred(state, author)
+    return is_followed and author not in state.muted and entry.post not in state.hid
 
 
 async def _own(feed: Reader, *, stories: bool) -> list[Entry]:
@@ -106,6 +149,7 @@ async def _behind(feed: Reader) -> list[Entry]:
     was_long_away = state.returned_ms < now_ms - COLD_S * 1000
     if state.returned_ms < now_ms - DAY_S * 1000:
         feed.note(Returned(after_long=was_long_away))
+        feed.is_trimmed = False
     behind = dict.fromkeys(state.follows, now_ms) if was_long_away else dict(state.behind)
     if not behind:
         return []
@@ -114,7 +158,7 @@ async def _behind(feed: Reader) -> list[Entry]:
     for authors in _parts(behind, min(KEYS_MAX, ROWS_MAX // most)):
         entries += await _walls(feed, authors, most)
     entries.sort(key=lambda entry: entry.post, reverse=True)
-    settled_ms = now_ms - int(SETTLED_S * 1000)
+    settled_ms = now_ms - int((SETTLED_S if len(behind) <= ASKED_MAX else SETTLED_MANY_S) * 1000)
     settled = [author for author, since in behind.items() if since < settled_ms]
     if settled and await _is_written_to(feed, settled):
         kept = [entry for entry in entries if behind.get(entry.author, now_ms) < settled_ms]
@@ -137,16 +181,17 @@ async def _is_written_to(feed: Reader, authors: list[str]) -> bool:
 
 
 async def trim(feed: Reader) -> None:
-    """Keep the rows of its feed within their bound: looked at once in a life."""
+    """Keep the rows of its feed within their bound: looked at once in a life, and each day."""
     if feed.is_trimmed:
         return
-    feed.is_trimmed = True
     newest = await feed.query(Arrivals.Row, feed.key, limit=ROWS_KEPT_MAX)
     if newest.next is not None:
         older = await feed.query(Arrivals.Row, feed.key, limit=TRIMMED_MAX, after=newest.next)
         if older.rows:
             feed.note(Trimmed(posts=[row.id for row in older.rows]))
-            feed.is_trimmed = older.next is None
+        feed.is_trimmed = older.next is None
+    else:
+        feed.is_trimmed = True
 
 
 # Of whom its user does not follow.

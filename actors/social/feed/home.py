@@ -24,27 +24,46 @@ async def read(feed: Reader, wanted: Read) -> FeedPage:
         found = feed.snapshots.find(place.snapshot, feed.now)
         return await _page(feed, place.snapshot, found, place.at, wanted.limit)
     snapshot = feed.ranked_lately() if wanted.order == "ranked" else None
-    if snapshot is None:
-        await trim(feed)
-        snapshot = await (_ranked(feed) if wanted.order == "ranked" else _newest(feed))
-        feed.have_read(snapshot)
-    name = feed.snapshots.keep(snapshot) if len(snapshot) > wanted.limit else ""
-    return await _page(feed, name, snapshot, 0, wanted.limit)
+    if snapshot is not None:
+        return await _first(feed, snapshot, wanted.limit)
+    snapshot, page = await _anew(feed, wanted)
+    feed.have_read(snapshot)
+    await trim(feed)
+    return page
 
 
-async def _newest(feed: Reader) -> Snapshot:
+async def _anew(feed: Reader, wanted: Read) -> tuple[Snapshot, FeedPage]:
+    """Once more where so much of the newest is gone that a page can't be filled: then with what is behind it."""
+    find = _ranked if wanted.order == "ranked" else _newest
+    snapshot, is_all = await find(feed)
+    page = await _first(feed, snapshot, wanted.limit)
+    if is_all or len(page.posts) == wanted.limit:
+        return snapshot, page
+    feed.begin_read()
+    snapshot, _ = await find(feed, looked_up=True)
+    return snapshot, await _first(feed, snapshot, wanted.limit)
+
+
+async def _newest(feed: Reader, *, looked_up: bool = False) -> tuple[Snapshot, bool]:
     """What may not be seen is left out page by page: most of it is never read."""
-    return newest_first(feed, await candidates(feed, NEWEST_MAX))
+    found = await candidates(feed, NEWEST_MAX, looked_up=looked_up)
+    return newest_first(feed, found.places), found.is_all
 
 
-async def _ranked(feed: Reader) -> Snapshot:
+async def _ranked(feed: Reader, *, looked_up: bool = False) -> tuple[Snapshot, bool]:
     """All of them are looked at: what they are ranked by is in their rows."""
-    places = [*await candidates(feed, RANKED_MAX), *await suggested(feed)]
+    newest = await candidates(feed, RANKED_MAX, looked_up=looked_up)
+    places = [*newest.places, *await suggested(feed)]
     found = await visible(feed, (place.post for place in places), with_authors=True)
     stay = [place for place in places if place.post in found.posts and _stays(feed, place, found.posts[place.post])]
     snapshot = await ranked_order(feed, stay, found)
     feed.keep_ranked(snapshot)
-    return snapshot
+    return snapshot, newest.is_all
+
+
+async def _first(feed: Reader, snapshot: Snapshot, limit: int) -> FeedPage:
+    name = feed.snapshots.keep(snapshot) if len(snapshot) > limit else ""
+    return await _page(feed, name, snapshot, 0, limit)
 
 
 async def _page(feed: Reader, name: str, snapshot: Snapshot, at: int, limit: int) -> FeedPage:

@@ -68,7 +68,7 @@ class Reader(Actor[FeedState]):
         self.loud = Kept(LOUD_S)  # authors whose walls have to be looked up
         self.suggested = Kept(SUGGESTED_S)
         self._ranked: tuple[Snapshot, int] | None = None  # the last, and as of which event
-        self.is_trimmed = False  # has it been looked at in this life?
+        self.is_trimmed = False  # has it been looked at, in this life and today?
         self._due: list[Event] = []
 
     @property

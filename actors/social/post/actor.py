@@ -370,7 +370,7 @@ class Post(TellingPost):
     @classmethod
     def publication(cls, event: PostEvent) -> Struct | None:
         match event:
-            case Edited(is_pending=False, is_shadowed=False):
+            case Edited():  # of one with a veil, too: whose it is would see that it has one
                 return EditedShown(event.content.edited_ms)
             case Deleted() | Ended() | Hidden():
                 return GoneShown()

@@ -107,8 +107,8 @@ def _count(row: Any, event: PostEvent) -> None:
             row.shares = event.count
 
 
-class Wall(View, version=1):
-    """What somebody has posted, newest first."""
+class Wall(View, version=2):
+    """What somebody has posted, newest first. Without its text: walls are read by the hundred, for names of posts."""
 
     of = SHOWN
 
@@ -117,7 +117,6 @@ class Wall(View, version=1):
 
         author: Key[str]
         id: Key[str]
-        text: Text = ""
         is_story: Index[bool] = False
         visibility: Index[Visibility] = "public"
         is_pending: bool = False
@@ -144,7 +143,7 @@ class Wall(View, version=1):
     def _show(self, of: Origin, content: Content, marks: Published | Edited | Shown | PostState) -> None:
         row = self.row(author=content.author, id=of.key)
         _say(row, content, marks)
-        row.text, row.ends_ms, row.share_of = content.text, content.ends_ms, content.share_of
+        row.ends_ms, row.share_of = content.ends_ms, content.share_of
 
 
 class Tagged(View, version=1):

@@ -183,7 +183,7 @@ class Thread(TellingThread):
             before = self.state.veils.get(offset, "")
             if veil and not before:
                 self._withdraw(offset)
-            self.record(CommentEdited(comment=offset, author=user, text=text, veil=veil or before))
+            self.record(CommentEdited(comment=offset, author=user, text=text, veil=veil or before, before=before))
             if flag is not None:
                 self.tell(case_of(self.key, offset), flag)
             if not (veil or before):
@@ -323,6 +323,6 @@ class Thread(TellingThread):
                 return CommentAnew(comment)
             case CommentDeleted(comment=comment) | CommentVeiled(comment=comment, veil="pending" | "shadowed"):
                 return CommentGone(comment)
-            case CommentEdited(comment=comment):
-                return CommentGone(comment)
+            case CommentEdited(comment=comment, veil="pending", before=""):
+                return CommentGone(comment)  # not of what had a veil: nobody has seen it but whose it is
         return None

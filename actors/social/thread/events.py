@@ -47,6 +47,7 @@ class CommentEdited(Event, omit_defaults=True, tag="thread.edited"):
     author: Subject
     text: Personal[str]
     veil: Veil = ""
+    before: Veil = ""  # the one that it had
 
 
 class CommentDeleted(Event, tag="thread.deleted"):

@@ -55,6 +55,10 @@ class ThreadState(Struct):
         """Comments that are seen by all who see the post."""
         return len(self.authors) - len(self.veils)
 
+    def count_for(self, user: str) -> int:
+        """With those that only they see, as whose they are."""
+        return self.count + sum(self.authors[offset] == user for offset in self.veils)
+
     def change(self, event: ThreadEvent, offset: int, at_ms: int) -> None:
         """Become what the thread is after `event`, recorded at `at_ms` (Unix) under `offset`."""
         match event:

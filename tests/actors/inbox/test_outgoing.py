@@ -22,7 +22,7 @@ from greenroom.actors.inbox.messages import (
     Withdraw,
 )
 from greenroom.actors.inbox.outgoing import SENDER_PER_H
-from greenroom.actors.inbox.state import FLIGHTS_MAX
+from greenroom.actors.inbox.state import FLIGHTS_IN_ALL_MAX, FLIGHTS_MAX, Flight
 from greenroom.actors.jobs.single.messages import Cancel
 from greenroom.actors.model.effects import StartJob, Told
 from greenroom.testing import Kit
@@ -334,6 +334,45 @@ def test_with_too_many_jobs_under_way_the_rest_waits() -> None:
         ended(kit, job)
     kit.advance(300)
     assert orders(kit)[FLIGHTS_MAX:] == ["hook: 5"]
+
+
+def test_an_address_that_is_down_holds_up_no_other() -> None:
+    """All that goes to the hook and to one of the browsers is still under way."""
+    kit = with_push(with_push(with_hook(with_mail(inbox()))), ENDPOINT + "/two")
+    kit.ask(Prefer(kind="comment", channel="mail", pace="hourly"), user="me")
+    kit.ask(Prefer(kind="mention", channel="hook", pace="hourly"), user="me")
+    for number in range(FLIGHTS_MAX + 3):
+        kit.tell(notice(f"user{number}", "comment", post=f"p{number}"))
+        kit.advance(2)
+        for job in sent(kit):
+            if job.id in kit.state.flights and isinstance(job.job, PushOrder) and job.job.endpoint == ENDPOINT:
+                ended(kit, job)
+    pushes = [one.job.endpoint for one in sent(kit) if isinstance(one.job, PushOrder)]
+    assert (pushes.count(ENDPOINT), pushes.count(ENDPOINT + "/two")) == (FLIGHTS_MAX + 3, FLIGHTS_MAX)
+    kit.tell(notice("zed", "mention", post="urgent"))
+    kit.advance(2)
+    assert orders(kit)[-1] == "push: zed mentioned you"
+    before = len(sent(kit))
+    kit.advance(3_600)
+    assert [one.split(":")[0] for one in orders(kit)[before:]] == ["mail"]
+    assert outcome(kit, "mention:urgent:zed", "hook") == "waits for the hourly digest"
+    for job in sent(kit):
+        if isinstance(job.job, HookOrder):
+            ended(kit, job)
+    kit.advance(300)
+    assert sorted(orders(kit)[before + 1 :]) == ["hook: 1", "hook: 3"], "at once, and what the hour had"
+
+
+@pytest.mark.bound("messages of an inbox under way, to all its addresses")
+def test_to_addresses_that_were_replaced_there_go_no_more_than_so_many() -> None:
+    kit = with_hook(inbox())
+    kit.state.flights = {f"job{number}": Flight("hook", [], "another") for number in range(FLIGHTS_IN_ALL_MAX)}
+    kit.tell(notice("ann"))
+    kit.advance(2)
+    assert sent(kit) == []
+    kit.state.flights.popitem()
+    kit.advance(300)
+    assert orders(kit) == ["hook: 1"]
 
 
 def test_two_messages_have_two_names_and_two_attempts_have_one() -> None:

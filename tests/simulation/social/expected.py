@@ -5,8 +5,11 @@ It shares no code with what it looks at, but for the names of things.
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import combinations
 from typing import Any
 
+from greenroom.actors.chat.room.direct import direct_key
+from greenroom.actors.chat.room.state import RoomState
 from greenroom.actors.inbox.outgoing import digest_of
 from greenroom.actors.inbox.state import Decision, InboxState
 from greenroom.actors.social.feed.state import FeedState
@@ -29,6 +32,7 @@ class Facts:
         self.inboxes: dict[str, InboxState] = {user: InboxState() for user in users}
         self.posts: dict[str, PostState] = {}
         self.threads: dict[str, ThreadState] = {}
+        self.rooms: dict[str, RoomState] = {}
         for entity, state in states.items():
             kind, _, key = entity.partition(":")
             by_kind: dict[str, dict[str, Any]] = {
@@ -37,6 +41,7 @@ class Facts:
                 "inbox": self.inboxes,
                 "post": self.posts,
                 "thread": self.threads,
+                "room": self.rooms,
             }
             if kind in by_kind:
                 by_kind[kind][key] = state
@@ -44,6 +49,7 @@ class Facts:
     def wrong(self) -> Iterator[str]:
         yield from self._followers()
         yield from self._mirrors()
+        yield from self._conversations()
         yield from self._counters()
         yield from self._notices()
 
@@ -78,6 +84,14 @@ class Facts:
             ):
                 if is_so != should_be:
                     yield f"{user}'s feed or inbox says that {user} {what} {sorted(is_so)}, not {sorted(should_be)}"
+
+    def _conversations(self) -> Iterator[str]:
+        """Who may not write to whom."""
+        for user, other in combinations(self.users, 2):
+            room = self.rooms.get(direct_key(user, other), RoomState())
+            should_be = {one for one in (user, other) if self.follows[one].blocked & {user, other}}
+            if room.barred_by != should_be:
+                yield f"{user} and {other} do not write, for {sorted(room.barred_by)}, not {sorted(should_be)}, block"
 
     def _counters(self) -> Iterator[str]:
         shares = Counter(

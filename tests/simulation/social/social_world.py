@@ -8,7 +8,7 @@ import trio
 from msgspec.json import decode
 
 from greenroom import social as app
-from greenroom.actors.chat.room.actor import Room
+from greenroom.actors.chat.room import Room
 from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.jobs.queue import queue_of
 from greenroom.actors.jobs.single import SingleJob

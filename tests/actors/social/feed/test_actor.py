@@ -3,7 +3,7 @@
 import pytest
 
 from greenroom import Refused
-from greenroom.actors.social.feed.actor import POSTS_PER_H
+from greenroom.actors.social.feed.actor import POSTS_PER_H, SEEN_PER_H
 from greenroom.actors.social.feed.messages import (
     BarredChanged,
     CloseChanged,
@@ -147,6 +147,21 @@ def test_what_was_seen_is_told_with_how_it_was_shown(world: World) -> None:
     told_before = len(world.kit.events)
     world.kit.ask(Seen(signals=[Signal(post=post, did="clicked")]), user="ann")
     assert len(world.kit.events) == told_before, "seen once is seen"
+
+
+def test_a_post_that_is_signalled_again_and_again_is_one_exposure(world: World) -> None:
+    """Each has all that its post was scored by in it."""
+    world.follow("bob")
+    post = world.post("bob")
+    world.read(order="ranked")
+    dwelt = [Signal(post=post, did="dwelt", ms=ms) for ms in (10, 900, *range(197))]
+    world.kit.ask(Seen(signals=[Signal(post=post, did="seen"), *dwelt]), user="ann")
+    (told,) = [told.message for told in world.kit.told if isinstance(told.message, Observe)]
+    assert [(one.signal.did, one.signal.ms) for one in told.exposures] == [("seen", 0), ("dwelt", 900)]
+    for _ in range(SEEN_PER_H - 1):
+        world.kit.ask(Seen(signals=[]), user="ann")
+    with pytest.raises(Refused, match=r"feed\.seen_often"):
+        world.kit.ask(Seen(signals=[]), user="ann")
 
 
 def test_why_a_post_stands_where_it_does_can_be_asked(world: World) -> None:

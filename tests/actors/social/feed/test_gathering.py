@@ -4,14 +4,15 @@ from collections import Counter
 
 import pytest
 
+from greenroom.actors.model.errors import Unavailable
 from greenroom.actors.social.feed import gathering
 from greenroom.actors.social.feed.events import Trimmed
 from greenroom.actors.social.feed.messages import Stories
 from greenroom.actors.social.post.views import Posts
 from greenroom.actors.social.spread.arrivals import Arrivals
 from greenroom.actors.social.spread.unwritten import Unwritten
-from greenroom.store.views.asked import Rows
-from tests.actors.social.feed.world import World
+from greenroom.store.views.asked import Asked, Rows
+from tests.actors.social.feed.world import DAY_S, World
 
 
 @pytest.fixture
@@ -36,6 +37,37 @@ def test_rows_beyond_the_bound_are_trimmed_and_the_newest_stay(world: World, mon
     assert rows(world) == posts[-10:]
     trimmed = [event for event in world.kit.events if isinstance(event, Trimmed)]
     assert [len(event.posts) for event in trimmed] == [4, 3]
+
+
+def test_a_feed_that_never_sleeps_is_trimmed_each_day(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "ROWS_KEPT_MAX", 10)
+    world.read()  # there is nothing to be trimmed yet
+    for _ in range(2):
+        posts = [world.post("bob") for _ in range(17)]
+        world.read()
+        assert len(rows(world)) > 10, "once a day is enough"
+        world.kit.advance(DAY_S + 1.0)
+        world.read()
+        assert rows(world) == posts[-10:]
+
+
+def test_a_feed_that_could_not_be_trimmed_is_at_the_next_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "ROWS_KEPT_MAX", 10)
+    world.kit.restart()
+    posts = [world.post("bob") for _ in range(17)]
+    find = world.kit._world.found[Arrivals.Row]
+
+    def fail(key: str, asked: Asked) -> Rows[Arrivals.Row]:
+        if asked.limit == 10:
+            raise Unavailable("down")
+        return find(key, asked)  # type: ignore[no-any-return]
+
+    world.kit.when_queried(Arrivals.Row, fail)
+    with pytest.raises(Unavailable):
+        world.read()
+    world.kit.when_queried(Arrivals.Row, find)
+    world.read()
+    assert rows(world) == posts[-10:]
 
 
 def test_a_page_takes_the_same_few_questions_however_much_there_is(world: World) -> None:

@@ -6,6 +6,7 @@ from greenroom import Refused
 from greenroom.actors.model.errors import Unavailable
 from greenroom.actors.social.feed import home
 from greenroom.actors.social.feed.cursor import CURSOR_S
+from greenroom.actors.social.feed.events import Returned
 from greenroom.actors.social.feed.messages import (
     BarredChanged,
     CloseChanged,
@@ -323,3 +324,40 @@ def test_the_readers_own_reaction_is_shown(world: World) -> None:
     liked, _ = world.post("bob"), world.post("bob")
     world.react(liked, "love")
     assert [one.mine for one in world.read().posts] == ["", "love"]
+
+
+@pytest.mark.parametrize("order", ["newest", "ranked"])
+@pytest.mark.parametrize("how", ["unfollowed", "muted", "blocked", "hidden", "deleted"])
+def test_what_may_not_come_up_takes_nobodys_place(
+    world: World, monkeypatch: pytest.MonkeyPatch, order: str, how: str
+) -> None:
+    monkeypatch.setattr(home, "NEWEST_MAX", 6)
+    monkeypatch.setattr(home, "RANKED_MAX", 6)
+    world.follow("bob", "cyd")
+    older = [world.post("cyd") for _ in range(2)]
+    world.kit.advance(DAY_S + 1.0)
+    newer = [world.post("bob") for _ in range(20)]
+    match how:
+        case "unfollowed":
+            world.unfollow("bob")
+        case "muted":
+            world.kit.tell(MutedChanged(user="bob", muted=True))
+        case "blocked":
+            world.kit.tell(BarredChanged(user="bob", by_us=True, barred=True))
+        case "hidden":
+            world.kit.ask(Seen(signals=[Signal(post=post, did="hid") for post in newer]), user="ann")
+        case _:
+            for post in newer:
+                del world.posts[post]
+    assert sorted(world.ids(order=order)) == older
+    returned = [event for event in world.kit.events if isinstance(event, Returned)]
+    assert len(returned) == 2, "for the first time, and today: looked at twice, and noted once"
+
+
+def test_what_is_gone_is_looked_past_only_where_a_page_is_short(world: World) -> None:
+    world.follow("bob")
+    for _ in range(40):
+        world.post("bob")
+    world.queries.clear()
+    world.read(limit=3)
+    assert world.queries.count(Arrivals.Row) == 1 and world.queries.count(Posts.Row) <= 10

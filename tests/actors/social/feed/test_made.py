@@ -2,11 +2,11 @@
 
 import pytest
 
+from greenroom.actors.social.feed.gathering import SETTLED_MANY_S, SETTLED_S
+from greenroom.actors.social.feed.made import ASKED_MAX
 from greenroom.actors.social.feed.messages import BarredChanged, Made, Post, SayMade
 from greenroom.actors.social.spread.arrivals import Arrivals
 from tests.actors.social.feed.world import World
-
-SETTLED_S = 60.0
 
 
 @pytest.fixture
@@ -14,14 +14,18 @@ def world() -> World:
     return World()
 
 
+def asked(world: World) -> list[str]:
+    return [told.entity for told in world.kit.told if isinstance(told.message, SayMade)]
+
+
 def test_walls_are_looked_at_until_a_row_says_that_its_user_follows(world: World) -> None:
     world.unknown.add("bob")
     world.follow("bob", settled=False)
     world.read()
-    world.kit.advance(SETTLED_S)
+    world.kit.advance(60.0)
     late = world.post("bob", written=None)  # by followers of which its user is none yet
     assert world.ids() == [late]
-    world.kit.advance(SETTLED_S)
+    world.kit.advance(60.0)
     assert world.ids() == [late], "still"
     assert world.kit.state.behind and not world.kit.told
     world.unknown.clear()
@@ -64,3 +68,29 @@ def test_an_author_says_what_they_have_posted_but_not_to_whom_they_have_blocked(
     kit.tell(BarredChanged(user="bob", by_us=True, barred=True))
     kit.tell(SayMade(reader="bob"))
     assert len(kit.told) == before
+
+
+def test_of_more_authors_than_are_asked_walls_are_looked_at_for_longer(world: World) -> None:
+    world.read()
+    world.kit.advance(1.0)
+    authors = [f"u{number}" for number in range(ASKED_MAX + 1)]
+    world.follow(*authors, settled=False)
+    world.kit.advance(SETTLED_S + 1.0)
+    world.read()
+    assert len(world.kit.state.behind) == ASKED_MAX + 1 and asked(world) == []
+    world.kit.advance(SETTLED_MANY_S)
+    world.read()
+    assert not world.kit.state.behind
+    assert asked(world) == [f"feed:{author}" for author in authors[:0:-1]], "those followed last"
+
+
+def test_of_few_authors_walls_are_looked_at_for_a_moment(world: World) -> None:
+    world.read()
+    world.kit.advance(1.0)
+    world.follow("bob", settled=False)
+    world.kit.advance(SETTLED_S - 1.0)
+    world.read()
+    assert world.kit.state.behind
+    world.kit.advance(2.0)
+    world.read()
+    assert not world.kit.state.behind and asked(world) == ["feed:bob"]

@@ -2,7 +2,9 @@
 
 import pytest
 
+from greenroom.actors.social.feed import gathering
 from greenroom.actors.social.feed.messages import MutedChanged, Rings, Seen, Signal, Stories
+from greenroom.actors.social.spread.arrivals import Arrivals
 from tests.actors.social.feed.world import DAY_S, World, ids
 
 
@@ -56,3 +58,19 @@ def test_stories_of_the_muted_and_the_unfollowed_are_not_shown(world: World) -> 
     world.kit.tell(MutedChanged(user="bob", muted=True))
     world.unfollow("eve")
     assert rings(world).rings == []
+
+
+def test_stories_of_the_unfollowed_take_nobodys_place(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "STORIES_MAX", 3)
+    for _ in range(9):
+        story(world, "bob")
+    world.kit.advance(DAY_S - 120.0)
+    kept = story(world, "eve")
+    world.kit.advance(1.0)
+    for _ in range(5):
+        story(world, "bob")
+    world.unfollow("bob")
+    world.kit.advance(120.0)
+    world.queries.clear()
+    assert [ids(ring.stories) for ring in rings(world).rings] == [[kept]]
+    assert world.queries.count(Arrivals.Row) == 3, "and what has ended is not looked for"

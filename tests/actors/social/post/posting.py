@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from greenroom import Message
+from greenroom.actors.inbox.messages import NoticeKind, Notify, Withdraw
 from greenroom.actors.jobs.ids import new_id
 from greenroom.actors.social.follows.messages import Allowed, Edge, EdgeAsk, MayAsk
 from greenroom.actors.social.moderation.messages import Verdict
@@ -63,6 +64,20 @@ def published(actor: type[Post] = Post, **fields: Any) -> tuple[Kit[Post], Follo
 def told(kit: Kit[Any], message: type[M]) -> list[tuple[str, M]]:
     """What it has told of that class, and whom."""
     return [(one.entity, one.message) for one in kit.told if isinstance(one.message, message)]
+
+
+def told_twice(kit: Kit[Any], *kinds: NoticeKind) -> list[tuple[str, str]]:
+    """Whom it has told of what, that they had been told of and it had not withdrawn."""
+    live: set[tuple[str, str]] = set()
+    twice: list[tuple[str, str]] = []
+    for one in kit.told:
+        match one.message:
+            case Notify(id=id_, kind=kind) if kind in kinds:
+                twice += {(one.entity, id_)} & live
+                live.add((one.entity, id_))
+            case Withdraw(id=id_):
+                live.discard((one.entity, id_))
+    return twice
 
 
 def deliver_own(kit: Kit[Any]) -> None:

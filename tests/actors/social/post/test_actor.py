@@ -1,5 +1,6 @@
 """One post, from the moment it is published until it is gone."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -40,6 +41,10 @@ def plans(kit: Kit[Post]) -> list[Any]:
 def mentions(kit: Kit[Post]) -> list[str]:
     deliver_own(kit)
     return [entity for entity, said in told(kit, Notify) if said.kind == "mention"]
+
+
+def judged(verdict: Verdict, message: object) -> Verdict:
+    return verdict
 
 
 def gone(kit: Kit[Post]) -> str:
@@ -214,7 +219,7 @@ def test_an_edit_that_rules_want_looked_at_is_seen_by_nobody_until_it_is() -> No
     ]
     with pytest.raises(Refused, match=r"post\.not_found"):
         kit.ask(React(), user="bob")
-    assert kit.publications == [] and kit.kicked[-1].means(kit.audience[0])
+    assert "bad" not in str(kit.publications) and kit.kicked[-1].means(kit.audience[0])
     kit.tell(Hide(hidden=False))
     kit.ask(React(), user="bob")
     assert len(plans(kit)) == 1, "it has come to followers before"
@@ -346,6 +351,16 @@ def test_what_is_shadowed_its_author_alone_sees_for_good() -> None:
     with pytest.raises(Refused, match=r"post\.not_found"):
         kit.ask(React(), user="bob")
     kit.ask(React(), user="ann")
+
+
+def test_an_edit_is_shown_alike_whether_a_rule_shadows_it_or_not() -> None:
+    for fields, verdict in (({}, "fine"), ({}, "shadow"), ({"is_shadowed": True}, "fine")):
+        kit, _ = published(text="x", **fields)
+        kit.when_asked("rules:all", partial(judged, Verdict(verdict=verdict)))  # type: ignore[arg-type]
+        kit.watch(user="ann")
+        kit.ask(Edit(text="y"), user="ann")
+        assert kit.publications == [{"type": "post.edited", "edited_ms": int(kit.now * 1000)}]
+        assert not any(one.means(kit.audience[0]) for one in kit.kicked)
 
 
 def test_what_a_moderator_hides_is_seen_by_nobody_and_can_come_back() -> None:

@@ -40,7 +40,7 @@ def test_a_block_holds_as_soon_as_the_post_hears_of_it() -> None:
     assert follows.asked == 1
     follows.barred = {("ann", "bob")}
     kit.tell(AudienceChanged())
-    for message in (React(), Unreact(), Watch()):
+    for message in (React(), Watch()):
         with pytest.raises(Refused, match=r"post\.not_found"):
             kit.ask(message, user="bob")
 

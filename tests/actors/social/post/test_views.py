@@ -77,7 +77,9 @@ def test_an_edit_moves_it_among_tags_and_keeps_counts() -> None:
     events = [PUBLISHED, ReactionChanged(user="bob", reaction="like"), EDITED]
     assert [row.tag for row in rows(Tagged, events)] == ["b", "c"]
     assert (rows(Posts, events)[0].text, rows(Posts, events)[0].reactions) == ("#b #c", {"like": 1})
-    assert [row.text for view in (Wall, SaidInPosts) for row in rows(view, events)] == ["#b #c"] * 2
+    assert [row.text for row in rows(SaidInPosts, events)] == ["#b #c"]
+    (wall,) = rows(Wall, events)
+    assert wall.id == ID and not hasattr(wall, "text"), "hundreds are read at once, for names of posts"
 
 
 @pytest.mark.parametrize("view", VIEWS)

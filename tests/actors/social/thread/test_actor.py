@@ -173,6 +173,27 @@ def test_one_edits_ones_own() -> None:
     kit.restart()
 
 
+@pytest.mark.parametrize("verdict", ["shadow", "hide"])
+def test_an_edit_of_what_nobody_sees_is_shown_to_nobody(verdict: Any) -> None:
+    kit, _ = opened()
+    kit.when_asked("rules:all", lambda _: Verdict(verdict=verdict))
+    offset = say(kit, "bob", "one")
+    for rule in (verdict, "fine"):
+        kit.when_asked("rules:all", partial(judged, Verdict(verdict=rule)))
+        kit.ask(Edit(offset=offset, text=f"two {rule}"), user="bob")
+    assert kit.publications == [] and counts(kit) == []
+    kit.restart()
+
+
+def test_an_edit_that_shadows_a_comment_says_to_nobody_that_it_is_gone() -> None:
+    kit, _ = opened()
+    offset = say(kit, "bob", "one")
+    shown = list(kit.publications)
+    kit.when_asked("rules:all", lambda _: Verdict(verdict="shadow"))
+    kit.ask(Edit(offset=offset, text="two"), user="bob")
+    assert kit.publications == shown
+
+
 def test_who_deletes_a_comment() -> None:
     kit, _ = opened()
     mine, second, third = (say(kit, "bob") for _ in range(3))
