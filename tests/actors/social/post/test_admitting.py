@@ -89,9 +89,11 @@ def test_who_takes_nothing_back_is_shown_no_counts_of_what_they_may_not_see() ->
     assert kit.ask(React(), user="bob").reactions == {"like": 1}
     with pytest.raises(Refused, match=r"post\.not_found"):
         kit.ask(Unreact(), user="cat")
+    kit.ask(React(), user="ann")
     follows.following.clear()
     kit.advance(61)
     assert kit.ask(Unreact(), user="bob").reactions == {}, "what they have said they may always take back"
+    assert kit.state.reactions == {"like": 1}
 
 
 def test_what_was_found_is_asked_again_after_a_minute() -> None:

@@ -37,6 +37,13 @@ def test_who_follows_no_more_ceases_to_watch_within_a_minute() -> None:
     assert set(kicked(kit)) == {"bob"}, "who may goes on, and may come back at once"
 
 
+def test_whoever_comes_to_watch_has_it_look_again() -> None:
+    kit, follows = watched("bob")
+    follows.following.clear()
+    kit.advance(KNOWN_S + LOOK_S)
+    assert set(kicked(kit)) == {"bob"}, "though nobody has said anything to it since"
+
+
 def test_one_answer_is_enough_for_all_of_a_post_for_everybody() -> None:
     kit, follows = watched("bob", "cat", "dan", visibility="public")
     follows.all_barred = []
