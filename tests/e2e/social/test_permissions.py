@@ -260,6 +260,7 @@ ROWS: dict[str, Callable[[Scene, str], tuple[str, ...]]] = {
         *(f"{one}/{AUTHOR}" for one in PERSONAL_ROWS),
         *(f"{one}/{scene.posts['public']}" for one in ("posts", "comments", "reacted")),
         "tagged/x",
+        "trends/1",
         "said/all",
     ),
     "what is nobody's: spread": lambda scene, who: (f"spread/{scene.posts['public']}",),
