@@ -14,6 +14,7 @@ from greenroom.actors.social.moderation.rules import Rules
 from greenroom.actors.social.moderation.view import Cases
 from greenroom.actors.social.post.actor import Post
 from greenroom.actors.social.post.reactions import Reactions
+from greenroom.actors.social.post.trends import Trends
 from greenroom.actors.social.post.views import Posts, SaidInPosts, Tagged, Wall, WhoReacted
 from greenroom.actors.social.profile.actor import Profile
 from greenroom.actors.social.profile.views import People, Profiles
@@ -60,6 +61,7 @@ __all__ = [
     "SpreadPlan",
     "Tagged",
     "Thread",
+    "Trends",
     "Unwritten",
     "Wall",
     "WhoReacted",

@@ -58,6 +58,7 @@ from greenroom.actors.inbox.messages import (
     Withdraw,
 )
 from greenroom.actors.inbox.outgoing import Outgoing, digest_of
+from greenroom.actors.inbox.preferences import pace_of
 from greenroom.actors.inbox.quiet import zone_named
 from greenroom.actors.inbox.showing import InboxShown, publication_of, view_of
 from greenroom.actors.inbox.state import BY_THEM, BY_US, GROUPS_MAX, Group, InboxState
@@ -181,17 +182,18 @@ class Inbox(Actor[InboxState]):
         known = state.known.get(id_)
         if known is not None and known.live:
             return
-        at_ms = notice.at_ms or int(self.now * 1000)
+        now_ms = int(self.now * 1000)
+        at_ms = min(notice.at_ms or now_ms, now_ms)
         about = "" if notice.about == f"profile:{by}" else notice.about
         if self._is_barred_by_them(notice):
             return  # no decision either, which would say so
         if reason := self._why_not(notice):
             self.record(Withheld(id=id_, kind=notice.kind, by=by, about=about, reason=reason, at_ms=at_ms))
             return
-        number = state.open_group(notice.group)
+        is_silent = pace_of(state.preferences, notice.kind, "live") == "off"
+        number = state.open_group(notice.group, silent=is_silent)
         group = state.groups.get(number)
         plan = self._outgoing.plan(notice.kind, by, group, id_)
-        is_silent = plan.outcomes["live"] != "shown"
         unread, drops = state.unread, 0
         if group is None:
             unread += not is_silent
@@ -208,7 +210,7 @@ class Inbox(Actor[InboxState]):
                 key=notice.group,
                 group=number or self.offset + 1,
                 text=notice.text,
-                at_ms=at_ms,
+                at_ms=at_ms if group is None else max(at_ms, group.at_ms),
                 names=[name for name in dict.fromkeys(names) if name][:2],
                 count=1 if group is None else group.count + (by not in group.by),
                 unread=unread,
@@ -284,6 +286,7 @@ class Inbox(Actor[InboxState]):
                 at_ms=group.at_ms,
                 unread=state.unread - is_counted,
                 says=group.says,
+                silent=group.silent,
             )
         )
         if not count:

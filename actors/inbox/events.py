@@ -55,6 +55,7 @@ class Withdrawn(Event, omit_defaults=True, tag="inbox.withdrawn"):
     at_ms: int  # of the newest that there was
     unread: int
     says: str = ""
+    silent: bool = False  # as of Noticed
 
 
 class Gone(Event, tag="inbox.gone"):

@@ -61,7 +61,7 @@ def publication_of(event: InboxEvent) -> Struct | None:
     match event:
         case Noticed() if not event.silent:
             return _changed(event, event.text)
-        case Withdrawn():
+        case Withdrawn() if not event.silent:
             return _changed(event, "")
         case GroupsRead():
             return UnreadShown(groups=list(event.groups), unread=event.unread)

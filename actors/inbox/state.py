@@ -174,9 +174,12 @@ class InboxState(Struct):
     def unseen(self) -> int:
         return sum(g.offset > self.seen and not g.read and not g.silent for g in self.groups.values())
 
-    def open_group(self, key: str) -> int:
-        """The unread one of that key; 0 where there is none."""
-        return next((n for n in reversed(self.groups) if self.groups[n].key == key and not self.groups[n].read), 0)
+    def open_group(self, key: str, *, silent: bool) -> int:
+        """The unread one of that key; 0 where there is none. What is shown, and what is not, are never one."""
+        for number, group in reversed(self.groups.items()):
+            if group.key == key and group.silent == silent and not group.read:
+                return number
+        return 0
 
     def change(self, event: InboxEvent, offset: int, at_ms: int) -> None:
         match event:

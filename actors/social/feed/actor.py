@@ -307,6 +307,7 @@ class Feed(Reader):
                 self.record(Unfollowed(author=author))
             case MutedChanged(user=user, muted=muted) if muted != (user in state.muted):
                 self.record(Muted(user=user, muted=muted))
+                self.loud.drop()
             case BarredChanged(user=user, by_us=by_us, barred=barred):
                 side = BY_US if by_us else BY_THEM
                 if barred != bool(state.barred.get(user, 0) & side):

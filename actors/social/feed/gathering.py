@@ -128,7 +128,8 @@ async def _loud(feed: Reader) -> list[str]:
     if known is not None:
         return [author for author in known if author in feed.state.follows]
     rows: list[Unwritten.Row] = []
-    for authors in _parts(feed.state.follows, KEYS_MAX):
+    state = feed.state
+    for authors in _parts((user for user in state.follows if user not in state.muted), KEYS_MAX):
         rows += [row for (row,) in (await feed.query_pages(Unwritten.Row, authors, limit=1)).values()]
     rows.sort(key=lambda row: max(row.last, row.story), reverse=True)
     return feed.loud.put([row.author for row in rows[:LOUD_MAX]], feed.now)

@@ -7,6 +7,7 @@ from greenroom.actors.social.feed.ordering import newest_first, ranked_order
 from greenroom.actors.social.feed.privacy import is_wanted
 from greenroom.actors.social.feed.reader import Reader, Served
 from greenroom.actors.social.feed.rows import shown, visible
+from greenroom.actors.social.feed.trending import trending
 from greenroom.actors.social.post.views import Posts
 from greenroom.actors.social.spread.readers import Readers
 from greenroom.actors.social.spread.share import FOLLOWS_FULL, kept_share
@@ -53,7 +54,8 @@ async def _newest(feed: Reader, *, looked_up: bool = False) -> tuple[Snapshot, b
 async def _ranked(feed: Reader, *, looked_up: bool = False) -> tuple[Snapshot, bool]:
     """All of them are looked at: what they are ranked by is in their rows."""
     newest = await candidates(feed, RANKED_MAX, looked_up=looked_up)
-    places = [*newest.places, *await suggested(feed)]
+    unfollowed = {place.post: place for place in (*await trending(feed), *await suggested(feed))}
+    places = [*newest.places, *unfollowed.values()]
     found = await visible(feed, (place.post for place in places), with_authors=True)
     stay = [place for place in places if place.post in found.posts and _stays(feed, place, found.posts[place.post])]
     snapshot = await ranked_order(feed, stay, found)

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from greenroom.actors.social.moderation.folding import folded, words_of
+from greenroom.actors.social.moderation.folding import SPELLED_MIN, folded, readings, words_and_spelled, words_of
 from greenroom.actors.social.moderation.links import and_above, host_name, hosts_of
 from greenroom.actors.social.moderation.messages import Rule, Verdict, VerdictName
 
@@ -96,11 +96,14 @@ class Matcher:
                 del node.then[word]
 
     def _broken(self, text: str) -> Iterator[Broken]:
-        words = words_of(folded(text))
-        if self._root.then:
-            yield from self._in_words(words)
-        if self._anywhere:
-            yield from self._in_letters("".join(words))
+        for seen in readings(text):
+            words, spelled = words_and_spelled(seen)
+            if self._root.then:
+                yield from self._in_words(words)
+                for letters in spelled:
+                    yield from self._in_spelled(letters)
+            if self._anywhere:
+                yield from self._in_letters("".join(words))
         if self._domains:
             for host in hosts_of(text):
                 for domain in and_above(host):
@@ -114,6 +117,14 @@ class Matcher:
                 if node is None:
                     break
                 yield from node.ends
+
+    def _in_spelled(self, letters: str) -> Iterator[Broken]:
+        """Where letters stand one by one, nobody knows where a word begins, or ends."""
+        for first in range(len(letters) - SPELLED_MIN + 1):
+            for length in range(SPELLED_MIN, min(ANYWHERE_MAX, len(letters) - first) + 1):
+                node = self._root.then.get(letters[first : first + length])
+                if node is not None:
+                    yield from node.ends
 
     def _in_letters(self, letters: str) -> Iterator[Broken]:
         for first in range(len(letters) - ANYWHERE_MIN + 1):

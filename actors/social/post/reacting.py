@@ -64,7 +64,7 @@ class ReactingPost(AdmittingPost):
             if not before and user != state.author:
                 self._tell_features(user, "like")
             if is_told and not before:
-                self.tell(f"inbox:{state.author}", notice("like", self.key, user))
+                self.tell(f"inbox:{state.author}", notice("like", self.key, user, at_ms=self.at_ms))
             elif is_told and not now:
                 self.tell(f"inbox:{state.author}", Withdraw(id=notice_id("like", self.key, user)))
             self._show_counts()

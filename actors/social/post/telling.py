@@ -68,7 +68,8 @@ class TellingPost(ReactingPost):
         if state.author and not (
             state.gone or state.content.is_story or state.is_veiled or shared.user == state.author
         ):
-            self.tell(f"inbox:{state.author}", notice("share", self.key, shared.user, of=shared.post))
+            said = notice("share", self.key, shared.user, at_ms=int(self.now * 1000), of=shared.post)
+            self.tell(f"inbox:{state.author}", said)
 
     # Whom it names.
 
@@ -92,7 +93,7 @@ class TellingPost(ReactingPost):
                 return
             self.record(MentionsTold(users=names, told=len(told)))
             for user in told:
-                said = notice("mention", self.key, self.state.author, text=self.state.content.text)
+                said = notice("mention", self.key, self.state.author, at_ms=self.at_ms, text=self.state.content.text)
                 self.tell(f"inbox:{user}", said)
             self._mention()
 

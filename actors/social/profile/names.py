@@ -1,22 +1,30 @@
 """What somebody may be called: a name that is read as what it is, by whoever sees it, in whatever script.
 
 Taken as it was typed, in Unicode's form C. Refused is what can't be seen, and what can be taken for another: letters of
-scripts that are not written together, and names of another script all of whose letters look like ASCII. Bio: likewise,
-as far as it is a matter of what can be seen.
+scripts that are not written together in a word, or in a name, letters of scripts of the past, and names of another
+script all of whose letters look like ASCII. Bio: likewise, as far as it is a matter of what can be seen.
 """
 
 import unicodedata
+from itertools import chain
 from typing import Final
 
 from greenroom.actors.model.errors import Refused
-from greenroom.actors.social.profile.scripts import LATIN, go_together, plain_of, read_as, script_of
+from greenroom.actors.social.profile.scripts import (
+    LATIN,
+    are_a_word,
+    go_together,
+    is_written,
+    plain_of,
+    read_as,
+    script_of,
+)
+from greenroom.actors.social.profile.unseen import is_unseen
 
 MARKS_MAX = 4  # accents and their like on one letter; more make a tower
 BIO_LINES_MAX = 20
 _JOINERS: Final = frozenset("\u200c\u200d")
 _EMOJI_STYLE: Final = "\ufe0f"
-# Letters and marks by their category, and yet nothing to see.
-_BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
 _BIDI: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # Scripts in which joiners change how letters look.
 _JOINING: Final = frozenset(
@@ -37,11 +45,12 @@ _JOINING: Final = frozenset(
 
 
 def clean_name(text: str) -> str:
-    """As it is kept. Raises: Refused `profile.bad_name`, `profile.mixed_scripts`, `profile.look_alike`."""
+    """As it is kept. Raises: Refused `profile.bad_name`, `profile.unknown_script`, `profile.mixed_scripts`,
+    `profile.look_alike`."""
     spaced = "".join(" " if unicodedata.category(one) == "Zs" else one for one in text)
     name = unicodedata.normalize("NFC", " ".join(word for word in spaced.split(" ") if word))
     _refuse_unseen(name)
-    words = [one for one in name if unicodedata.category(one)[0] in "LN" or plain_of(one).isalnum()]
+    words = _words(name)
     if not words:
         raise _bad("it needs a letter or a digit")
     _refuse_look_alikes(words)
@@ -66,8 +75,7 @@ def _refuse_unseen(name: str) -> None:
         marks = marks + 1 if category[0] == "M" else 0
         if marks > MARKS_MAX:
             raise _bad("a letter takes so many accents only")
-        is_unseen = category[0] == "C" or category in ("Zl", "Zp") or one in _BLANK or one == _EMOJI_STYLE
-        if is_unseen and not _joins(before, one, after):
+        if is_unseen(one) and not _joins(before, one, after):
             raise _bad(f"U+{ord(one):04X} is nothing that is seen")
 
 
@@ -82,14 +90,29 @@ def _joins(before: str, one: str, after: str) -> bool:
     return script_of(before) in _JOINING and script_of(after) in _JOINING
 
 
-def _refuse_look_alikes(words: list[str]) -> None:
-    """Of the name, its letters and digits."""
-    for one in words:
+def _words(name: str) -> list[list[str]]:
+    """The letters and digits of each."""
+    words: list[list[str]] = [[]]
+    for one in name:
+        category = unicodedata.category(one)
+        if category[0] in "LN" or plain_of(one).isalnum():
+            words[-1].append(one)
+        elif category[0] != "M":
+            words.append([])
+    return [word for word in words if word]
+
+
+def _refuse_look_alikes(words: list[list[str]]) -> None:
+    letters: list[str] = []
+    for one in chain(*words):
         if script_of(one) == LATIN and read_as(one) is not None:
             raise _alike(f"{one} looks like {read_as(one)}: write that")
-    letters = [one for one in words if script_of(one)]
+        if script_of(one) and not is_written(script_of(one)):
+            raise Refused("profile.unknown_script", f"{one} is of a script in which nobody is called", status=422)
+        if script_of(one):
+            letters.append(one)
     scripts = set(map(script_of, letters))
-    if not go_together(scripts):
+    if not (go_together(scripts) and all(are_a_word({*map(script_of, word)} - {""}) for word in words)):
         raise Refused("profile.mixed_scripts", "its letters are of scripts that are not written together", status=422)
     if scripts and LATIN not in scripts:
         read = [seen for seen in map(read_as, letters) if seen is not None]

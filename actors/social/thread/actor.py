@@ -282,7 +282,9 @@ class Thread(TellingThread):
                 author = self.state.authors[offset]
                 if author != user:
                     group = likes_group(self.key, offset)
-                    self.tell(f"inbox:{author}", notice("like", self.key, user, of=str(offset), group=group))
+                    self.tell(
+                        f"inbox:{author}", notice("like", self.key, user, at_ms=self.at_ms, of=str(offset), group=group)
+                    )
                 self._show_likes(offset)
             return DONE
 

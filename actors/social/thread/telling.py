@@ -24,7 +24,8 @@ class TellingThread(ReadThread):
         state = self.state
         self.tell(self._post, CommentsChanged(count=state.count))
         if author != state.author:
-            self.tell(f"inbox:{state.author}", notice("comment", self.key, author, of=str(offset), text=text))
+            said = notice("comment", self.key, author, at_ms=self.at_ms, of=str(offset), text=text)
+            self.tell(f"inbox:{state.author}", said)
         self._name(offset, text, state.authors.get(state.replies.get(offset, 0), ""), named)
 
     def _name(self, offset: int, text: str, replied: str = "", named: Sequence[str] = ()) -> None:
@@ -55,7 +56,7 @@ class TellingThread(ReadThread):
             said = state.window.get(offset)
             text = "" if said is None else said.text
             for user, kind in told:
-                self.tell(f"inbox:{user}", notice(kind, self.key, author, of=str(offset), text=text))
+                self.tell(f"inbox:{user}", notice(kind, self.key, author, at_ms=self.at_ms, of=str(offset), text=text))
 
         return tell()
 

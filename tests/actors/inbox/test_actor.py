@@ -210,6 +210,36 @@ def test_a_kind_that_is_off_on_the_channel_is_not_shown() -> None:
         kit.ask(Prefer(kind="like", channel="live", pace="daily"), user="me")
 
 
+def test_what_was_not_shown_is_in_no_group_that_is() -> None:
+    kit = inbox()
+    kit.ask(Prefer(kind="like", channel="live", pace="off"), user="me")
+    kit.tell(notice("ann"))
+    kit.ask(Prefer(kind="like", channel="live", pace="now"), user="me")
+    kit.tell(notice("bob"))
+    assert said(kit) == ["bob reacted to your post"] and kit.view()["unread"] == 1
+    assert (kit.publications[-1]["count"], kit.publications[-1]["unread"]) == (1, 1)
+    kit.ask(Prefer(kind="like", channel="live", pace="off"), user="me")
+    kit.tell(notice("cat"))
+    assert said(kit) == ["bob reacted to your post"] and kit.view()["unread"] == 1
+    told = len(kit.publications)
+    kit.tell(Withdraw(id="like:p1:cat"))
+    kit.tell(Withdraw(id="like:p1:ann"))
+    assert len(kit.publications) == told, "nor is it shown that it is withdrawn"
+    kit.tell(Withdraw(id="like:p1:bob"))
+    assert said(kit) == [] and kit.publications[-1]["unread"] == 0
+
+
+def test_what_comes_late_takes_its_group_no_further_down_and_no_clock_takes_it_further_up() -> None:
+    kit = inbox()
+    now_ms = int(kit.now * 1000)
+    kit.tell(notice("ann", "comment", at_ms=now_ms - 1_000))
+    kit.tell(notice("bob", "comment", at_ms=now_ms - 9_000))
+    assert kit.view()["groups"][0]["at_ms"] == now_ms - 1_000
+    kit.tell(notice("cat", "comment", at_ms=now_ms + 3_600_000))
+    assert kit.view()["groups"][0]["at_ms"] == now_ms
+    assert [one.at_ms - now_ms for one in kit.ask(Why(), user="me").decisions] == [0, -1_000, -1_000]
+
+
 def test_only_its_user_and_staff_look_in() -> None:
     kit = inbox()
     for user in ("eve", ""):

@@ -87,6 +87,7 @@ confirm mail that was not given         unauthenticated not_yours not_yours not_
 CASE = """
                                           anonymous       stranger        follower        close           blocked         muted           author          moderator service viewer          admin
 report                                    unauthenticated yes             yes             yes             yes             yes             yes             yes       yes     yes             yes
+report one for followers                  unauthenticated post.not_found  yes             yes             post.not_found  post.not_found  oneself         yes       yes     post.not_found  yes
 read                                      moderators_only moderators_only moderators_only moderators_only moderators_only moderators_only moderators_only yes       yes     moderators_only yes
 look                                      unauthenticated moderators_only moderators_only moderators_only moderators_only moderators_only moderators_only yes       yes     moderators_only yes
 hide, restore, dismiss, shadow its author unauthenticated moderators_only moderators_only moderators_only moderators_only moderators_only moderators_only yes       yes     moderators_only yes

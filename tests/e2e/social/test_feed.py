@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from greenroom.actors.social.names import ms_of
+from greenroom.actors.social.post.trends import hour_of
 from tests.e2e.event_stream import EventStream, Following
 from tests.e2e.server import Server, wait_until
 
@@ -83,8 +85,25 @@ def test_what_was_posted_is_read_after_a_crash(server: Server) -> None:
     wait_until(lambda: [one["id"] for one in posts(server, "cyd")] == ids[::-1], "all of it, once more")
 
 
+def test_what_many_post_about_comes_up_for_who_follows_nobody(server: Server) -> None:
+    """The only ranked read here: a node looks once a minute."""
+    users = [f"t{number}" for number in range(5)]
+    made = [server.command(f"feed:{user}", "post", {"text": "a cup of #oolong"}, user=user)["id"] for user in users]
+    staff = {"Authorization": f"Bearer {server.token('root', roles=['service'])}"}
+
+    def counted() -> int:
+        hours = {hour_of(ms_of(post)) for post in made}
+        pages = [server.request("GET", f"/api/trends/{hour}", user=None, headers=staff).body["rows"] for hour in hours]
+        return sum(row["authors"] for rows in pages for row in rows if row["tag"] == "oolong")
+
+    wait_until(lambda: counted() == len(users), "the tag to be counted")
+    wait_until(lambda: len(posts(server, "zed", "tagged", tag="oolong")) == len(users), "all posts under it")
+    page = server.command("feed:zed", "read", user="zed")
+    assert {one["id"]: one["reason"] for one in page["posts"]} == dict.fromkeys(made, "trending")
+
+
 def test_nobody_reads_anothers_feed_nor_what_feeds_are_made_of(server: Server) -> None:
     assert server.request("POST", "/api/feed/ann/read", {}, user="bob").status == 403
     assert server.request("GET", "/api/feed/ann", user="bob").status == 403
-    for view in ("arrivals/ann", "readers/ann", "unwritten/bob", "posts/x", "wall/bob", "said/all"):
+    for view in ("arrivals/ann", "readers/ann", "unwritten/bob", "posts/x", "wall/bob", "said/all", "trends/1"):
         assert server.request("GET", f"/api/{view}", user="ann").status == 403, view

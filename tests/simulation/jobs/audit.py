@@ -19,6 +19,7 @@ from tests.simulation.jobs.standing import Known, KnownQueue, Place
 
 decode = msgspec.json.decode
 NOTHING = Jobs()
+LAST_COUNTS = ("debounce", "keep_last")  # modes in which the one that waits makes room for the next
 
 
 class JobsAudit:
@@ -139,6 +140,10 @@ class JobsAudit:
         elif end.worker:
             wanted = job.is_cancelling or job.fate == "cancels" or b"cancelled" in (end.error or b"")
             assert wanted, f"{end.id} was given up by {end.worker}, and is cancelled, which nobody asked for"
+        elif end.instead and job.takes:
+            assert job.options.unique is not None and job.options.unique.mode in LAST_COUNTS, (
+                f"{end.id} has begun, and is given up for {end.instead}"
+            )
         if end.state == "completed":
             self._check_result(job, end, before[end.id].token)
         if end.state == "failed":

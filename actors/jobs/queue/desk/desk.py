@@ -91,14 +91,16 @@ class Desk:
                 self._stored[job_id] = take  # the last one that has it, for a row names also what was put back since
 
     def load(self, rows: Iterable[JobRow], now_ms: int) -> None:
-        """Those that others have added with a key are `unsettled`: nobody knows whether they were found before."""
+        """Those that others have added with a key are `unsettled`: nobody knows whether they were found before. But one
+        that somebody has had was: it was let in, and what it has done is not thrown away for another's sake."""
         for row in rows:
             if row.let_go > self._token:  # of a former owner, whose clock may be ahead of ours
                 self._token = row.let_go
             take = self._stored.pop(row.id, None) if self._stored else None
             if take is not None and take.token <= row.let_go:
                 take = None
-            if take is None and row.is_of_others and row.unique_key is not None:
+            was_let_in = take is not None or row.let_go
+            if row.is_of_others and row.unique_key is not None and not was_let_in:
                 self.unsettled.append(row)
                 continue
             job = self.jobs.know(row)
@@ -205,7 +207,7 @@ class Desk:
             verdict = self.judge(unique, row.id, row.added_ms, now_ms)
             if verdict.what is What.DUPLICATE:
                 end = one_of(row.id, verdict.id, now_ms)
-                writes.ended[row.id] = end
+                self._write_end(end, writes)
                 self._report(options, end, "job.duplicate")
                 self._say_ended(end)  # whoever waits for it waits for the other one
                 continue
@@ -270,12 +272,9 @@ class Desk:
         """It has ended: nobody has it, and it is in no order. `name`: why, where its state does not say."""
         self.jobs.forget(job)
         writes.back.pop(job.id, None)  # one row is written once
-        writes.ended[job.id] = row
+        self._write_end(row, writes)
         if self.cancelling:
             self.cancelling.pop(job.id, None)
-        if job.id in self.with_steps:
-            del self.with_steps[job.id]
-            writes.unstepped.append(job.id)
         if job.id in self.shown.looked_at:
             self.changed.add(job.id)
         if self.blocked.awaited or self.bells.of:
@@ -290,6 +289,13 @@ class Desk:
         if options.unique is not None and (released := self.keys.ended(options.unique, job.id)):
             self.order.put(self.jobs[released], row.ended_ms)
         self._report(options, row, name)
+
+    def _write_end(self, row: EndRow, writes: Jobs) -> None:
+        """Its steps go with it, however it has ended."""
+        writes.ended[row.id] = row
+        if row.id in self.with_steps:
+            del self.with_steps[row.id]
+            writes.unstepped.append(row.id)
 
     def _say_ended(self, row: EndRow) -> None:
         """To those that wait for it."""

@@ -230,6 +230,28 @@ def test_what_others_have_added_is_judged_anew_when_the_queue_begins() -> None:
     assert sorted(writes.ended) == [row(1).id, row(3).id]
 
 
+@pytest.mark.parametrize("mode", ["simple", "throttle"])
+def test_what_was_under_way_before_the_queue_begins_is_not_given_up_for_another(mode: Mode) -> None:
+    """It waits for its next attempt, with steps that are through: it was let in, whatever has come since."""
+    desk, writes = Desk("q"), Jobs()
+    tried, other = row(2, mode, others=True, let_go=5, lost=1), row(1, mode, others=True)
+    desk.begin_with([], [WindowRow("q", "k", "e" * 32, NOW + 10_000)], [tried.id])
+    desk.load([other, tried], NOW)
+    unsettled, desk.unsettled = desk.unsettled, []
+    desk.found(unsettled, NOW, writes)
+    assert (list(writes.ended), writes.unstepped) == ([other.id], [])
+    token, (taken,) = desk.take("w", 10, None, NOW, writes)
+    desk.finish("w", [Finished(taken.id, token)], NOW, writes)
+    assert taken.id == tried.id and writes.unstepped == [tried.id]
+
+
+def test_steps_go_with_a_job_that_ends_as_it_is_found() -> None:
+    desk, writes = Desk("q"), Jobs()
+    desk.begin_with([], [], [row(2).id])
+    desk.found([row(1), row(2)], NOW, writes)
+    assert list(writes.ended) == writes.unstepped == [row(2).id] and not desk.with_steps
+
+
 @pytest.mark.parametrize("first_is_read", [True, False])
 def test_what_is_under_way_when_the_queue_begins_holds_back_the_next(first_is_read: bool) -> None:
     """In whichever order they are read: clocks of two owners may differ."""

@@ -1,5 +1,5 @@
 """Keys in any order of events: at most so many of a key, whoever adds, however often the queue begins anew; and what is
-stored is what the desk has."""
+stored is what the desk has, of what has ended nothing but that."""
 
 from itertools import count
 from typing import Any
@@ -28,7 +28,8 @@ class Keys(RuleBasedStateMachine):
         self.numbers = count(1)
         self.now_ms = 1_000_000
         self.unseen: list[JobRow] = []  # of others, which the queue has not found
-        self.done: list[str] = []
+        self.modes: dict[str, Mode] = {}
+        self.had: set[str] = set()  # jobs that somebody has, or has had
         self.desk = Desk("q")
 
     @property
@@ -36,6 +37,10 @@ class Keys(RuleBasedStateMachine):
         return self.database.of(JobTables)
 
     def write(self, writes: Jobs) -> None:
+        for one, end in writes.ended.items():
+            mode = self.modes[one]
+            assert not (end.instead and one in self.had and mode in ("simple", "throttle")), (mode, end)
+        self.had |= {one for take in writes.taken for one in take.ids}
         merged = Jobs()
         merged.merge(writes)  # as each handling's are
         merged.land(Tables(), self.database)
@@ -45,6 +50,7 @@ class Keys(RuleBasedStateMachine):
 
     def row(self, unique: UniqueKey) -> JobRow:
         number = next(self.numbers)
+        self.modes[f"{number:032x}"] = unique.mode
         return JobRow(
             f"{number:032x}",
             "q",
@@ -58,11 +64,14 @@ class Keys(RuleBasedStateMachine):
 
     @rule(mode=st.sampled_from(MODES), key=st.sampled_from("ab"))
     def add(self, mode: Mode, key: str) -> None:
-        unique, writes = self.unique(mode, key), Jobs()
+        writes = Jobs()
+        self.add_one(self.unique(mode, key), writes)
+        self.write(writes)
+
+    def add_one(self, unique: UniqueKey, writes: Jobs) -> None:
         row = self.row(unique)
         verdict = self.desk.judge(unique, row.id, self.now_ms, self.now_ms)
         self.desk.add_unique(row, unique, verdict, self.now_ms, writes)
-        self.write(writes)
 
     @rule(mode=st.sampled_from(MODES), key=st.sampled_from("ab"))
     def others_add(self, mode: Mode, key: str) -> None:
@@ -94,18 +103,29 @@ class Keys(RuleBasedStateMachine):
         assert self.desk.finish("w", [Finished(job.id, job.token, **how)], self.now_ms, writes) == []
         self.write(writes)
 
+    @rule(chosen=st.integers(0, 9))
+    def step(self, chosen: int) -> None:
+        taken = [job for job in self.desk.jobs.values() if job.token]
+        if taken:
+            writes = Jobs()
+            self.desk.step(taken[chosen % len(taken)].id, "one", b"1", writes)
+            self.write(writes)
+
     @rule(seconds=st.sampled_from([1.0, 3.0, 6.0]))
     def time_passes(self, seconds: float) -> None:
         self.now_ms += int(seconds * 1_000)
 
-    @rule()
-    def another_owner(self) -> None:
+    @rule(adds=st.booleans(), mode=st.sampled_from(MODES), key=st.sampled_from("ab"))
+    def another_owner(self, adds: bool, mode: Mode, key: str) -> None:
+        """`adds`: that is the first message it gets, after which it settles what others have added."""
         stored = self.stored
         self.desk, self.unseen, writes = Desk("q"), [], Jobs()
         windows = [one for one in stored.windows.values() if one.until_ms > self.now_ms]
-        self.desk.begin_with([replace(take) for take in stored.takes.values()], windows)
+        self.desk.begin_with([replace(take) for take in stored.takes.values()], windows, list(stored.steps))
         rows = [replace(row, is_of_others=row.id in stored.found_by) for row in stored.jobs.values()]
         self.desk.load(sorted(rows, key=lambda row: row.id), self.now_ms)
+        if adds:
+            self.add_one(self.unique(mode, key), writes)
         unsettled, self.desk.unsettled = self.desk.unsettled, []
         self.desk.found(unsettled, self.now_ms, writes)
         self.write(writes)
@@ -130,6 +150,7 @@ class Keys(RuleBasedStateMachine):
     def what_is_stored_is_what_the_desk_has(self) -> None:
         if not hasattr(self, "desk"):
             return
+        assert self.stored.steps.keys() == self.desk.with_steps.keys() <= self.desk.jobs.keys()
         unseen = {row.id for row in self.unseen}
         stored = {id: row for id, row in self.stored.jobs.items() if id not in unseen}
         assert stored.keys() == self.desk.jobs.keys()

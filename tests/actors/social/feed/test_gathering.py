@@ -7,7 +7,7 @@ import pytest
 from greenroom.actors.model.errors import Unavailable
 from greenroom.actors.social.feed import gathering
 from greenroom.actors.social.feed.events import Trimmed
-from greenroom.actors.social.feed.messages import Stories
+from greenroom.actors.social.feed.messages import MutedChanged, Stories
 from greenroom.actors.social.post.views import Posts
 from greenroom.actors.social.spread.arrivals import Arrivals
 from greenroom.actors.social.spread.unwritten import Unwritten
@@ -60,7 +60,7 @@ def test_a_feed_that_could_not_be_trimmed_is_at_the_next_read(world: World, monk
     def fail(key: str, asked: Asked) -> Rows[Arrivals.Row]:
         if asked.limit == 10:
             raise Unavailable("down")
-        return find(key, asked)  # type: ignore[no-any-return]
+        return find(key, asked)
 
     world.kit.when_queried(Arrivals.Row, fail)
     with pytest.raises(Unavailable):
@@ -120,3 +120,17 @@ def test_who_has_to_be_looked_up_is_remembered_for_a_moment(world: World) -> Non
     world.follow("eve", settled=False)
     world.post("eve", written=False)
     assert len(world.ids()) == 1, "and forgotten when whom one follows has changed"
+
+
+def test_who_is_muted_takes_nobodys_place_among_those_who_are_looked_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathering, "LOUD_MAX", 1)
+    world.follow("eve", "fay")
+    eves = world.post("eve", written=False)
+    world.kit.advance(60.0)
+    fays = world.post("fay", written=False)
+    world.kit.tell(MutedChanged(user="fay", muted=True))
+    assert world.ids() == [eves]
+    world.kit.tell(MutedChanged(user="fay", muted=False))
+    assert world.ids() == [fays], "at once"

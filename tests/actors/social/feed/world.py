@@ -9,6 +9,7 @@ from greenroom.actors.social.feed.messages import Arrived, FeedPage, FollowsChan
 from greenroom.actors.social.follows.messages import Suggested, Suggestion
 from greenroom.actors.social.follows.views import Authors, Followers
 from greenroom.actors.social.moderation.messages import Verdict
+from greenroom.actors.social.post.trends import Trends, hour_of
 from greenroom.actors.social.post.views import Posts, SaidInPosts, Tagged, Wall, WhoReacted, reacted_key
 from greenroom.actors.social.profile.views import Profiles
 from greenroom.actors.social.ranking.messages import FeaturesShown
@@ -50,8 +51,14 @@ class World:
             Wall.Row, lambda key: [Wall.Row(author=key, id=row.id, is_story=row.is_story) for row in self._by(key)]
         )
         self._play(
-            Tagged.Row, lambda key: [Tagged.Row(tag=key, id=row.id) for row in self._newest() if key in row.tags]
+            Tagged.Row,
+            lambda key: [
+                Tagged.Row(tag=key, id=row.id, author=row.author, is_story=row.is_story, visibility=row.visibility)
+                for row in self._newest()
+                if key in row.tags
+            ],
         )
+        self._play(Trends.Row, self._trends)
         self._play(SaidInPosts.Row, lambda _: [SaidInPosts.Row(id=row.id, text=row.text) for row in self._newest()])
         self._play(WhoReacted.Row, self._reacted)
         self._play(Arrivals.Row, lambda key: self.rows(Arrivals, lambda row: row.user == key)[::-1])
@@ -97,6 +104,12 @@ class World:
 
     def _reacted(self, key: str) -> list[WhoReacted.Row]:
         return [WhoReacted.Row(of=key, source="post", reaction=self.mine[key])] if key in self.mine else []
+
+    def _trends(self, hour: str) -> list[Trends.Row]:
+        posts = [row for row in self._newest() if hour_of(row.at_ms) == hour]
+        tags = {tag: len({row.author for row in posts if tag in row.tags}) for row in posts for tag in row.tags}
+        rows = [Trends.Row(hour=hour, tag=tag, author="", authors=authors) for tag, authors in tags.items()]
+        return sorted(rows, key=lambda row: -row.authors)
 
     def _by(self, author: str) -> list[Posts.Row]:
         return [row for row in self._newest() if row.author == author]

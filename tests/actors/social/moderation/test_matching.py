@@ -23,6 +23,18 @@ def test_words_are_found_in_their_order_and_as_words() -> None:
     assert matcher.judge("the c a t") == Verdict("hide", "cat")
 
 
+def test_letters_that_stand_one_by_one_begin_and_end_words_anywhere() -> None:
+    matcher = Matcher({"free": rule("free")})
+    assert matcher.judge("a f r e e") == matcher.judge("f r 3 3 y") == Verdict("refuse", "free")
+    assert matcher.judge("a fre e") == matcher.judge("afreey") == FINE
+
+
+def test_blanks_part_words_and_hide_none() -> None:
+    matcher = Matcher({"pills": rule("cheap pills")})
+    for text in ("cheap\u3164pills", "che\u1160ap pi\u034flls", "cheap\u2800pills"):
+        assert matcher.judge(text) == Verdict("refuse", "pills")
+
+
 def test_a_rule_for_anywhere_is_found_inside_of_words_and_of_scripts_without_spaces() -> None:
     matcher = Matcher({"cat": rule("cat", anywhere=True), "赌": rule("赌博", "shadow", anywhere=True)})
     assert matcher.judge("con-cat-enate") == Verdict("refuse", "cat")
@@ -116,3 +128,6 @@ def test_the_longest_text_takes_as_many_looks_as_it_is_long() -> None:
     Counted.looked = 0
     assert matcher.judge("a" * 4_000) == FINE
     assert Counted.looked <= 4_000 * 25
+    matcher._root.then, Counted.looked = Counted(matcher._root.then), 0
+    assert matcher.judge("a " * 4_000) == FINE
+    assert Counted.looked <= 4_000 * 25 * 2 + 8

@@ -81,6 +81,7 @@ def test_its_author_hears_of_it_and_that_it_is_taken_back() -> None:
     kit.ask(React(), user="bob")
     kit.ask(React(reaction="love"), user="bob")
     assert [(entity, said.by, said.about) for entity, said in told(kit, Notify)] == [("inbox:ann", "bob", f"post:{ID}")]
+    assert {said.at_ms for _, said in told(kit, Notify)} == {int(kit.now * 1000)}
     assert told(kit, Engaged) == [("features:bob", Engaged(author="ann", post=ID, did="like"))]
     kit.ask(Unreact(), user="bob")
     assert told(kit, Withdraw) == [("inbox:ann", Withdraw(id=told(kit, Notify)[0][1].id))]

@@ -27,6 +27,7 @@ def test_shares_are_counted_and_its_author_hears_of_them() -> None:
         kit.tell(Shared(user=user, post=post))
     assert kit.state.shares == 2
     assert [(entity, said.kind, said.by) for entity, said in told(kit, Notify)] == [("inbox:ann", "share", "bob")]
+    assert {said.at_ms for _, said in told(kit, Notify)} == {int(kit.now * 1000)}
     assert told(kit, Engaged) == [("features:bob", Engaged(author="ann", post=ID, did="share"))]
     kit.tell(SharesChanged(by=-1, user="bob", post=OTHER))
     assert kit.state.shares == 1

@@ -38,6 +38,14 @@ from greenroom.actors.social.profile.names import BIO_LINES_MAX, clean_bio, clea
         "ann ❤️",
         "ann 👩‍🚀",
         "٣٤",
+        "علی ٣",
+        "Ali (علی)",
+        "김철수Kim",
+        "ⵜⴰⵎⴰⵣⵉⵖⵜ",  # Tifinagh
+        "ᏣᎳᎩ ᎦᏬᏂᎯᏍᏗ",  # Cherokee, of which not all looks Latin
+        "ꓡꓲ ꓢꓴ ꓬꓵ",  # Lisu
+        "ߒߞߏ",
+        "𞤀𞤣𞤤𞤢𞤥",
     ],
 )
 def test_names_of_people_are_taken_as_they_are(name: str) -> None:
@@ -48,7 +56,10 @@ def test_a_name_is_kept_composed_and_with_single_spaces() -> None:
     assert clean_name("  Zoe\u0308 \u00a0\u2003 M  ") == "Zoë M"
 
 
-@pytest.mark.parametrize("name", ["аnn", "pаypal", "Annа", "ann Иван", "Ωmega", "αnn", "Ꭺnn", "annե"])
+@pytest.mark.parametrize(
+    "name",
+    ["аnn", "pаypal", "Annа", "ann Иван", "Ωmega", "αnn", "Ꭺnn", "annե", "ꓐob", "Aꓠꓠ", "annⵔ", "bഠb", "سann", "ann ⵔ"],
+)
 def test_letters_of_scripts_that_are_not_written_together_are_refused(name: str) -> None:
     with pytest.raises(Refused, match=r"profile\.mixed_scripts"):
         clean_name(name)
@@ -61,6 +72,8 @@ def test_letters_of_scripts_that_are_not_written_together_are_refused(name: str)
         "АНН",
         "ΑΝΝ",  # all Greek
         "ᎪᏂᏂ",  # all Cherokee
+        "ꓑꓮꓬꓑꓮꓡ",  # all Lisu
+        "ᗪᗩᑎ",  # all Canadian syllables
         "сосо 42",
         "𝐚𝐧𝐧",
         "ａｎｎ",
@@ -73,6 +86,12 @@ def test_letters_of_scripts_that_are_not_written_together_are_refused(name: str)
 )
 def test_what_can_be_read_as_another_name_is_refused(name: str) -> None:
     with pytest.raises(Refused, match=r"profile\.look_alike"):
+        clean_name(name)
+
+
+@pytest.mark.parametrize("name", ["ⲀⲚⲚ", "𐐛𐐬", "𐊠nn", "ann 𐌰", "❶"])
+def test_in_scripts_of_the_past_nobody_is_called(name: str) -> None:
+    with pytest.raises(Refused, match=r"profile\.unknown_script"):
         clean_name(name)
 
 
@@ -97,6 +116,10 @@ def test_who_is_refused_for_looks_alone_is_told_what_helps() -> None:
         "\ufeffann",
         "a\u200dnn",
         "ann\ufe0f",
+        "ann\ufe00",
+        "ann\U000e0100",
+        "an\u034fn",
+        "ann\u1160",
         "a" + "\u0301\u0302\u0303\u0304\u0305\u0306",
         "ann\ue000",
         "ann\U000e0041",

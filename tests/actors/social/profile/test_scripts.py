@@ -1,6 +1,6 @@
 """Scripts and look-alikes."""
 
-from greenroom.actors.social.profile.scripts import LOOK_ALIKES, go_together, read_as, script_of
+from greenroom.actors.social.profile.scripts import LOOK_ALIKES, are_a_word, go_together, is_written, read_as, script_of
 
 
 def test_the_script_is_in_the_letters_name() -> None:
@@ -34,4 +34,13 @@ def test_what_is_ascii_is_read_as_nothing_else() -> None:
 def test_who_writes_in_several_scripts_at_once() -> None:
     assert go_together({"LATIN", "HAN", "KATAKANA"}) and go_together({"LATIN", "ARABIC"}) and go_together(set())
     assert not go_together({"LATIN", "CYRILLIC"}) and not go_together({"CYRILLIC", "GREEK"})
+    assert not go_together({"LATIN", "LISU"}) and not go_together({"LATIN", "NKO"})
+    assert are_a_word({"LATIN", "HANGUL"}) and are_a_word({"NKO"}) and not are_a_word({"LATIN", "ARABIC"})
     assert not go_together({"HANGUL", "HIRAGANA"}) and not go_together({"LATIN", "ARABIC", "HEBREW"})
+
+
+def test_which_scripts_people_write_today() -> None:
+    for letter in "aжα李あ한عאनกაአᏣⵜꓐᐁᠮߊ":
+        assert is_written(script_of(letter)), script_of(letter)
+    for letter in "Ⲁ𐐛𐊠ᚠ𐌰𓀀𐤀❶":
+        assert not is_written(script_of(letter)), script_of(letter)

@@ -213,6 +213,7 @@ def test_likes_of_a_comment_are_one_of_a_user() -> None:
     assert kit.view()["comments"][0]["likes"] == 3 == kit.state.likes
     assert kit.ephemerals[-1] == {"type": "thread.likes", "offset": offset, "likes": 3}
     assert [entity for entity, said in told(kit, Notify) if said.kind == "like"] == ["inbox:bob", "inbox:bob"]
+    assert {said.at_ms for _, said in told(kit, Notify)} == {int(kit.now * 1000)}
     for user in ("cat", "cat", "dan"):
         kit.ask(Unlike(offset=offset), user=user)
     assert kit.state.likes_of(offset) == 2 and len(told(kit, Withdraw)) == 1

@@ -27,6 +27,7 @@ def test_each_hears_of_it_once_and_nobody_of_their_own() -> None:
     assert heard(kit)[1:] == [("ann", "comment"), ("dan", "mention"), ("bob", "reply")]
     assert {said.about for _, said in told(kit, Notify)} == {f"post:{ID}"}
     assert told(kit, Notify)[-1][1].text == "two @bob @dan @ann @cat"
+    assert {said.at_ms for _, said in told(kit, Notify)} == {int(kit.now * 1000)}
     say(kit, "bob", "to myself", reply_to=first)
     assert heard(kit)[4:] == [("ann", "comment")]
 
