@@ -205,10 +205,12 @@ class Feed(Reader):
 
     async def _shareable(self, post: str) -> Posts.Row:
         """Raises: Refused."""
-        found = (await visible(self, [post])).posts.get(post)
+        seen = await visible(self, [post], with_authors=True)
+        found = seen.posts.get(post)
         if found is None:
             raise _no_such_post()
-        if found.visibility != "public" or found.is_story:
+        is_private = found.author in seen.authors and seen.authors[found.author].private
+        if found.visibility != "public" or found.is_story or (is_private and found.author != self.key):
             raise Refused("feed.not_to_be_shared", "it is not for everybody")
         return found
 

@@ -35,8 +35,9 @@ class PostShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_story: bool = False
     ends_ms: int = 0  # Unix; of a story
     edited_ms: int = 0
-    share_of: str = ""
-    shared: "PostShown | None" = None  # what it shares, where that may be seen, too
+    share_of: str = ""  # where that may be seen, too
+    shared: "PostShown | None" = None  # what it shares
+    shares_unseen: bool = False  # it shares something that is gone, or not for the reader
     reactions: dict[str, int] = field(default_factory=dict)
     mine: str = ""  # the reader's own reaction
     comments: int = 0

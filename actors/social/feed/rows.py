@@ -62,7 +62,7 @@ async def shown(
     mine = await _mine(feed, everything)
     by_post = {place.post: place for place in places}
 
-    def one(row: Posts.Row, inner: PostShown | None = None) -> PostShown:
+    def one(row: Posts.Row, inner: PostShown | None = None, *, is_inner: bool = False) -> PostShown:
         profile, place = profiles.get(row.author), by_post.get(row.id)
         return PostShown(
             id=row.id,
@@ -77,8 +77,9 @@ async def shown(
             is_story=row.is_story,
             ends_ms=row.ends_ms,
             edited_ms=row.edited_ms,
-            share_of=row.share_of,
+            share_of=row.share_of if inner is not None else "",
             shared=inner,
+            shares_unseen=bool(row.share_of) and inner is None and not is_inner,
             reactions=row.reactions,
             mine=mine.get(row.id, ""),
             comments=row.comments,
@@ -87,7 +88,7 @@ async def shown(
             score=place.score if place is not None else 0.0,
         )
 
-    inner = {post: one(row) for post, row in shared.items()}
+    inner = {post: one(row, is_inner=True) for post, row in shared.items()}
     return [one(row, inner.get(row.share_of)) for row in rows]
 
 

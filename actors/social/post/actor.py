@@ -50,6 +50,7 @@ from greenroom.actors.social.post.messages import (
     Edit,
     End,
     Hide,
+    LookAgain,
     MayAct,
     MineOf,
     Publish,
@@ -64,12 +65,15 @@ from greenroom.actors.social.post.messages import (
     TellMentioned,
     TellShared,
     Unreact,
+    Watch,
 )
 from greenroom.actors.social.post.shards import Drop, shard_entity
 from greenroom.actors.social.post.telling import TellingPost
+from greenroom.actors.social.post.watching import NOT_SEEN
 from greenroom.actors.social.spread.jobs import SpreadPlan
 from greenroom.actors.social.texts import kept, tags_of
 from greenroom.actors.social.thread.messages import Close, Cover, Open
+from greenroom.actors.social.thread.messages import LookAgain as LookAtThread
 
 DAY_MS = 86_400_000
 EARLY_MS = 600_000  # by how much an id's time may differ from now where a post is deleted before it has come
@@ -77,7 +81,6 @@ UNWANTED_MAX = 10
 EDITS_PER_H, EARLY_PER_H = 300, 300  # of a user, over all posts
 MODERATORS = STAFF_ROLES | {"moderator"}
 END = "end"  # the timer of a story
-NOT_SEEN = 2100  # ends a subscription, for good
 DONE = Done()
 
 
@@ -85,7 +88,7 @@ class Post(TellingPost):
     """One post; the key is its id."""
 
     kind = "post"
-    commands: ClassVar[tuple[type[Message], ...]] = (React, Unreact, Edit, Delete, Recount)
+    commands: ClassVar[tuple[type[Message], ...]] = (React, Unreact, Watch, Edit, Delete, Recount)
     internal: ClassVar[tuple[type[Message], ...]] = (
         Publish,
         End,
@@ -93,6 +96,7 @@ class Post(TellingPost):
         SharesChanged,
         Shared,
         AudienceChanged,
+        LookAgain,
         Hide,
         MineOf,
         MayAct,
@@ -124,6 +128,7 @@ class Post(TellingPost):
 
     def handle(self, message: Any) -> Any:
         """Raises: Refused; TypeError for what is none of its messages."""
+        self._look_later()
         match message:
             case React():
                 user = self.require_user()
@@ -132,9 +137,11 @@ class Post(TellingPost):
             case Unreact():
                 user = self.require_user()
                 self._require_there(user)
-                if self.state.is_sharded or user in self.state.reactors:  # also who may no longer see it
-                    return self._react(user, None)
-                return self._for(user, lambda: self._react(user, None))
+                return self._take_back(user)
+            case Watch():
+                user = self.require_user()
+                self._require_there(user)
+                return self._for(user, lambda: self._counted)
             case ShardChanged():
                 self._count_shard(message)
             case MineOf():
@@ -147,7 +154,10 @@ class Post(TellingPost):
                 self._require_there(user)
                 return self._for(user, lambda: DONE)
             case AudienceChanged():
-                self._known.forget()
+                self.nudge([self._thread], LookAtThread(is_changed=True))
+                return self._look_again(is_changed=True)
+            case LookAgain():
+                return self._look_again()
             case CommentsChanged(count=count):
                 if self.state.author and not self.state.gone and count != self.state.comments:
                     self.record(CommentsCounted(count=count))
@@ -205,7 +215,7 @@ class Post(TellingPost):
             share_of=ask.share_of or "",
         )
         self.record(Published(content=content, is_pending=ask.is_pending, is_shadowed=ask.is_shadowed))
-        self.tell(self._thread, Open(author=ask.author, visibility=ask.visibility))
+        self.tell(self._thread, Open(author=ask.author, visibility=ask.visibility, covered=state.is_veiled))
         if ask.is_story:
             self.set_timer(END, End(), at=content.ends_ms / 1000)
         if state.is_out:
@@ -244,7 +254,7 @@ class Post(TellingPost):
         user, content = self.require_user(), self.state.content
         self._require_there(user)
         if user != content.author:
-            raise Refused("post.not_yours", "only its author may edit a post")
+            raise self._not_found  # whether they may see it or not
         if self.state.is_hidden:
             raise Refused("post.hidden", "it is hidden")
         text = kept(text)
@@ -281,12 +291,9 @@ class Post(TellingPost):
         state, who = self.state, self.principal
         if not state.author:
             self._delete_early()
+        elif not (who.system or not MODERATORS.isdisjoint(who.roles)) and self.require_user() != state.author:
+            raise self._not_found
         elif not state.gone:
-            if not (who.system or not MODERATORS.isdisjoint(who.roles)):
-                user = self.require_user()
-                self._require_there(user)
-                if user != state.author:
-                    raise Refused("post.not_yours", "only its author or a moderator may delete a post")
             self._leave(Deleted(author=state.author, by=who.user, tags=state.content.tags))
 
     def _delete_early(self) -> None:
@@ -345,6 +352,7 @@ class Post(TellingPost):
                 )
             )
         if state.is_out and not was_out:
+            self.tell(self._thread, Cover(covered=False))
             self._go_out()
         else:
             self._settle(was_seen)
@@ -367,11 +375,3 @@ class Post(TellingPost):
             case Deleted() | Ended() | Hidden():
                 return GoneShown()
         return None
-
-    def may_watch(self) -> None:
-        """Raises: Refused."""
-        user = self.principal.user
-        self._require_there(user)
-        may = self._look(user)
-        if not (may or (may is None and self.state.content.visibility == "public")):
-            raise self._not_found

@@ -1,34 +1,33 @@
-"""Who may act on a post: whoever can see it. Where that is not known, its author's `follows` is asked."""
+"""Who may act on a post, and watch it: whoever can see it. Where that is not known, its author's `follows` is asked.
+
+Who may not hears that there is no such post, whether there is one, was one, or never was.
+"""
 
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from greenroom.actors.model.actor import Actor, Runtime
 from greenroom.actors.model.errors import ActorError, Refused
-from greenroom.actors.model.principal import STAFF_ROLES
+from greenroom.actors.model.principal import STAFF_ROLES, Principal
 from greenroom.actors.social.follows.messages import EdgeAsk, MayAsk
-from greenroom.actors.social.post.audience import Known, may_see, wants_edge
+from greenroom.actors.social.post.audience import may_see, wants_edge
 from greenroom.actors.social.post.state import PostState
+from greenroom.actors.social.post.watching import WatchedBySome, is_staff
 
 Reply = TypeVar("Reply")
 
 
-class AdmittingPost(Actor[PostState]):
+class AdmittingPost(WatchedBySome[PostState]):
     """A post that knows who may act on it."""
-
-    def __init__(self, entity: str, runtime: Runtime) -> None:
-        super().__init__(entity, runtime)
-        self._known = Known()
 
     def _require_there(self, user: str) -> None:
         """Is there something that a user might see? Raises: Refused."""
         state = self.state
         if not state.author:
             raise self._not_found
+        if user != state.author and not self._is_staff and (state.gone or state.is_veiled):
+            raise self._not_found
         if state.gone:
             raise Refused("post.gone", f"it was {state.gone}", status=410)
-        if state.is_veiled and user != state.author and not self._is_staff:
-            raise self._not_found
 
     def _look(self, user: str) -> bool | None:
         """May they see it? None where that is not known."""
@@ -59,6 +58,21 @@ class AdmittingPost(Actor[PostState]):
             raise self._not_found
         return then()
 
+    async def _admit(self, user: str) -> None:
+        if not self.state.author or self.state.gone or self.state.is_veiled:
+            raise self._not_found
+        await self._having_asked(user, lambda: None)
+
+    def _is_free(self, who: Principal) -> bool:
+        return who.user == self.state.author or is_staff(who)
+
+    def may_watch(self) -> None:
+        """Who was found to be allowed, as they are once they have sent `post.watch`. Raises: Refused."""
+        user = self.principal.user
+        self._require_there(user)
+        if not (self._is_free(self.principal) or (user and self._look(user))):
+            raise self._not_found
+
     async def _may_be_told(self, user: str) -> bool:
         """Of it, whom its text names? Raises: ActorError where that can't be said now."""
         state = self.state
@@ -73,7 +87,7 @@ class AdmittingPost(Actor[PostState]):
 
     @property
     def _is_staff(self) -> bool:
-        return not STAFF_ROLES.isdisjoint(self.principal.roles)
+        return not STAFF_ROLES.isdisjoint(self.principal.roles)  # not SYSTEM, which asks on behalf of somebody
 
     @property
     def _not_found(self) -> Refused:

@@ -26,6 +26,18 @@ class Unreact(Ask[Reacted], tag="post.unreact"):
     """Take it back."""
 
 
+class Counted(Struct, frozen=True):
+    """How many have said what of it, have commented, and share it."""
+
+    reactions: dict[str, int]
+    comments: int
+    shares: int
+
+
+class Watch(Ask[Counted], tag="post.watch"):
+    """For who may see it: its counts. From then on they may watch it, too."""
+
+
 class Edit(Ask[Done], tag="post.edit"):
     """Another text. Who is mentioned only now is told."""
 
@@ -79,6 +91,10 @@ class Shared(Tell, tag="post.shared"):
 
 class AudienceChanged(Tell, tag="post.audience_changed"):
     """By its author's `follows`: who may do what has changed."""
+
+
+class LookAgain(Tell, tag="post.look_again"):
+    """To itself: may those who watch do so still?"""
 
 
 class Hide(Tell, tag="post.hide"):

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Coroutine
 from typing import Any, ClassVar
 
+import trio
+
 from greenroom.actors.inbox.messages import Withdraw
 from greenroom.actors.model.actor import Runtime
 from greenroom.actors.model.errors import Refused
@@ -15,10 +17,12 @@ from greenroom.actors.social.feed.messages import Reaction
 from greenroom.actors.social.notices import notice, notice_id
 from greenroom.actors.social.post.admitting import AdmittingPost
 from greenroom.actors.social.post.events import CountsShown, ReactionChanged, ShardCounted, Sharded
-from greenroom.actors.social.post.messages import Mine, Reacted, Recounted, ShardChanged, ShowCounts
+from greenroom.actors.social.post.messages import Counted, Mine, Reacted, Recounted, ShardChanged, ShowCounts
 from greenroom.actors.social.post.shards import (
     SHARD_MAX,
+    SHARDS,
     Count,
+    Drop,
     ReactionOf,
     SetReaction,
     shard_entity,
@@ -29,6 +33,7 @@ from greenroom.actors.social.ranking.messages import Engaged
 
 NOTIFIED_MAX = 1_000  # users whose reactions its author is told of one by one
 ENGAGED_PER_S = 100  # reactions that features hear of: these are no facts, but a taste
+COUNTED_AT_ONCE = 32  # parts, where all are counted anew
 COUNTS_S = 0.1  # between two times that watchers are shown counts
 REACTIONS_PER_H = 3_000  # of a user, over all posts
 
@@ -65,6 +70,29 @@ class ReactingPost(AdmittingPost):
             self._show_counts()
         return Reacted(state.reactions, now)
 
+    def _take_back(self, user: str) -> Reacted | Coroutine[Any, Any, Reacted]:
+        """One's own, also where one may see the post no more; then nothing is told of it."""
+        may = self._look(user)
+        if may is not None:
+            return self._taken_back(user, may)
+
+        async def take_back() -> Reacted:
+            try:
+                await self._admit(user)
+            except Refused:
+                return self._taken_back(user, False)
+            return self._taken_back(user, True)
+
+        return take_back()
+
+    def _taken_back(self, user: str, may: bool) -> Reacted:
+        if may:
+            return self._react(user, None)
+        if user not in self.state.reactors and not self.state.is_sharded:
+            raise self._not_found
+        self._react(user, None)
+        return Reacted({}, "")
+
     def _is_told_of(self, user: str) -> bool:
         """Does its author hear of what that user says?"""
         state = self.state
@@ -84,8 +112,11 @@ class ReactingPost(AdmittingPost):
 
     def _count_shard(self, changed: ShardChanged) -> None:
         state = self.state
+        if state.gone:
+            self.tell(shard_entity(self.key, changed.shard), Drop())  # it was handed a reaction just before
+            return
         by = differences(state.shards.get(changed.shard, {}), changed.counts)
-        if by and state.is_sharded and not state.gone:
+        if by and state.is_sharded:
             self.record(ShardCounted(shard=changed.shard, counts=changed.counts, by=by))
             self._show_counts()
 
@@ -101,9 +132,16 @@ class ReactingPost(AdmittingPost):
         return self._count_anew() if self.state.is_sharded else self._recounted(Counter())
 
     async def _count_anew(self) -> Recounted:
+        """Of all parts: one that has counted somebody just now may have told nothing yet."""
         found: Counter[str] = Counter()
-        for shard in sorted(self.state.shards):
+
+        async def count(shard: str) -> None:
             found.update((await self.ask(shard_entity(self.key, shard), Count())).counts)
+
+        for begin in range(0, len(SHARDS), COUNTED_AT_ONCE):
+            async with trio.open_nursery() as nursery:
+                for shard in SHARDS[begin : begin + COUNTED_AT_ONCE]:
+                    nursery.start_soon(count, shard)
         return self._recounted(found)
 
     def _recounted(self, in_shards: Counter[str]) -> Recounted:
@@ -112,6 +150,11 @@ class ReactingPost(AdmittingPost):
         return Recounted(shown, counted, sum(map(abs, differences(shown, counted).values())))
 
     # Who hears of it.
+
+    @property
+    def _counted(self) -> Counted:
+        state = self.state
+        return Counted(state.reactions, state.comments, state.shares)
 
     @property
     def _counts(self) -> CountsShown:

@@ -13,6 +13,7 @@ from greenroom.actors.personal.fields import Subject
 from greenroom.actors.social.feed.messages import Reaction
 from greenroom.actors.social.post.messages import Mine
 
+SHARDS = tuple(f"{number:02x}" for number in range(256))
 SHARD_MAX = 20_000  # reactors of one: as many rows as a view's seed may make
 
 

@@ -7,10 +7,12 @@ All comments are known by their authors, up to COMMENTS_MAX, so counts are exact
 The text of older ones is rows of the view `comments`.
 """
 
+import math
 from collections.abc import Coroutine
 from typing import Any, ClassVar
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from greenroom.actors.inbox.messages import Withdraw
 from greenroom.actors.model.actor import KindLimits
@@ -21,17 +23,21 @@ from greenroom.actors.social.moderation.messages import Flag, Judge
 from greenroom.actors.social.moderation.subject import case_of, flag_of
 from greenroom.actors.social.notices import notice, notice_id
 from greenroom.actors.social.post.messages import CommentsChanged
+from greenroom.actors.social.post.watching import NOT_SEEN
 from greenroom.actors.social.ranking.messages import Engaged
 from greenroom.actors.social.texts import kept
 from greenroom.actors.social.thread.admitting import MODERATORS
 from greenroom.actors.social.thread.events import (
     Cleared,
     Closed,
+    CommentAnew,
     CommentDeleted,
     CommentEdited,
     CommentGone,
     CommentLiked,
     CommentMade,
+    CommentNew,
+    CommentSaid,
     CommentUnliked,
     CommentVeiled,
     Covered,
@@ -50,19 +56,20 @@ from greenroom.actors.social.thread.messages import (
     Edit,
     Hide,
     Like,
+    LookAgain,
     Open,
     Read,
     TellNamed,
     Unlike,
     Veil,
 )
-from greenroom.actors.social.thread.telling import TellingThread
+from greenroom.actors.social.thread.telling import TellingThread, likes_group
 
 COMMENTS_MAX = 20_000  # of a post, those taken back not counted
 LIKES_MAX = 50_000  # of all comments of a post together
 CLEARED_AT_ONCE = 200
+HISTORY_MAX = 1 << 50  # events: no bound of its own. What may be said and liked has one, by user and hour
 COMMENTS_PER_H, LIKES_PER_H, EDITS_PER_H = 500, 3_000, 300  # of a user, over all posts
-NOT_SEEN = 2100  # ends a subscription, for good
 DONE = Done()
 
 
@@ -71,7 +78,7 @@ class Thread(TellingThread):
 
     kind = "thread"
     commands: ClassVar[tuple[type[Message], ...]] = (Comment, Edit, Delete, Like, Unlike, Read)
-    internal: ClassVar[tuple[type[Message], ...]] = (Open, Close, Cover, Hide, Clear, TellNamed)
+    internal: ClassVar[tuple[type[Message], ...]] = (Open, Close, Cover, LookAgain, Hide, Clear, TellNamed)
     events: ClassVar[tuple[type[Event], ...]] = (
         Opened,
         Closed,
@@ -85,23 +92,28 @@ class Thread(TellingThread):
         CommentUnliked,
         NamedTold,
     )
-    ephemerals: ClassVar[tuple[type[Struct], ...]] = (LikedShown,)
+    ephemerals: ClassVar[tuple[type[Struct], ...]] = (LikedShown, CommentSaid)
     publish_with = Comment
     publishes_info = False
-    limits = KindLimits(snapshot_every=5_000, idle_s=30.0)
+    # All of it is kept: rows are made of it whenever somebody is forgotten, and the state has but the newest texts.
+    limits = KindLimits(snapshot_every=5_000, idle_s=30.0, history_s=math.inf, history_events=HISTORY_MAX)
 
     def handle(self, message: Any) -> Any:
         """Raises: Refused; TypeError for what is none of its messages."""
+        self._look_later()
         match message:
             case Open():
                 if not self.state.author:
                     self.record(Opened(author=message.author, visibility=message.visibility))
+                    self._cover(message.covered)
             case Close():
                 if self.state.author and not self.state.closed:
                     self.record(Closed())
                     self._clear()
             case Cover(covered=covered):
                 self._cover(covered)
+            case LookAgain():
+                return self._look_again(is_changed=message.is_changed)
             case Clear():
                 self._clear()
             case Hide():
@@ -113,11 +125,11 @@ class Thread(TellingThread):
             case Edit():
                 return self._edit(message)
             case Delete():
-                self._delete(message.offset)
+                return self._delete(message.offset)
             case Like():
                 return self._like(message.offset)
             case Unlike():
-                self._unlike(message.offset)
+                return self._unlike(message.offset)
             case Read():
                 return self._read(message)
             case _:
@@ -133,21 +145,22 @@ class Thread(TellingThread):
         user, text = self._speaker(), kept(ask.text)
         if not text.strip():
             raise Refused("thread.empty", "it says nothing", status=422)
-        if ask.reply_to is not None:
-            self._require_comment(ask.reply_to, user)
-        if len(self.state.authors) >= COMMENTS_MAX:
-            raise Refused("thread.full", f"a post takes {COMMENTS_MAX} comments", status=409)
         self.limit_user("thread.too_many_comments", COMMENTS_PER_H)
 
         async def comment() -> Commented:
-            await self._require_admitted(user)
-            veil, flag = await self._judged(user, text)
             state = self.state
+            await self._require_admitted(user)
+            if ask.reply_to is not None:
+                self._require_comment(ask.reply_to, user)
+            if len(state.authors) >= COMMENTS_MAX:
+                raise Refused("thread.full", f"a post takes {COMMENTS_MAX} comments", status=409)
+            veil, flag = await self._judged(user, text)
             offset = self.record(CommentMade(author=user, text=text, reply_to=ask.reply_to or 0, veil=veil))
             commented = Commented(offset, self.at_ms)
             if flag is not None:
                 self.tell(case_of(self.key, offset), flag)
             if not veil:
+                self._show(offset)
                 self._tell_of(offset, user, text)
                 if user != state.author:
                     self.tell(f"features:{user}", Engaged(author=state.author, post=self.key, did="comment"))
@@ -157,15 +170,15 @@ class Thread(TellingThread):
 
     def _edit(self, ask: Edit) -> Coroutine[Any, Any, Done]:
         user, text, offset = self._speaker(), kept(ask.text), ask.offset
-        self._require_comment(offset, user)
-        if self.state.authors[offset] != user:
-            raise Refused("thread.not_yours", "only its author may edit a comment")
         if not text.strip():
             raise Refused("thread.empty", "it says nothing", status=422)
         self.limit_user("thread.too_many_edits", EDITS_PER_H)
 
         async def edit() -> Done:
             await self._require_admitted(user)
+            self._require_comment(offset, user)
+            if self.state.authors[offset] != user:
+                raise Refused("thread.not_yours", "only its author may edit a comment")
             veil, flag = await self._judged(user, text)
             before = self.state.veils.get(offset, "")
             if veil and not before:
@@ -174,6 +187,7 @@ class Thread(TellingThread):
             if flag is not None:
                 self.tell(case_of(self.key, offset), flag)
             if not (veil or before):
+                self._show(offset)
                 self._name(offset, text)
             elif not before:
                 self.tell(self._post, CommentsChanged(count=self.state.count))
@@ -189,13 +203,25 @@ class Thread(TellingThread):
         veil: Veil = "pending" if verdict.verdict == "hide" else "shadowed" if verdict.verdict == "shadow" else ""
         return veil, flag_of(verdict, user)
 
-    def _delete(self, offset: int) -> None:
+    def _delete(self, offset: int) -> Done | Coroutine[Any, Any, Done]:
+        """One's own also where the post is not to be seen any more."""
         who, state = self.principal, self.state
         is_moderator = who.system or not MODERATORS.isdisjoint(who.roles)
         user = who.user if is_moderator else self._speaker()
-        self._require_comment(offset, user)
-        if not is_moderator and user not in (state.authors[offset], state.author):
+        if is_moderator or user in (state.author, state.authors.get(offset)):
+            self._take_back(offset, user)
+            return DONE
+
+        async def delete() -> Done:
+            await self._require_admitted(user)
+            self._require_comment(offset, user)
             raise Refused("thread.not_yours", "only its author, the post's, or a moderator may delete a comment")
+
+        return delete()
+
+    def _take_back(self, offset: int, user: str) -> None:
+        state = self.state
+        self._require_comment(offset, user)
         was_seen = offset not in state.veils
         self._withdraw(offset)
         self.record(CommentDeleted(comment=offset, by=user))
@@ -217,6 +243,7 @@ class Thread(TellingThread):
             self.tell(self._post, CommentsChanged(count=state.count))
         else:
             said = state.window.get(offset)
+            self._show(offset)
             self._tell_of(offset, state.authors[offset], "" if said is None else said.text, named)
 
     def _cover(self, covered: bool) -> None:
@@ -230,7 +257,9 @@ class Thread(TellingThread):
         comments = list(self.state.authors)[:CLEARED_AT_ONCE]
         if not (self.state.closed and comments):
             return
-        told = {user for comment in comments for user in self.state.named.get(comment, ())}
+        state = self.state
+        told = {user for comment in comments for user in state.named.get(comment, ())}
+        told |= {state.authors[comment] for comment in comments if state.likes_of(comment)}
         self.record(Cleared(comments=comments))
         for user in sorted(told - {self.state.author}):  # the author's inbox hears of it from the post
             self.tell(f"inbox:{user}", Withdraw(about=self._post))
@@ -241,18 +270,18 @@ class Thread(TellingThread):
 
     def _like(self, offset: int) -> Coroutine[Any, Any, Done]:
         user = self._speaker()
-        self._require_comment(offset, user)
-        if self.state.likes >= LIKES_MAX:
-            raise Refused("thread.too_many_likes", f"comments of a post take {LIKES_MAX} likes", status=409)
 
         async def like() -> Done:
             await self._require_admitted(user)
+            self._require_comment(offset, user)
+            if self.state.likes >= LIKES_MAX:
+                raise Refused("thread.too_many_likes", f"comments of a post take {LIKES_MAX} likes", status=409)
             if user not in self.state.likers.get(offset, ()):
                 self.limit_user("thread.too_many_likes_of_yours", LIKES_PER_H)
                 self.record(CommentLiked(comment=offset, user=user))
                 author = self.state.authors[offset]
                 if author != user:
-                    group = f"like:{self.key}:{offset}"
+                    group = likes_group(self.key, offset)
                     self.tell(
                         f"inbox:{author}", notice("like", self.key, user, at_ms=self.at_ms, of=str(offset), group=group)
                     )
@@ -261,25 +290,39 @@ class Thread(TellingThread):
 
         return like()
 
-    def _unlike(self, offset: int) -> None:
+    def _unlike(self, offset: int) -> Coroutine[Any, Any, Done]:
         user = self._speaker()
-        self._require_comment(offset, user)
-        if user in self.state.likers.get(offset, ()):
-            self.record(CommentUnliked(comment=offset, user=user))
-            withdrawn = notice_id("like", self.key, user, str(offset))
-            self.tell(f"inbox:{self.state.authors[offset]}", Withdraw(id=withdrawn))
-            self._show_likes(offset)
+
+        async def unlike() -> Done:
+            await self._require_admitted(user)
+            self._require_comment(offset, user)
+            if user in self.state.likers.get(offset, ()):
+                self.record(CommentUnliked(comment=offset, user=user))
+                withdrawn = notice_id("like", self.key, user, str(offset))
+                self.tell(f"inbox:{self.state.authors[offset]}", Withdraw(id=withdrawn))
+                self._show_likes(offset)
+            return DONE
+
+        return unlike()
 
     def _show_likes(self, offset: int) -> None:
         self.publish(LikedShown(offset, self.state.likes_of(offset)), key=f"likes {offset}")
 
     # What is seen of it.
 
+    def _show(self, offset: int) -> None:
+        """To who watches now, and to nobody later."""
+        shown = self.state.shown_one(offset)
+        if shown is not None:
+            self.publish(CommentSaid(**asdict(shown)), key=f"said {offset}")
+
     @classmethod
     def publication(cls, event: ThreadEvent) -> Struct | None:
         match event:
-            case CommentMade(veil="") | CommentEdited(veil=""):
-                return event
+            case CommentMade(veil=""):
+                return CommentNew()
+            case CommentEdited(comment=comment, veil="") | CommentVeiled(comment=comment, veil=""):
+                return CommentAnew(comment)
             case CommentDeleted(comment=comment) | CommentVeiled(comment=comment, veil="pending" | "shadowed"):
                 return CommentGone(comment)
             case CommentEdited(comment=comment, veil="pending", before=""):

@@ -107,6 +107,29 @@ class LikedShown(Struct, frozen=True, tag_field="type", tag="thread.likes"):
     likes: int
 
 
+class CommentSaid(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="thread.said"):
+    """Ephemeral: what a comment says, made or edited just now. The history has no texts: what was deleted or hidden
+    since would be among them."""
+
+    offset: int
+    author: str
+    text: str
+    at_ms: int  # Unix
+    edited_ms: int = 0
+    reply_to: int = 0
+    likes: int = 0
+
+
+class CommentNew(Struct, frozen=True, tag_field="type", tag="thread.commented"):
+    """There is a comment, whose name is this publication's offset. `thread.read` has what it says."""
+
+
+class CommentAnew(Struct, frozen=True, tag_field="type", tag="thread.edited"):
+    """A comment says something else, or may be seen again. `thread.read` has what it says."""
+
+    comment: int
+
+
 class CommentGone(Struct, frozen=True, tag_field="type", tag="thread.deleted"):
     """A comment is not to be seen any more."""
 

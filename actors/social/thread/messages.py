@@ -87,6 +87,7 @@ class Open(Tell, tag="thread.open"):
 
     author: Subject
     visibility: Visibility
+    covered: bool = False  # not to be seen, until it says otherwise
 
 
 class Close(Tell, tag="thread.close"):
@@ -97,6 +98,12 @@ class Cover(Tell, tag="thread.cover"):
     """The post is not to be seen, or again."""
 
     covered: bool
+
+
+class LookAgain(Tell, tag="thread.look_again"):
+    """By its post, where who may see that has changed, and to itself: may those who watch do so still?"""
+
+    is_changed: bool = False  # what was found before does not hold
 
 
 # By moderators, and by itself.

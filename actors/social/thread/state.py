@@ -126,18 +126,26 @@ class ThreadState(Struct):
         """How many like it."""
         return len(self.likers.get(comment, ()))
 
-    def shown(self) -> list[CommentShown]:
-        """The newest ones that all may see, oldest first."""
+    def shown(self, *, to: str = "") -> list[CommentShown]:
+        """The newest ones that all may see, and those of the user `to`, oldest first."""
         return [
-            CommentShown(
-                offset=offset,
-                author=said.author,
-                text=said.text,
-                at_ms=said.at_ms,
-                edited_ms=said.edited_ms,
-                reply_to=self.replies.get(offset, 0),
-                likes=self.likes_of(offset),
-            )
+            self._as_shown(offset, said)
             for offset, said in self.window.items()
-            if offset not in self.veils
+            if offset not in self.veils or said.author == to
         ]
+
+    def shown_one(self, offset: int) -> CommentShown | None:
+        """One of the newest."""
+        said = self.window.get(offset)
+        return self._as_shown(offset, said) if said is not None else None
+
+    def _as_shown(self, offset: int, said: Said) -> CommentShown:
+        return CommentShown(
+            offset=offset,
+            author=said.author,
+            text=said.text,
+            at_ms=said.at_ms,
+            edited_ms=said.edited_ms,
+            reply_to=self.replies.get(offset, 0),
+            likes=self.likes_of(offset),
+        )

@@ -9,14 +9,14 @@ from greenroom.actors.social.follows.messages import EdgeAsk
 from greenroom.actors.social.notices import notice, notice_id
 from greenroom.actors.social.post.messages import CommentsChanged, MayAct
 from greenroom.actors.social.texts import mentions_of
-from greenroom.actors.social.thread.admitting import AdmittingThread
 from greenroom.actors.social.thread.events import NamedTold
 from greenroom.actors.social.thread.messages import TellNamed
+from greenroom.actors.social.thread.reading import ReadThread
 
 NAMED_MAX = 10  # of one comment, over all edits
 
 
-class TellingThread(AdmittingThread):
+class TellingThread(ReadThread):
     """A thread that tells others of what is said in it."""
 
     def _tell_of(self, offset: int, author: str, text: str, named: Sequence[str] = ()) -> None:
@@ -85,3 +85,10 @@ class TellingThread(AdmittingThread):
         for user in state.named.get(offset, ()):
             for kind in kinds:
                 self.tell(f"inbox:{user}", Withdraw(id=notice_id(kind, self.key, author, str(offset))))
+        if state.likes_of(offset):
+            self.tell(f"inbox:{author}", Withdraw(group=likes_group(self.key, offset)))
+
+
+def likes_group(post: str, offset: int) -> str:
+    """Of the notices that a comment's author gets of its likes."""
+    return f"like:{post}:{offset}"

@@ -26,23 +26,25 @@ relate, suggest                         unauthenticated not_yours not_yours not_
 """  # noqa: E501 - a table
 
 POST = """
-                                               anonymous       stranger          follower              close                 blocked           muted             author                moderator         service           viewer            admin
-see one for everybody                          –               yes               yes                   yes                   feed.no_such_post yes               yes                   yes               yes               yes               yes
-see one for followers                          –               feed.no_such_post yes                   yes                   feed.no_such_post feed.no_such_post yes                   feed.no_such_post feed.no_such_post feed.no_such_post feed.no_such_post
-see one for close friends                      –               feed.no_such_post feed.no_such_post     yes                   feed.no_such_post feed.no_such_post yes                   feed.no_such_post feed.no_such_post feed.no_such_post feed.no_such_post
-react to one for everybody                     unauthenticated yes               yes                   yes                   not_found         yes               yes                   yes               yes               yes               yes
-react to one for followers                     unauthenticated not_found         yes                   yes                   not_found         not_found         yes                   not_found         yes               not_found         yes
-react to one for close friends                 unauthenticated not_found         not_found             yes                   not_found         not_found         yes                   not_found         yes               not_found         yes
-unreact, of one for followers                  unauthenticated not_found         yes                   yes                   not_found         not_found         yes                   not_found         yes               not_found         yes
-share one for everybody                        –               yes               yes                   yes                   feed.no_such_post yes               yes                   yes               yes               yes               yes
-share one for followers                        –               feed.no_such_post feed.not_to_be_shared feed.not_to_be_shared feed.no_such_post feed.no_such_post feed.not_to_be_shared feed.no_such_post feed.no_such_post feed.no_such_post feed.no_such_post
-edit                                           unauthenticated not_yours         not_yours             not_yours             not_yours         not_yours         yes                   not_yours         not_yours         not_yours         not_yours
-delete                                         unauthenticated not_yours         not_yours             not_yours             not_yours         not_yours         yes                   yes               yes               not_yours         yes
-recount                                        unauthenticated not_yours         not_yours             not_yours             not_yours         not_yours         not_yours             not_yours         yes               not_yours         yes
-watch one for everybody                        yes             yes               yes                   yes                   yes               yes               yes                   yes               yes               yes               yes
-watch one for everybody, having tried to react yes             yes               yes                   yes                   not_found         yes               yes                   yes               yes               yes               yes
-watch one for followers                        not_found       not_found         not_found             not_found             not_found         not_found         yes                   not_found         yes               not_found         yes
-watch one for followers, having tried to react not_found       not_found         yes                   yes                   not_found         not_found         yes                   not_found         yes               not_found         yes
+                                                     anonymous       stranger          follower              close                 blocked           muted             author                moderator         service           viewer            admin
+see one for everybody                                –               yes               yes                   yes                   feed.no_such_post yes               yes                   yes               yes               yes               yes
+see one for followers                                –               feed.no_such_post yes                   yes                   feed.no_such_post feed.no_such_post yes                   feed.no_such_post feed.no_such_post feed.no_such_post feed.no_such_post
+see one for close friends                            –               feed.no_such_post feed.no_such_post     yes                   feed.no_such_post feed.no_such_post yes                   feed.no_such_post feed.no_such_post feed.no_such_post feed.no_such_post
+react to one for everybody                           unauthenticated yes               yes                   yes                   not_found         yes               yes                   yes               yes               yes               yes
+react to one for followers                           unauthenticated not_found         yes                   yes                   not_found         not_found         yes                   not_found         yes               not_found         yes
+react to one for close friends                       unauthenticated not_found         not_found             yes                   not_found         not_found         yes                   not_found         yes               not_found         yes
+unreact, of one for followers                        unauthenticated not_found         yes                   yes                   not_found         not_found         yes                   not_found         yes               not_found         yes
+share one for everybody                              –               yes               yes                   yes                   feed.no_such_post yes               yes                   yes               yes               yes               yes
+share one for followers                              –               feed.no_such_post feed.not_to_be_shared feed.not_to_be_shared feed.no_such_post feed.no_such_post feed.not_to_be_shared feed.no_such_post feed.no_such_post feed.no_such_post feed.no_such_post
+edit                                                 unauthenticated not_found         not_found             not_found             not_found         not_found         yes                   not_found         not_found         not_found         not_found
+delete                                               unauthenticated not_found         not_found             not_found             not_found         not_found         yes                   yes               yes               not_found         yes
+recount                                              unauthenticated not_yours         not_yours             not_yours             not_yours         not_yours         not_yours             not_yours         yes               not_yours         yes
+ask for the counts of one for everybody              unauthenticated yes               yes                   yes                   not_found         yes               yes                   yes               yes               yes               yes
+ask for the counts of one for followers              unauthenticated not_found         yes                   yes                   not_found         not_found         yes                   not_found         yes               not_found         yes
+watch one for everybody                              not_found       not_found         not_found             not_found             not_found         not_found         yes                   not_found         yes               not_found         yes
+watch one for everybody, having asked for counts     not_found       yes               yes                   yes                   not_found         yes               yes                   yes               yes               yes               yes
+watch one for followers                              not_found       not_found         not_found             not_found             not_found         not_found         yes                   not_found         yes               not_found         yes
+watch one for followers, having asked for counts     not_found       not_found         yes                   yes                   not_found         not_found         yes                   not_found         yes               not_found         yes
 """  # noqa: E501 - a table
 
 THREAD = """
@@ -55,11 +57,11 @@ comment on one for followers                                   unauthenticated p
 comment on one for close friends                               unauthenticated post.not_found post.not_found yes            post.not_found post.not_found yes       post.not_found yes       post.not_found yes
 like a comment on a post for everybody                         unauthenticated yes            yes            yes            post.not_found yes            yes       yes            yes       yes            yes
 like a comment on one for followers                            unauthenticated post.not_found yes            yes            post.not_found post.not_found yes       post.not_found yes       post.not_found yes
-unlike                                                         unauthenticated yes            yes            yes            yes            yes            yes       yes            yes       yes            yes
-edit another's                                                 unauthenticated not_yours      not_yours      not_yours      not_yours      not_yours      not_yours not_yours      not_yours not_yours      not_yours
-delete another's                                               unauthenticated not_yours      not_yours      not_yours      not_yours      not_yours      yes       yes            yes       not_yours      yes
-watch those on a post for everybody                            yes             yes            yes            yes            yes            yes            yes       yes            yes       yes            yes
-watch those on a post for everybody, having tried to read them yes             yes            yes            yes            post.not_found yes            yes       yes            yes       yes            yes
+unlike                                                         unauthenticated yes            yes            yes            post.not_found yes            yes       yes            yes       yes            yes
+edit another's                                                 unauthenticated not_yours      not_yours      not_yours      post.not_found not_yours      not_yours not_yours      not_yours not_yours      not_yours
+delete another's                                               unauthenticated not_yours      not_yours      not_yours      post.not_found not_yours      yes       yes            yes       not_yours      yes
+watch those on a post for everybody                            post.not_found  post.not_found post.not_found post.not_found post.not_found post.not_found yes       post.not_found yes       post.not_found yes
+watch those on a post for everybody, having tried to read them post.not_found  yes            yes            yes            post.not_found yes            yes       yes            yes       yes            yes
 watch those on one for followers                               post.not_found  post.not_found post.not_found post.not_found post.not_found post.not_found yes       post.not_found yes       post.not_found yes
 watch those on one for followers, having tried to read them    post.not_found  post.not_found yes            yes            post.not_found post.not_found yes       post.not_found yes       post.not_found yes
 """  # noqa: E501 - a table
@@ -114,8 +116,8 @@ what is nobody's: reactions reactions.closed  reactions.closed  reactions.closed
 
 NOT_SEEN: Final = (
     "Posts are read through one's own feed, `see` for one; the post itself shows counts, to those who watch it, and "
-    "the thread its newest comments. These two ask about blocks, followers and private accounts when somebody reacts, "
-    "or reads the thread, and hold to what they have learnt."
+    "the thread its newest comments. They are watched by who was let in: these two ask about blocks, followers and "
+    "private accounts when somebody asks for the counts, reacts, or reads the thread, and again while they watch."
 )
 # name -> title, note, table
 SOCIAL: Final[dict[str, tuple[str, str, str]]] = {

@@ -152,6 +152,8 @@ COMMANDS: dict[str, dict[str, Row]] = {
         "edit": post("public", "edit", text="hello"),
         "delete": post("public", "delete"),
         "recount": post("public", "recount"),
+        "ask for the counts of one for everybody": post("public", "watch"),
+        "ask for the counts of one for followers": post("followers", "watch"),
     },
     "thread": {
         "read comments of a post for everybody": thread("public", "read"),
@@ -230,9 +232,15 @@ READS: dict[str, dict[str, tuple[Callable[[Scene], str], str]]] = {
     "rules": {"read": (lambda scene: "rules:all", "")},
     "post": {
         "watch one for everybody": (lambda scene: f"post:{scene.posts['public']}", ""),
-        "watch one for everybody, having tried to react": (lambda scene: f"post:{scene.posts['public']}", "react"),
+        "watch one for everybody, having asked for counts": (
+            lambda scene: f"post:{scene.posts['public']}",
+            "watch",
+        ),
         "watch one for followers": (lambda scene: f"post:{scene.posts['followers']}", ""),
-        "watch one for followers, having tried to react": (lambda scene: f"post:{scene.posts['followers']}", "react"),
+        "watch one for followers, having asked for counts": (
+            lambda scene: f"post:{scene.posts['followers']}",
+            "watch",
+        ),
     },
     "thread": {
         "watch those on a post for everybody": (lambda scene: f"thread:{scene.posts['public']}", ""),
@@ -260,6 +268,7 @@ ROWS: dict[str, Callable[[Scene, str], tuple[str, ...]]] = {
         *(f"{one}/{AUTHOR}" for one in PERSONAL_ROWS),
         *(f"{one}/{scene.posts['public']}" for one in ("posts", "comments", "reacted")),
         "tagged/x",
+        "trends/1",
         "said/all",
         "trends/1",
     ),

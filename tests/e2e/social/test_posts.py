@@ -71,7 +71,8 @@ def test_a_post_from_its_first_like_until_it_is_gone(server: Server) -> None:
     assert rows(server, f"posts/{made}") == []
     for page in ("wall/ann", "tagged/tea", "said/all?search=tea", f"comments/{made}"):
         wait_until(partial(has_none, server, page, made), page)
-    assert refused(server.request("POST", f"/api/post/{made}/react", {}, user="bob")) == (410, "post.gone")
+    assert refused(server.request("POST", f"/api/post/{made}/react", {}, user="ann")) == (410, "post.gone")
+    assert refused(server.request("POST", f"/api/post/{made}/react", {}, user="bob")) == (404, "post.not_found")
     wait_until(lambda: not told(server, "dan", made), "dan's notice to be withdrawn")
 
 

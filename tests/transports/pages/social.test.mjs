@@ -192,9 +192,11 @@ const offsets = (comments) => comments.ordered().map(({ comment, isReply }) => `
 test("comments come in order, replies below what they answer", () => {
   const comments = new Comments();
   comments.page({ comments: [{ offset: 5, author: "cee", text: "5", reply_to: 2 }, { offset: 4, author: "b", text: "4" }, { offset: 2, author: "a", text: "2" }], next: "more" });
-  comments.publication({ offset: 7, time: 70, data: { type: "thread.commented", author: "d", text: "7", reply_to: 5 } });
+  comments.publication({ offset: 7, data: { type: "thread.commented" } });
+  comments.publication({ data: { type: "thread.said", offset: 7, at_ms: 70, author: "d", text: "7", reply_to: 5 } });
   assert.deepEqual([offsets(comments), comments.next], ["2 -5 -7 4", "more"]);
-  comments.publication({ time: 80, data: { type: "thread.edited", comment: 4, text: "four" } });
+  comments.publication({ data: { type: "thread.edited", comment: 4 } });
+  comments.publication({ data: { type: "thread.said", offset: 4, at_ms: 40, author: "b", text: "four", edited_ms: 80 } });
   comments.publication({ data: { type: "thread.likes", offset: 4, likes: 3 } });
   comments.said({ offset: 4, author: "b", text: "its publication was faster" });
   assert.deepEqual([comments.get(4).text, comments.get(4).likes], ["four", 3]);

@@ -93,6 +93,20 @@ def test_only_what_everybody_may_see_is_shared(world: World) -> None:
         world.kit.ask(Post(share_of=followers, is_story=True), user="ann")
 
 
+def test_what_is_of_a_private_account_is_not_shared(world: World) -> None:
+    world.follow("bob", "cyd")
+    original = world.post("bob", text="for us")
+    share = world.post("cyd", share_of=original)
+    world.authors["bob"] = Authors.Row(user="bob", private=True)
+    for post in (original, share):
+        with pytest.raises(Refused, match=r"feed\.not_to_be_shared"):
+            world.kit.ask(Post(share_of=post), user="ann")
+    mine = world.post("ann", text="mine")
+    world.authors["ann"] = Authors.Row(user="ann", private=True)
+    world.kit.ask(Post(share_of=mine), user="ann")
+    assert published(world).share_of == mine
+
+
 def test_what_one_may_not_see_is_not_shared_by_way_of_a_share(world: World) -> None:
     world.authors["dan"] = Authors.Row(user="dan", private=True)
     originals = [world.post("bob"), world.post("dan"), world.post("eve"), world.post("fay")]

@@ -4,9 +4,21 @@ import pytest
 
 from greenroom import Refused
 from greenroom.actors.model.errors import Forgotten, Unavailable
+from greenroom.actors.social.feed.messages import Visibility
 from greenroom.actors.social.post.audience import KNOWN_S
-from greenroom.actors.social.post.messages import AudienceChanged, Hide, MayAct, Publish, React, TellMentioned, Unreact
-from tests.actors.social.post.posting import deliver_own, published, unpublished
+from greenroom.actors.social.post.messages import (
+    AudienceChanged,
+    Counted,
+    Hide,
+    MayAct,
+    Publish,
+    React,
+    TellMentioned,
+    Unreact,
+    Watch,
+)
+from greenroom.actors.social.thread.messages import LookAgain as LookAtThread
+from tests.actors.social.post.posting import ID, deliver_own, published, unpublished
 
 
 def test_who_is_barred_hears_that_there_is_no_such_post() -> None:
@@ -28,9 +40,47 @@ def test_a_block_holds_as_soon_as_the_post_hears_of_it() -> None:
     assert follows.asked == 1
     follows.barred = {("ann", "bob")}
     kit.tell(AudienceChanged())
+    for message in (React(), Watch()):
+        with pytest.raises(Refused, match=r"post\.not_found"):
+            kit.ask(message, user="bob")
+
+
+@pytest.mark.parametrize("visibility", ["public", "followers", "close"])
+def test_nobody_watches_or_takes_back_without_having_been_let_in(visibility: Visibility) -> None:
+    """The account may be private, and its author may have blocked who asks."""
+    kit, follows = published(text="x", visibility=visibility)
+    follows.private = True
+    for user in ("", "bob"):
+        with pytest.raises(Refused, match=r"post\.not_found"):
+            kit.watch(user=user)
+    with pytest.raises(Refused, match="unauthenticated"):
+        kit.ask(Watch(), user="")
+    for message in (Watch(), Unreact()):
+        with pytest.raises(Refused, match=r"post\.not_found"):
+            kit.ask(message, user="bob")
+    kit.advance(KNOWN_S + 1)
     with pytest.raises(Refused, match=r"post\.not_found"):
-        kit.ask(React(), user="bob")
-    assert kit.ask(Unreact(), user="bob").reactions == {}, "what is one's own may be taken back"
+        kit.watch(user="bob")
+    follows.following, follows.close = {("bob", "ann")}, {"bob"}
+    assert kit.ask(Watch(), user="bob") == Counted(reactions={}, comments=0, shares=0)
+    kit.watch(user="bob")
+    kit.watch(user="ann")
+    kit.watch(user="root", roles=("admin",))
+
+
+def test_who_was_blocked_ceases_to_watch_at_once() -> None:
+    kit, follows = published(text="x")
+    for user in ("ann", "bob", "eve"):
+        kit.ask(Watch(), user=user)
+        kit.watch(user=user)
+    kit.watch(user="root", roles=("service",))
+    follows.barred = {("ann", "eve")}
+    kit.tell(AudienceChanged())
+    assert [(one.code, one.user) for one in kit.kicked] == [(2100, "eve")]
+    assert [(one.entities, one.message) for one in kit.nudged] == [([f"thread:{ID}"], LookAtThread(is_changed=True))]
+    follows.private = True
+    kit.tell(AudienceChanged())
+    assert [one.user for one in kit.kicked][1:] == ["bob", "eve"]
 
 
 def test_who_takes_nothing_back_is_shown_no_counts_of_what_they_may_not_see() -> None:
@@ -39,9 +89,11 @@ def test_who_takes_nothing_back_is_shown_no_counts_of_what_they_may_not_see() ->
     assert kit.ask(React(), user="bob").reactions == {"like": 1}
     with pytest.raises(Refused, match=r"post\.not_found"):
         kit.ask(Unreact(), user="cat")
+    kit.ask(React(), user="ann")
     follows.following.clear()
     kit.advance(61)
     assert kit.ask(Unreact(), user="bob").reactions == {}, "what they have said they may always take back"
+    assert kit.state.reactions == {"like": 1}
 
 
 def test_what_was_found_is_asked_again_after_a_minute() -> None:

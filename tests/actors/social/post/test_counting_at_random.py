@@ -11,9 +11,9 @@ from greenroom import Message
 from greenroom.actors.social.post.actor import Post
 from greenroom.actors.social.post.messages import React, Recount, Unreact
 from greenroom.actors.social.post.reactions import Reactions
-from greenroom.actors.social.post.shards import Count, ShardCounts
+from greenroom.actors.social.post.shards import SHARDS, Count, ShardCounts, shard_entity
 from greenroom.testing import Kit
-from tests.actors.social.post.posting import published
+from tests.actors.social.post.posting import ID, published
 
 users = st.sampled_from([f"u{number}" for number in range(7)])
 
@@ -37,6 +37,8 @@ class ReactionsMachine(RuleBasedStateMachine):
         self.lanes: dict[tuple[str, str], deque[Message]] = {}
         self.heard: dict[str, int] = {}
         self.model: dict[str, str] = {}
+        for shard in SHARDS:
+            self.post.when_asked(shard_entity(ID, shard), lambda _: ShardCounts({}))
         self.collect(self.post)
 
     def collect(self, kit: Kit[Any]) -> None:

@@ -22,6 +22,7 @@ from greenroom.actors.social.post.messages import (
 from greenroom.actors.social.post.reacting import ENGAGED_PER_S
 from greenroom.actors.social.post.shards import (
     SHARD_MAX,
+    SHARDS,
     Count,
     Drop,
     ReactionOf,
@@ -67,8 +68,10 @@ def test_there_is_none_to_react_to() -> None:
         kit.ask(React(reaction="hate"), user="bob")  # type: ignore[arg-type]
     kit.ask(Delete(), user="ann")
     for message in (React(), Unreact()):
-        with pytest.raises(Refused, match=r"post\.gone") as refused:
+        with pytest.raises(Refused, match=r"post\.not_found"):
             kit.ask(message, user="bob")
+        with pytest.raises(Refused, match=r"post\.gone") as refused:
+            kit.ask(message, user="ann")
         assert refused.value.status == 410
 
 
@@ -189,8 +192,10 @@ def test_parts_of_a_post_that_is_gone_are_dropped_and_not_counted() -> None:
     kit.tell(ShardChanged(shard=shard, counts={"like": 1}))
     kit.ask(Delete(), user="ann")
     assert told(kit, Drop) == [(shard_entity(ID, shard), Drop())]
-    kit.tell(ShardChanged(shard=shard, counts={"like": 2}))
+    late = shard_for("eve")
+    kit.tell(ShardChanged(shard=late, counts={"like": 2}))
     assert kit.state.reactions == {}
+    assert told(kit, Drop)[1:] == [(shard_entity(ID, late), Drop())], "it was handed a reaction just before"
     kit.restart()
 
 
@@ -205,7 +210,11 @@ def test_counting_anew_finds_what_is_wrong() -> None:
     kit.state.reactions["like"] = 1
     for user in ("cat", "dan"):
         kit.ask(React(), user=user)
+    for one in SHARDS:
+        kit.when_asked(shard_entity(ID, one), lambda _: ShardCounts({}))
     shard = shard_for("dan")
+    kit.when_asked(shard_entity(ID, shard), lambda _: ShardCounts({"like": 1}))
+    assert kit.ask(Recount()).drift == 1, "of a part that has told nothing yet, too"
     kit.tell(ShardChanged(shard=shard, counts={"like": 1}))
     answers = [ShardCounts({"like": 1}), ShardCounts({"like": 1, "sad": 2})]
     kit.when_asked(shard_entity(ID, shard), lambda message: answers.pop(0) if message == Count() else None)

@@ -1,5 +1,6 @@
 """What is said below a post."""
 
+import math
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ from greenroom.actors.social.moderation.messages import Flag, Verdict
 from greenroom.actors.social.post.messages import CommentsChanged
 from greenroom.actors.social.ranking.messages import Engaged
 from greenroom.actors.social.thread import actor
-from greenroom.actors.social.thread.actor import CLEARED_AT_ONCE, Thread
+from greenroom.actors.social.thread.actor import CLEARED_AT_ONCE, HISTORY_MAX, Thread
 from greenroom.actors.social.thread.events import Cleared, CommentMade
 from greenroom.actors.social.thread.messages import (
     Close,
@@ -242,16 +243,85 @@ def test_of_a_post_that_is_gone_nothing_stays() -> None:
     kit.tell(Close())
     kit.tell(Close())
     with pytest.raises(Refused, match=r"post\.gone") as refused:
-        say(kit, "bob")
+        say(kit, "ann")
     assert refused.value.status == 410 and kit.view()["comments"] == []
+    with pytest.raises(Refused, match=r"post\.not_found"):
+        say(kit, "bob")
     deliver_own(kit)
     assert kit.state.authors == {} and kit.state.named == {}
     assert [len(one.comments) for one in kit.events if isinstance(one, Cleared)] == [CLEARED_AT_ONCE, 10]
     assert told(kit, Withdraw) == [("inbox:bob", Withdraw(about=f"post:{ID}"))]
-    with pytest.raises(Refused, match=r"post\.gone"):
+    with pytest.raises(Refused, match=r"post\.not_found"):
         kit.watch(user="bob")
     kit.restart()
     kit.restart(from_snapshot=True)
+
+
+def test_likes_of_a_comment_that_is_gone_are_withdrawn() -> None:
+    kit, _ = opened()
+    deleted, hidden, left, unliked = (say(kit, "bob") for _ in range(4))
+    for offset in (deleted, hidden, left):
+        kit.ask(Like(offset=offset), user="cat")
+    groups = [said.group for _, said in told(kit, Notify) if said.kind == "like"]
+    kit.ask(Delete(offset=deleted), user="bob")
+    kit.tell(Hide(offset=hidden, hidden=True))
+    kit.ask(Delete(offset=unliked), user="bob")
+    withdrawn = [(entity, said.group) for entity, said in told(kit, Withdraw) if said.group]
+    assert withdrawn == [("inbox:bob", group) for group in groups[:2]]
+    kit.tell(Close())
+    assert told(kit, Withdraw)[-1] == ("inbox:bob", Withdraw(about=f"post:{ID}"))
+
+
+def test_who_may_not_see_the_post_hears_nothing_of_its_comments() -> None:
+    kit, others = opened()
+    offset = say(kit, "bob")
+    others.unseen = {"eve"}
+    for number in (offset, 999):
+        messages: tuple[Ask[Any], ...] = (
+            Comment(text="hi", reply_to=number),
+            Edit(offset=number, text="mine"),
+            Delete(offset=number),
+            Like(offset=number),
+            Unlike(offset=number),
+        )
+        for message in messages:
+            with pytest.raises(Refused, match=r"post\.not_found"):
+                kit.ask(message, user="eve")
+    others.unseen = {"bob"}
+    kit.ask(Delete(offset=offset), user="bob")
+    assert kit.state.authors == {}, "one's own words can be taken back"
+
+
+def test_the_history_has_no_texts() -> None:
+    kit, _ = opened()
+    offset = say(kit, "bob", "regretted")
+    kit.ask(Edit(offset=offset, text="regretted, too"), user="bob")
+    kit.tell(Hide(offset=offset, hidden=True))
+    kit.tell(Hide(offset=offset, hidden=False))
+    assert "regretted" not in str(kit.publications) and [one["type"] for one in kit.publications] == [
+        "thread.commented",
+        "thread.edited",
+        "thread.deleted",
+        "thread.edited",
+    ]
+    said = [one for one in kit.ephemerals if one["type"] == "thread.said"]
+    assert [one["text"] for one in said] == ["regretted", "regretted, too", "regretted, too"]
+    assert said[0] == {
+        "type": "thread.said",
+        "offset": offset,
+        "author": "bob",
+        "text": "regretted",
+        "at_ms": kit.state.window[offset].at_ms,
+    }
+    kit.when_asked("rules:all", lambda _: Verdict(verdict="shadow"))
+    kit.ask(Edit(offset=offset, text="bad"), user="bob")
+    say(kit, "bob", "bad")
+    assert "bad" not in str(kit.publications) + str(kit.ephemerals)
+
+
+def test_its_events_are_kept() -> None:
+    """Rows are made of them when somebody is forgotten: the state has but the newest texts."""
+    assert (Thread.limits.history_s, Thread.limits.history_events) == (math.inf, HISTORY_MAX)
 
 
 def test_nothing_is_cleared_while_the_post_is_there() -> None:

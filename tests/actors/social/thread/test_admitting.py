@@ -1,70 +1,53 @@
-"""Who may read a thread."""
+"""Who may read a thread, and watch it."""
 
 import pytest
 
 from greenroom import Refused
-from greenroom.actors.social.moderation.messages import Verdict
 from greenroom.actors.social.post.audience import KNOWN_S
-from greenroom.actors.social.thread.messages import CommentPage, Cover, Read
-from greenroom.actors.social.thread.view import Comments
-from greenroom.actors.views.query import BadQuery
-from greenroom.store.views.asked import Asked, Rows
+from greenroom.actors.social.post.watching import LOOK_S
+from greenroom.actors.social.thread.actor import Thread
+from greenroom.actors.social.thread.messages import Cover, LookAgain, Open, Read
+from greenroom.testing import Kit
 from tests.actors.social.post.posting import ID
-from tests.actors.social.thread.saying import FINE, opened, say
-
-Row = Comments.Row
+from tests.actors.social.thread.saying import Others, opened, say
 
 
 def test_comments_are_read_by_who_may_see_the_post() -> None:
     kit, others = opened("followers")
-    asked: list[tuple[str, Asked]] = []
-
-    def find(key: str, query: Asked) -> Rows[Row]:
-        asked.append((key, query))
-        return Rows([Row(post=ID, offset=3, author="bob", text="hi"), Row(post=ID, offset=2, veil="pending")], "behind")
-
-    kit.when_queried(Row, find)
-    page: CommentPage = kit.ask(Read(limit=2, cursor="here"), user="bob")
-    assert [one.text for one in page.comments] == ["hi"] and page.next == "behind"
-    assert asked == [(ID, Asked(limit=2, after="here"))]
+    say(kit, "ann", "hi")
+    kit.ask(Read(), user="bob")
     others.unseen = {"bob"}
+    kit.tell(LookAgain(is_changed=True))
     with pytest.raises(Refused, match=r"post\.not_found"):
         kit.ask(Read(), user="bob")
     with pytest.raises(Refused, match="unauthenticated"):
         kit.ask(Read(), user="")
 
 
-def test_a_cursor_that_is_none_is_refused() -> None:
-    kit, _ = opened()
-
-    def find(key: str, query: Asked) -> Rows[Row]:
-        raise BadQuery("after", "is no cursor")
-
-    kit.when_queried(Row, find)
-    with pytest.raises(Refused, match=r"thread\.bad_cursor"):
-        kit.ask(Read(cursor="mine"), user="bob")
-
-
-def test_what_has_a_veil_is_read_by_whose_it_is() -> None:
-    kit, _ = opened()
-    kit.when_queried(Row, lambda *_: Rows([Row(post=ID, offset=2, author="bob", veil="shadowed")]))
-    assert len(kit.ask(Read(), user="bob").comments) == 1
-    assert kit.ask(Read(), user="cat").comments == []
-    kit.when_asked("rules:all", lambda _: Verdict(verdict="shadow"))
-    say(kit, "bob", "seen by me")
-    assert kit.ask(Read(), user="bob").count == 1 and kit.ask(Read(), user="cat").count == 0
-    kit.when_asked("rules:all", lambda _: FINE)
-    assert kit.watch(user="cat")["comments"] == []
+def test_what_the_post_has_said_holds_for_a_while_for_reads_and_not_for_what_is_said() -> None:
+    kit, others = opened()
+    kit.ask(Read(), user="bob")
+    kit.ask(Read(), user="bob")
+    assert others.asked == 1
+    say(kit, "bob")
+    assert others.asked == 2
+    kit.advance(KNOWN_S + 1)
+    others.unseen = {"bob"}
+    with pytest.raises(Refused, match=r"post\.not_found"):
+        kit.ask(Read(), user="bob")
 
 
 def test_who_has_read_it_may_watch_it_for_a_while() -> None:
     kit, others = opened("followers")
-    kit.when_queried(Row, lambda *_: Rows([]))
     with pytest.raises(Refused, match=r"post\.not_found"):
         kit.watch(user="bob")
     kit.ask(Read(), user="bob")
     kit.watch(user="bob")
     kit.advance(KNOWN_S + 1)
+    kit.watch(user="bob")
+    for one in kit.audience[:]:
+        kit.unwatch(client=one.client)
+    kit.advance(2 * KNOWN_S)
     with pytest.raises(Refused, match=r"post\.not_found"):
         kit.watch(user="bob")
     kit.watch(user="ann")
@@ -75,19 +58,51 @@ def test_who_has_read_it_may_watch_it_for_a_while() -> None:
     assert others.asked == 0
 
 
-def test_a_public_one_is_watched_by_all_but_who_was_turned_away() -> None:
+def test_a_public_one_too_is_watched_by_who_was_let_in_alone() -> None:
+    """The account may be private, and its author may have blocked who asks: the post knows."""
     kit, others = opened()
-    kit.watch(user="")
-    kit.watch(user="bob")
+    for user in ("", "bob"):
+        with pytest.raises(Refused, match=r"post\.not_found"):
+            kit.watch(user=user)
     others.unseen = {"eve"}
     with pytest.raises(Refused):
         say(kit, "eve")
+    kit.advance(KNOWN_S + 1)
     with pytest.raises(Refused, match=r"post\.not_found"):
         kit.watch(user="eve")
 
 
+def test_who_may_see_the_post_no_more_ceases_to_watch() -> None:
+    kit, others = opened()
+    for user in ("ann", "bob", "cat"):
+        kit.ask(Read(), user=user)
+        kit.watch(user=user)
+    others.unseen = {"cat"}
+    kit.tell(LookAgain(is_changed=True))
+    assert [(one.code, one.user) for one in kit.kicked] == [(2100, "cat")]
+    others.unseen = {"bob"}
+    kit.advance(KNOWN_S + LOOK_S)
+    assert {one.user for one in kit.kicked[1:]} == {"bob"}, "nobody has told the thread of it"
+
+
+def test_the_thread_of_a_post_that_was_never_out_is_its_author_s() -> None:
+    kit = Kit(Thread, key=ID)
+    Others(kit)
+    kit.tell(Open(author="ann", visibility="public", covered=True))
+    say(kit, "ann", "soon")
+    kit.actor._known.learn("bob", True, kit.now)
+    with pytest.raises(Refused, match=r"post\.not_found"):
+        kit.watch(user="bob")
+    kit.watch(user="ann")
+    kit.restart()
+    kit.tell(Cover(covered=False))
+    kit.ask(Read(), user="bob")
+    kit.watch(user="bob")
+
+
 def test_below_what_is_hidden_nobody_watches_but_whose_it_is() -> None:
     kit, _ = opened()
+    kit.ask(Read(), user="bob")
     kit.watch(user="bob")
     kit.tell(Cover(covered=True))
     kit.tell(Cover(covered=True))
@@ -97,4 +112,5 @@ def test_below_what_is_hidden_nobody_watches_but_whose_it_is() -> None:
     kit.watch(user="ann")
     kit.restart()
     kit.tell(Cover(covered=False))
+    kit.ask(Read(), user="bob")
     kit.watch(user="bob")

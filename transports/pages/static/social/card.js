@@ -45,7 +45,7 @@ export function cardParts(post, { me, picking = false, menu = false, editing = f
     head(post, shown),
     ...(editing ? [editor(post)] : [post.text && spoken(post.text)]),
     pictures(post, shown),
-    post.share_of && shared(post.shared),
+    (post.share_of || post.shares_unseen) && shared(post.shared),
     bar(post, me, { picking, menu }),
   ].filter(Boolean);
 }

@@ -6,6 +6,8 @@ import { element, icon } from "../element.js";
 import { personAddress, portrait, spoken, when } from "./card.js";
 import { explain, short } from "./words.js";
 
+const MISSED_MS = 1500;
+
 export class Comments {
   next = null; // the cursor of earlier ones
   #comments = new Map(); // offset -> comment
@@ -28,13 +30,12 @@ export class Comments {
     if (!this.#comments.has(comment.offset)) this.#comments.set(comment.offset, comment);
   }
 
-  publication({ data, offset, time }) {
+  /** What a comment says is told apart from that there is one. */
+  publication({ data }) {
     const known = this.#comments.get(data?.comment ?? data?.offset);
     switch (data?.type) {
-      case "thread.commented":
-        return this.said({ offset, author: data.author, text: data.text, reply_to: data.reply_to ?? 0, at_ms: time ?? Date.now() });
-      case "thread.edited":
-        if (known) this.#comments.set(known.offset, { ...known, text: data.text, edited_ms: time ?? Date.now() });
+      case "thread.said":
+        this.#comments.set(data.offset, { reply_to: 0, ...data });
         break;
       case "thread.likes":
         if (known) this.#comments.set(known.offset, { ...known, likes: data.likes });
@@ -93,6 +94,7 @@ class Panel {
   #strip = element("p", { class: "strip", hidden: true });
   #said = element("p", { class: "hint", role: "status" });
   #subscription = null;
+  #missing;
   #isLeft = false;
 
   constructor(page, post) {
@@ -129,19 +131,40 @@ class Panel {
       this.#comments.page(page);
       this.#draw();
       // Who has read it may watch it.
-      this.#subscription = this.#page.session.client.subscribe(`thread:${this.#post}`, {
+      const subscription = this.#page.session.client.subscribe(`thread:${this.#post}`, {
         subscribed: ({ data, recovered }) => {
-          if (!recovered) this.#comments.begin(data, this.#page.session.user);
+          if (recovered) this.#again(); // what was said meanwhile has no text there
+          else this.#comments.begin(data, this.#page.session.user);
           this.#draw();
         },
         publication: (publication) => {
           this.#comments.publication(publication);
+          if (publication.data?.type === "thread.commented") this.#missed(publication.offset);
           this.#draw();
         },
+        unsubscribed: () => {
+          if (!this.#isLeft && this.#subscription === subscription) setTimeout(() => this.begin(), MISSED_MS);
+        },
       });
+      this.#subscription = subscription;
     } catch (error) {
       this.#said.textContent = explain(error);
     }
+  }
+
+  async #again() {
+    try {
+      this.#comments.begin(await this.#page.session.ask(`thread:${this.#post}`, "read", {}), this.#page.session.user);
+      this.#draw();
+    } catch {
+      // what is shown stays
+    }
+  }
+
+  /** What a comment says comes with it, and is lost where we are slow. */
+  #missed(offset) {
+    clearTimeout(this.#missing);
+    if (!this.#comments.get(offset)) this.#missing = setTimeout(() => this.#isLeft || this.#comments.get(offset) || this.#again(), MISSED_MS);
   }
 
   leave() {

@@ -208,12 +208,26 @@ class SocialPage extends EventTarget {
     if (!this.#watched.has(id) && !this.#waiting.has(id)) this.#waiting.set(id, setTimeout(() => this.#subscribe(id), WATCH_AFTER_MS));
   }
 
-  #subscribe(id) {
+  async #subscribe(id) {
     this.#waiting.delete(id);
     if (this.#watched.size >= WATCHED_MAX) return;
+    this.#watched.set(id, null);
+    try {
+      // Who has asked may watch it.
+      this.posts.counted(id, await this.session.ask(`post:${id}`, "watch"));
+    } catch {
+      if (this.#watched.get(id) === null) this.#watched.delete(id);
+      return;
+    }
+    if (this.#watched.get(id) !== null) return; // it is off the screen
     const subscription = this.session.client.subscribe(`post:${id}`, {
       subscribed: ({ data }) => data && this.#told(id, data),
       publication: ({ data }) => this.#told(id, data),
+      unsubscribed: () => {
+        if (this.#watched.get(id) !== subscription) return;
+        this.#watched.delete(id);
+        this.#watch(id); // where the server has forgotten that we may
+      },
     });
     this.#watched.set(id, subscription);
   }
@@ -222,9 +236,8 @@ class SocialPage extends EventTarget {
     clearTimeout(this.#waiting.get(id));
     this.#waiting.delete(id);
     const subscription = this.#watched.get(id);
-    if (!subscription) return;
     this.#watched.delete(id);
-    this.session.client.unsubscribe(subscription);
+    if (subscription) this.session.client.unsubscribe(subscription);
   }
 
   async #told(id, data) {
