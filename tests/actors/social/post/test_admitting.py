@@ -1,5 +1,7 @@
 """Who may act on a post."""
 
+from typing import Any
+
 import pytest
 
 from greenroom import Refused
@@ -40,7 +42,8 @@ def test_a_block_holds_as_soon_as_the_post_hears_of_it() -> None:
     assert follows.asked == 1
     follows.barred = {("ann", "bob")}
     kit.tell(AudienceChanged())
-    for message in (React(), Watch()):
+    acts: tuple[Any, ...] = (React(), Watch())
+    for message in acts:
         with pytest.raises(Refused, match=r"post\.not_found"):
             kit.ask(message, user="bob")
 
@@ -55,7 +58,8 @@ def test_nobody_watches_or_takes_back_without_having_been_let_in(visibility: Vis
             kit.watch(user=user)
     with pytest.raises(Refused, match="unauthenticated"):
         kit.ask(Watch(), user="")
-    for message in (Watch(), Unreact()):
+    acts: tuple[Any, ...] = (Watch(), Unreact())
+    for message in acts:
         with pytest.raises(Refused, match=r"post\.not_found"):
             kit.ask(message, user="bob")
     kit.advance(KNOWN_S + 1)
