@@ -139,6 +139,7 @@ class JobsAudit:
             assert who == (take.worker, take.at_ms), f"{end.id} is {end.state} by {who}, and {take.worker} had it"
         elif end.worker:
             wanted = job.is_cancelling or job.fate == "cancels" or b"cancelled" in (end.error or b"")
+            wanted |= end.id in self._yard.unwanted  # one append that says so and ends it says only that it has ended
             assert wanted, f"{end.id} was given up by {end.worker}, and is cancelled, which nobody asked for"
         elif end.instead and job.takes:
             assert job.options.unique is not None and job.options.unique.mode in LAST_COUNTS, (
@@ -156,11 +157,12 @@ class JobsAudit:
         assert result.get("lease") == token, f"{job.id} has the result of another attempt: {result}, and not {token}"
         wanted = decode(job.arguments)["token"]
         assert result["token"] == wanted, f"{job.id} was done as {result['token']}, and is {wanted}"
-        steps = [decode(job.steps[name]) for name in ("one", "two") if name in job.steps]
+        steps = {name: decode(one) for name, one in job.steps.items()}
         if "steps" in result:
             world = self._yard.world
             lost = world is not None and world.checker.failovers  # then what the worker knows of may be stored no more
-            kept = result["steps"][: len(steps)] if lost else result["steps"]
+            known = dict(zip(("one", "two"), result["steps"], strict=True))
+            kept = {name: one for name, one in known.items() if name in steps} if lost else known
             assert kept == steps, f"{job.id}: {result}, steps are {steps}"
 
     def _check_failure(self, job: Known, end: EndRow) -> None:

@@ -49,6 +49,7 @@ class Yard:
         self.world: World | None = None
         self.known: list[str] = []  # ids, the newest last
         self.acknowledged: set[str] = set()  # whose adding was answered
+        self.unwanted: set[str] = set()  # that somebody has asked to be cancelled
         self.cancelled: set[str] = set()  # of which somebody was told that they are
         self.retried: set[str] = set()
         self._snoozed: set[str] = set()

@@ -85,6 +85,7 @@ class People:
     async def _steer_job(self, ask: Outside, draw: Random, job_id: str) -> None:
         chance = draw.random()
         if chance < 0.5:
+            self._yard.unwanted.add(job_id)
             answer = await self._try(ask, f"job:{job_id}", Cancel(reason="not wanted"))
             if answer is not None and answer.state == "cancelled":
                 self._yard.cancelled.add(job_id)
