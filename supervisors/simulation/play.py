@@ -11,8 +11,10 @@ from greenroom.supervisors.simulation.views.truth import Truth
 from greenroom.supervisors.simulation.world import World
 
 SETTLE_S = 60.0  # once faults have stopped, everything must be resolved within so long
-# Likewise, where there are views: what nobody has heard of is found by the next sweep; or jobs, which are tried again.
+# Likewise, where there are views: what nobody has heard of is found by the next sweep.
 SETTLE_VIEWS_S = 150.0
+# Or jobs: they are tried again, and where workers died all the time hundreds wait, one after the other within a key.
+SETTLE_JOBS_S = 300.0
 CHECK_S = 5.0  # between two looks at everything
 
 
@@ -120,7 +122,8 @@ async def _settle(world: World) -> None:
     if world.scenario.tidy is not None and world.nursery is not None:
         world.nursery.start_soon(world.scenario.tidy, world)
     left = partial(_unsettled, world)
-    with trio.move_on_after(SETTLE_S if world.truth is None and world.jobs is None else SETTLE_VIEWS_S):
+    settle_s = SETTLE_JOBS_S if world.jobs is not None else SETTLE_VIEWS_S if world.truth is not None else SETTLE_S
+    with trio.move_on_after(settle_s):
         while left():  # noqa: ASYNC110 - nobody could say when all of it is
             await trio.sleep(0.5)
         return
