@@ -6,7 +6,7 @@ import msgspec
 
 from greenroom.store.postgres.pool import Pool
 from greenroom.store.views.store import ParkedEntity, Version
-from greenroom.store.views.stores import Left, Parked
+from greenroom.store.views.stores import Lacking, Left, Parked
 
 HEADS_AT_ONCE = 20_000  # that one statement looks at
 ROWS_AT_ONCE = 10_000  # of progress that one statement removes
@@ -25,6 +25,18 @@ SELECT (SELECT max(id) FROM looked), (SELECT count(*) FROM behind), (SELECT sum(
         SELECT min(e.at_ms) FROM (SELECT * FROM behind LIMIT $5) b
         JOIN LATERAL (SELECT j.at_ms FROM journal j WHERE j.id = b.id AND j."offset" = b.folded + 1) e ON true
     )
+"""
+# Of a page of heads: the last of these, and those with events that are not folded.
+BEHIND = """
+WITH looked AS MATERIALIZED (
+    SELECT id, entity, "offset", trimmed FROM heads WHERE id > $2 ORDER BY id LIMIT $3
+), behind AS MATERIALIZED (
+    SELECT l.id, greatest(coalesce(p."offset", 0), l.trimmed) AS folded, l."offset" AS through
+    FROM looked l LEFT JOIN view_progress p ON p.view_id = $1 AND p.id = l.id
+    WHERE l."offset" > coalesce(p."offset", 0) AND p.parked IS NULL AND split_part(l.entity, ':', 1) = ANY ($4::text[])
+    LIMIT $5
+)
+SELECT m.last, b.id, b.folded, b.through FROM (SELECT max(id) AS last FROM looked) m LEFT JOIN behind b ON true
 """
 PARKED_COUNT = "SELECT count(*) FROM view_progress WHERE view_id = $1 AND parked IS NOT NULL"
 PARKED = """
@@ -78,6 +90,21 @@ class PostgresProgress:
         while after is not None and left.entities <= entities_max:
             after = await self.count_on(left, version, after, entities_max=entities_max)
         return left
+
+    async def behind(self, version: Version, *, entities_max: int) -> dict[int, Lacking] | None:
+        """See Progress."""
+        behind: dict[int, Lacking] = {}
+        after: int | None = 0
+        while after is not None:
+            arguments = (version.id, after, HEADS_AT_ONCE, sorted(version.kinds), entities_max + 1)
+            rows = await self._pool.fetch(BEHIND, *arguments)
+            behind |= {
+                int(id_): Lacking(int(folded), int(through)) for _, id_, folded, through in rows if id_ is not None
+            }
+            if len(behind) > entities_max:
+                return None
+            after = None if rows[0][0] is None else int(rows[0][0])
+        return behind
 
     async def count_on(self, left: Left, version: Version, after: int, *, entities_max: int) -> int | None:
         """Add to `left` what the heads behind `after` have left, of so many as one statement looks at. The last of

@@ -68,6 +68,13 @@ class Left(Struct):
     oldest_ms: int | None = None  # when the oldest event that is not folded was recorded, Unix ms
 
 
+class Lacking(NamedTuple):
+    """An entity with events that one table has not folded."""
+
+    folded: int  # up to this offset
+    through: int  # the last one recorded
+
+
 class Parked(NamedTuple):
     """An entity that waits in one table."""
 
@@ -81,6 +88,9 @@ class Progress(Protocol):
 
     async def left(self, version: Version, *, entities_max: int) -> Left:
         """What is left to fold, of all nodes' entities; counted no further once it is more than so many."""
+
+    async def behind(self, version: Version, *, entities_max: int) -> dict[int, Lacking] | None:
+        """The entities with something left, of all nodes, by their heads' ids; None where it is more than so many."""
 
     async def kept_on(self, version: Version, after: int) -> int:
         """How many events are kept of its kinds, of some heads behind `after`."""

@@ -227,7 +227,6 @@ class Runners:
             sweep,
             versions=self.versions,
             progress=self.progress,
-            now=self._now,
             switched=self.look_soon,
         )
         spec = SupervisorSpec(

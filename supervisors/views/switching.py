@@ -1,19 +1,21 @@
 """Switching: a table that was filled beside a live one takes its place, once it has caught up.
 
 Caught up is what has no more entities behind than happen to be under way, none of them for long, and none parked: a
-table that lacks an entity is no better than the one it is to replace. And not while nodes are up that lack its code:
-they serve the one before. All nodes look; the first that finds it so
-switches, and the others see it by the rows.
+table that lacks an entity is no better than the one it is to replace. For long is what two looks ago had events that
+are still not folded: clocks don't say it, for those of two nodes may be hours apart. And not while nodes are up that
+lack its code: they serve the one before. All nodes look; the first that finds it so switches, and the others see it by
+the rows.
 """
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 
 import structlog
 import trio
 
 from greenroom.store.errors import OutcomeLost, StoreUnavailable, ViewRefused
 from greenroom.store.views.store import Version
-from greenroom.store.views.stores import Progress, Versions
+from greenroom.store.views.stores import Lacking, Progress, Versions
 from greenroom.supervisors.views.follower import Follower
 from greenroom.supervisors.views.sweep import Sweep
 
@@ -22,7 +24,7 @@ log = structlog.get_logger("greenroom.views")
 LOOK_S = 1.0
 BLOCKED_S = 10.0  # between two tries while SQL views of others stand in the way
 UNDER_WAY_MAX = 100  # entities behind, of a table that has caught up
-OLDEST_MS = 2_000  # how long ago the oldest of their events may have been recorded
+LOOKS = 2  # as long an event may be under way
 
 
 class Switching:
@@ -35,7 +37,6 @@ class Switching:
         *,
         versions: Versions,
         progress: Progress,
-        now: Callable[[], float],  # Unix seconds
         switched: Callable[[], None],
     ) -> None:
         """`switched`: the rows of versions are to be read again."""
@@ -43,9 +44,9 @@ class Switching:
         self._sweep = sweep
         self._versions = versions
         self._progress = progress
-        self._now = now
         self._switched = switched
         self._told = ""
+        self._looks: deque[dict[int, Lacking]] = deque(maxlen=LOOKS)  # what was behind, the older first
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled, or done. A store that is away makes it late."""
@@ -53,10 +54,12 @@ class Switching:
         while self._runner.version.state == "filling":
             await trio.sleep(LOOK_S)
             if self._runner.version.paused or not self._sweep.laps or self._runner.backlog.behind > UNDER_WAY_MAX:
+                self._looks.clear()
                 continue
             try:
                 await self._look()
             except (StoreUnavailable, OutcomeLost) as error:
+                self._looks.clear()
                 log.warning("view_not_switched", view=self._runner.version.name, error=str(error))
 
     async def _look(self) -> None:
@@ -67,9 +70,7 @@ class Switching:
             return
         if await self._some_are_parked(version):
             return
-        left = await self._progress.left(version, entities_max=UNDER_WAY_MAX)
-        oldest_ms = int(self._now() * 1000) - OLDEST_MS
-        if left.entities > UNDER_WAY_MAX or (left.oldest_ms is not None and left.oldest_ms < oldest_ms):
+        if not self._has_caught_up(await self._progress.behind(version, entities_max=UNDER_WAY_MAX)):
             return
         if await self._some_are_parked(version):  # meanwhile, as another node's runner does: those are not counted
             return
@@ -83,6 +84,15 @@ class Switching:
             log.info("view_switched", view=version.name, version=version.version, build=version.build)
         self._switched()
 
+    def _has_caught_up(self, behind: dict[int, Lacking] | None) -> bool:
+        """`behind`: None where there are too many."""
+        if behind is None:
+            self._looks.clear()
+            return False
+        before = self._looks[0] if len(self._looks) == LOOKS else None
+        self._looks.append(behind)
+        return not behind or (before is not None and _are_folded(before, behind))
+
     async def _some_are_parked(self, version: Version) -> bool:
         parked = await self._progress.parked_count(version)
         if parked:
@@ -94,3 +104,8 @@ class Switching:
         if why != self._told:
             self._told = why
             log.warning("view_not_switched", view=self._runner.version.name, error=why)
+
+
+def _are_folded(before: Mapping[int, Lacking], now: Mapping[int, Lacking]) -> bool:
+    """What was there before, of each that was behind then? Who is not behind now has folded all."""
+    return all(id_ not in now or now[id_].folded >= one.through for id_, one in before.items())

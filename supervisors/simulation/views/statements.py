@@ -31,7 +31,7 @@ from greenroom.store.views.store import (
     Writing,
     Written,
 )
-from greenroom.store.views.stores import Left, Parked, Stores
+from greenroom.store.views.stores import Lacking, Left, Parked, Stores
 from greenroom.store.views.tables import Table
 from greenroom.store.views.wanted import Wanted
 from greenroom.supervisors.simulation.database import Database, Port, Wire
@@ -205,6 +205,9 @@ class SimulatedProgress:
 
     async def left(self, version: Version, *, entities_max: int) -> Left:
         return await self._way.call("view left", lambda: self._rows.left(version, entities_max=entities_max))
+
+    async def behind(self, version: Version, *, entities_max: int) -> dict[int, Lacking] | None:
+        return await self._way.call("view behind", lambda: self._rows.behind(version, entities_max=entities_max))
 
     async def folded(self, version: Version, entity: str) -> int | None:
         return await self._way.call("view folded", lambda: self._rows.folded(version, entity))

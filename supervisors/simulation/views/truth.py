@@ -79,8 +79,7 @@ class Truth:
         return None
 
     def too_early(self, journals: Mapping[str, list[StoredEvent]]) -> str | None:
-        """Which table has become live since the last look though it lacked what was there two looks ago; None: none.
-        By the clocks of nodes that go right: who has caught up is judged by when events were recorded."""
+        """Which table has become live since the last look though it lacked what was there two looks ago; None: none."""
         self._lengths = [*self._lengths[-LOOKS:], {entity: len(events) for entity, events in journals.items()}]
         before, self._live = self._live, {}
         found: str | None = None

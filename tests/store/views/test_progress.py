@@ -3,6 +3,7 @@
 import time
 
 from greenroom.store.views.store import ParkedEntity
+from greenroom.store.views.stores import Lacking
 from tests.actors.views.shows import Clapped
 from tests.store.views.tables import NOTHING, replace, tables, wanted
 
@@ -21,6 +22,8 @@ async def test_what_is_left_is_counted(where: str) -> None:
             await transaction.write(replace(NOTHING, begun=begun, parked={ids["show:c"]: WHY}))
         left = await made.progress.left(version, entities_max=100)
         assert (left.entities, left.events) == (1, 2)
+        assert await made.progress.behind(version, entities_max=1) == {ids["show:a"]: Lacking(1, 3)}
+        assert await made.progress.behind(version, entities_max=0) is None
         assert await made.progress.kept_on(version, 0) == 9
         assert left.oldest_ms is not None and left.oldest_ms >= began_ms
         assert await made.progress.folded(version, "show:b") == 5

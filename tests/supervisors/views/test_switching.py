@@ -10,8 +10,8 @@ from trio.testing import MockClock
 
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.views.store import Version
-from greenroom.store.views.stores import Left
-from greenroom.supervisors.views.switching import OLDEST_MS, UNDER_WAY_MAX, Switching
+from greenroom.store.views.stores import Lacking
+from greenroom.supervisors.views.switching import LOOKS, UNDER_WAY_MAX, Switching
 from tests.supervisors.views.test_sweep import VERSION, World
 
 
@@ -20,22 +20,22 @@ class Fakes:
 
     def __init__(self) -> None:
         self.world = World()
-        self.left_ = Left()
+        self.behind_: dict[int, Lacking] | None = {}
+        self.looks = 0
         self.parked = 0
         self.is_away = False
         self.switched = 0
         self.world.runner.see(replace(VERSION, state="filling"))
         self.world.sweep.laps = 1
         us: Any = self
-        self.switching = Switching(
-            self.world.runner, self.world.sweep, versions=us, progress=us, now=trio.current_time, switched=self.see
-        )
+        self.switching = Switching(self.world.runner, self.world.sweep, versions=us, progress=us, switched=self.see)
 
-    async def left(self, version: Version, *, entities_max: int) -> Left:
+    async def behind(self, version: Version, *, entities_max: int) -> dict[int, Lacking] | None:
         await trio.lowlevel.checkpoint()
         if self.is_away:
             raise StoreUnavailable("away")
-        return self.left_
+        self.looks += 1
+        return self.behind_
 
     async def parked_count(self, version: Version) -> int:
         await trio.lowlevel.checkpoint()
@@ -59,13 +59,13 @@ async def test_what_has_caught_up_is_switched_once(autojump_clock: MockClock) ->
 async def test_what_is_parked_while_it_is_counted_is_not_switched(autojump_clock: MockClock) -> None:
     """It is not among what is left, and was not among those that were parked before."""
     fakes = Fakes()
-    counted = fakes.left
+    counted = fakes.behind
 
-    async def left(version: Version, *, entities_max: int) -> Left:
+    async def behind(version: Version, *, entities_max: int) -> dict[int, Lacking] | None:
         fakes.parked = 1
         return await counted(version, entities_max=entities_max)
 
-    fakes.left = left  # type: ignore[method-assign]
+    fakes.behind = behind  # type: ignore[method-assign]
     with trio.move_on_after(60):
         await fakes.switching.run()
     assert not fakes.switched
@@ -84,14 +84,13 @@ async def test_a_live_one_is_left_alone(autojump_clock: MockClock) -> None:
 async def test_what_has_not_caught_up_waits_until_it_has(autojump_clock: MockClock, why: str) -> None:
     fakes = Fakes()
     world = fakes.world
-    now_ms = int(trio.current_time() * 1000)
     match why:
         case "no lap":
             world.sweep.laps = 0
         case "many behind":
-            fakes.left_ = Left(UNDER_WAY_MAX + 1, 200, now_ms + 100_000)
+            fakes.behind_ = None
         case "long behind":
-            fakes.left_ = Left(1, 1, now_ms - OLDEST_MS)
+            fakes.behind_ = {1: Lacking(4, 5)}
         case "waiting":
             world.runner.backlog.fall_behind(range(UNDER_WAY_MAX + 1))
         case "parked":
@@ -110,9 +109,59 @@ async def test_what_has_not_caught_up_waits_until_it_has(autojump_clock: MockClo
     if why in ("parked", "mixed"):
         assert len(told) == 1  # and not each second
     world.sweep.laps, fakes.parked, fakes.is_away, world.runner.is_mixed = 1, 0, False, False
-    fakes.left_ = Left(UNDER_WAY_MAX, 200, now_ms + 100_000)
+    fakes.behind_ = {}
     world.runner.backlog.take_behind(1000)
     world.see(paused=False)
     with trio.fail_after(10):
         await fakes.switching.run()
     assert fakes.switched == 1
+
+
+async def test_what_is_always_behind_a_little_is_switched_once_it_has_what_was_there_two_looks_ago(
+    autojump_clock: MockClock,
+) -> None:
+    """Each look finds a busy entity behind, further on by one, and another that stays where it is until let go."""
+    fakes = Fakes()
+    is_stuck = True
+
+    async def behind(version: Version, *, entities_max: int) -> dict[int, Lacking] | None:
+        fakes.looks += 1
+        busy = {1: Lacking(fakes.looks, fakes.looks + LOOKS)}
+        return {**busy, 2: Lacking(7, 8)} if is_stuck else busy
+
+    fakes.behind = behind  # type: ignore[method-assign]
+    with trio.move_on_after(10):
+        await fakes.switching.run()
+    assert fakes.switched == 0
+    is_stuck, fakes.looks = False, fakes.looks + LOOKS + 1  # the busy one, too, has gone on meanwhile
+    with trio.fail_after(10):
+        await fakes.switching.run()
+    assert fakes.switched == 1
+
+
+async def test_what_is_behind_by_more_than_two_looks_waits(autojump_clock: MockClock) -> None:
+    fakes = Fakes()
+
+    async def behind(version: Version, *, entities_max: int) -> dict[int, Lacking] | None:
+        fakes.looks += 1
+        return {1: Lacking(fakes.looks, fakes.looks + LOOKS + 1)}
+
+    fakes.behind = behind  # type: ignore[method-assign]
+    with trio.move_on_after(10):
+        await fakes.switching.run()
+    assert fakes.switched == 0
+
+
+async def test_looks_before_the_store_was_away_tell_nothing(autojump_clock: MockClock) -> None:
+    fakes = Fakes()
+
+    async def behind(version: Version, *, entities_max: int) -> dict[int, Lacking] | None:
+        fakes.looks += 1
+        if fakes.looks % (LOOKS + 1) == 0:
+            raise StoreUnavailable("away")
+        return {fakes.looks: Lacking(0, 1)}  # another one each time
+
+    fakes.behind = behind  # type: ignore[method-assign]
+    with trio.move_on_after(20):
+        await fakes.switching.run()
+    assert fakes.switched == 0
