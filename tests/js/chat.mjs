@@ -241,6 +241,14 @@ const scenarios = {
     assert.match(await found(ann, "pelican").innerText(), /the pelican & friends are here/);
     await ann.keyboard.press("Escape");
     await ann.locator("#finder[open]").waitFor({ state: "detached" });
+    // Who types at once searches before the directory is there.
+    await ann.route(/rooms\/open\?limit=50/, async (route) => {
+      await ann.waitForResponse((answer) => answer.url().includes("rooms/open?search="));
+      await route.continue();
+    });
+    await find(ann, room.replace("room:", "").slice(1));
+    await found(ann, `${room.replace("room:", "")}-b`).waitFor();
+    await ann.unroute(/rooms\/open\?limit=50/);
     await find(ann, `${room.replace("room:", "")}-b`);
     await until(async () => (await found(ann, "").count()) === 1, "that room");
     await ann.keyboard.press("ArrowDown");

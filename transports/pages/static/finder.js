@@ -61,6 +61,7 @@ export class Finder {
       }
     }
     if (!input.value) this.#draw(this.#directory, [], []);
+    else if (dialog.open) this.#soon(); // what was searched meanwhile was searched without it
   }
 
   #soon() {
