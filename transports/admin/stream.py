@@ -6,6 +6,7 @@ itself, so of what a slow reader has not taken only the newest waits. Nothing is
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import trio
 
@@ -91,7 +92,10 @@ class AdminStream:
     def _refuse(self, error: ActorError) -> None:
         if not self._closed:
             self._end()
-            self._connection.close_with(b"" if self._headed else refusal(error, self._date()))
+            self._say_refused(error)
+
+    def _say_refused(self, error: ActorError) -> None:
+        self._connection.close_with(b"" if self._headed else refusal(error, self._date()))
 
     def _recheck(self, now: float) -> None:
         self._recheck_at = now + RECHECK_S
@@ -110,8 +114,11 @@ class AdminStream:
 
     # The user's sign-out: see hub/connected.py.
 
-    def kicked(self, code: int, reason: str) -> None:
-        self._refuse(Refused("kicked", reason))
+    def kicked(self, code: int, reason: str) -> Callable[[], None]:
+        if self._closed:
+            return self.leave
+        self._end()
+        return partial(self._say_refused, Refused("kicked", reason))
 
     def leave(self) -> None:
         pass  # has left

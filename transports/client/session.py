@@ -6,7 +6,8 @@ connects is decided in `connect.py`,
 what is watched in `subscriptions.py`; what an entity answers comes back through `answers.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import msgspec
 import structlog
@@ -19,7 +20,7 @@ from greenroom.actors.model.errors import ActorError, Refused, UnknownCommand
 from greenroom.actors.model.kinds import Command as EntityCommand
 from greenroom.config.telemetry.tracing import ENTITY, traceparent_of
 from greenroom.transports.client.answers import Answer, PublishAnswer, RpcAnswer
-from greenroom.transports.client.carrier import Carrier
+from greenroom.transports.client.carrier import GONE, Carrier
 from greenroom.transports.client.codes import (
     BAD_COMMAND,
     BAD_REQUEST,
@@ -127,10 +128,10 @@ class ClientSession(Subscriptions):
             self.carrier.pause()  # however much there is to come: what has been read already is all that waits here
         self._held.append(line)
 
-    def _take_held(self) -> list[bytes]:
+    def _take_held(self, carrier: Carrier) -> list[bytes]:
         held, self._held = self._held, None
         if held is not None:
-            self.carrier.resume()
+            carrier.resume()
         return held or []
 
     def _handle(self, command: Command) -> None:
@@ -211,7 +212,7 @@ class ClientSession(Subscriptions):
     def fail_connect(self, command_id: int, error: ErrorCode) -> None:
         """The reply ends it: whatever follows is ignored, and the stale timer closes what does not close itself."""
         self._refused = True
-        self._take_held()
+        self._take_held(self.carrier)
         self.leave()
         self.reply_error(command_id, error)
         self._stale_at = self.due_at = trio.current_time() + REFUSED_S
@@ -242,7 +243,7 @@ class ClientSession(Subscriptions):
         if isinstance(early, EarlyCarrier):
             self.carrier = early.release()
         try:
-            for line in self._take_held():
+            for line in self._take_held(self.carrier):
                 self._handle(self._decode(line))
         except Disconnect as end:
             self.disconnect(end.code)
@@ -362,11 +363,19 @@ class ClientSession(Subscriptions):
 
     # The end.
 
-    def kicked(self, code: int, reason: str) -> None:
-        """Every connection of the user ends, and leaves what it watches soon. See hub/connected.py."""
-        if not self.closed:
-            self._end()
-            self.carrier.disconnect(code, reason)
+    def kicked(self, code: int, reason: str) -> Callable[[], None]:
+        """Every connection of the user ends. See hub/connected.py."""
+        if self.closed:
+            return self.leave
+        self.closed = True
+        carrier, self.carrier = self.carrier, GONE
+        return partial(self._say_kicked, carrier, code, reason)
+
+    def _say_kicked(self, carrier: Carrier, code: int, reason: str) -> None:
+        self._end(carrier)
+        self.services.instruments.count_disconnect(code)
+        carrier.disconnect(code, reason)
+        self.leave()
 
     def unwatch(self, code: int, reason: str) -> None:
         for subscription in list(self.by_channel.values()):
@@ -374,15 +383,15 @@ class ClientSession(Subscriptions):
 
     def ended(self) -> None:
         if not self.closed:
-            self._end()
+            self._end(self.carrier)
             self.leave()
 
-    def _end(self) -> None:
+    def _end(self, carrier: Carrier) -> None:
         self.closed = True
         self.services.hub.connections.remove(self.principal.user, self)
         if self.connected:
             self.services.instruments.connections -= 1
-        self._take_held()
+        self._take_held(carrier)
 
 
 def _is_first(command: Command) -> bool:

@@ -13,6 +13,7 @@ after which it comes again from its position.
 
 import uuid
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 import structlog
@@ -121,7 +122,7 @@ class _ChannelWatch:
         self.position.offset = last_offset
 
     def deliver_ephemeral(self, piece: bytes, key: str) -> None:
-        if self._stream.headed:  # else nobody is there to see it yet
+        if self._stream.headed and not self._stream.closed:  # else nobody is there to see it yet
             self._stream.connection.send_ephemeral(piece, key)
 
     def kicked(self, code: int, reason: str) -> None:
@@ -264,6 +265,8 @@ class EventStream:
         return encode_positions([watch.position or watch.wanted for watch in self._watches]).encode()
 
     def deliver(self, batch: bytes) -> None:
+        if self.closed:
+            return
         self._keep_alive_at = trio.current_time() + KEEP_ALIVE_S
         if self._early is None:
             self.connection.send(batch)
@@ -283,6 +286,9 @@ class EventStream:
 
     def _refuse(self, error: ActorError) -> None:
         self._end()
+        self._say_refused(error)
+
+    def _say_refused(self, error: ActorError) -> None:
         last = b"" if self.headed else refusal(error, self._cors, self._services.chance(), date=self._date())
         self.connection.close_with(last, drop_queued=self.headed)
 
@@ -301,10 +307,17 @@ class EventStream:
         else:
             self.end()
 
-    def kicked(self, code: int, reason: str) -> None:
-        """Every connection of the user ends, and leaves what it watches soon. See hub/connected.py."""
-        if not self.closed:
-            self._refuse(Refused("kicked", reason))
+    def kicked(self, code: int, reason: str) -> Callable[[], None]:
+        """Every connection of the user ends. See hub/connected.py."""
+        if self.closed:
+            return self.leave
+        self.closed = True
+        return partial(self._say_kicked, Refused("kicked", reason))
+
+    def _say_kicked(self, error: ActorError) -> None:
+        self._end()
+        self._say_refused(error)
+        self.leave()
 
     def unwatch(self, code: int, reason: str) -> None:
         self.end()

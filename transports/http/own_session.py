@@ -5,16 +5,16 @@ whoever watches an entity is asked about again wherever a kick may have been mis
 link to it was down.
 """
 
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.principal import Principal
+from greenroom.transports.hub.connected import ENDS
 from greenroom.transports.hub.encoding import Encoding, Nothing
 from greenroom.transports.hub.recovery import Missed
 from greenroom.transports.hub.topic import Topic
 from greenroom.transports.sockets.connection import Connection
-
-ENDS: Final = 3000  # a kick with this code or a higher one ends connections, a lower one subscriptions
 
 
 class Stream(Protocol):
@@ -31,7 +31,7 @@ class Stream(Protocol):
 
     def end(self) -> None: ...
 
-    def kicked(self, code: int, reason: str) -> None: ...
+    def kicked(self, code: int, reason: str) -> Callable[[], None]: ...
 
     def leave(self) -> None: ...
 
@@ -86,8 +86,7 @@ class OwnSession:
 
     def kicked(self, code: int, reason: str) -> None:
         if code >= ENDS:
-            self._stream.kicked(code, reason)
-            self._stream.leave()
+            self._stream.kicked(code, reason)()
         else:  # the client comes again, and hears whether it may
             self._stream.end()
 

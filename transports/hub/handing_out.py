@@ -2,18 +2,19 @@
 its turn comes hears nothing.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import structlog
 
 from greenroom.actors.model.effects import Kick
-from greenroom.transports.hub.connected import Connected
+from greenroom.transports.hub.connected import ENDS, Connected
 from greenroom.transports.hub.topic import Subscriber, Topic
 from greenroom.transports.hub.walk import Walk, hand, part_of
 
 log = structlog.get_logger("greenroom.hub")
 
-ENDS = 16  # subscriptions that end between two chances to stop, since that takes longer
+STEP = 16  # subscriptions that end between two chances to stop, since that takes longer
 
 
 def kicking(topic: Topic, kick: Kick, subscribers: list[Subscriber]) -> Iterator[None]:
@@ -21,7 +22,7 @@ def kicking(topic: Topic, kick: Kick, subscribers: list[Subscriber]) -> Iterator
     for number, subscriber in enumerate(subscribers, 1):
         if _is_there(topic, subscriber) and kick.means(subscriber.principal):
             _kick(topic, kick, subscriber)
-        if not number % ENDS:
+        if not number % STEP:
             yield
 
 
@@ -81,18 +82,31 @@ def starting_over(topic: Topic, subscribers: list[Subscriber]) -> Iterator[None]
                 subscriber.epoch_changed()
             except Exception:  # the edge, as in `_kick`
                 log.exception("fanout_failed", entity=topic.entity)
-        if not number % ENDS:
+        if not number % STEP:
             yield
 
 
 def ending(entity: str, kick: Kick, connections: Iterable[Connected]) -> Iterator[None]:
-    """What a user's connections watch: of those that have ended all, else as the kick says."""
-    for connection in connections:
+    """A user's connections, all of them silent from here on; or what they watch, as the kick says."""
+    rests = [_silence(entity, kick, connection) for connection in connections]
+    return _one_by_one(entity, rests)
+
+
+def _silence(entity: str, kick: Kick, connection: Connected) -> Callable[[], None]:
+    """What is left to be done with it."""
+    if kick.code < ENDS:
+        return partial(connection.unwatch, kick.code, kick.reason)
+    try:
+        return connection.kicked(kick.code, kick.reason)
+    except Exception:  # the edge, as in `_kick`
+        log.exception("fanout_failed", entity=entity)
+        return connection.leave
+
+
+def _one_by_one(entity: str, rests: list[Callable[[], None]]) -> Iterator[None]:
+    for rest in rests:
         try:
-            if kick.code >= 3000:
-                connection.leave()
-            else:
-                connection.unwatch(kick.code, kick.reason)
+            rest()
         except Exception:  # the edge, as in `_kick`
             log.exception("fanout_failed", entity=entity)
         yield

@@ -127,29 +127,29 @@ class Hub:
             topic.kicks += 1
             if topic.waits and not (topic.is_long and kick.user is not None):
                 self._hand_over(topic)
-            if kick.user is not None:
-                self._kick_ahead(topic, kick, topic.subscribers_of(kick.user))
-            else:
+            if kick.user is None:
                 self.go_on(topic, kicking(topic, kick, topic.subscribers()), topic.size)
-        if kick.everywhere and kick.user is not None:
+        if kick.user is not None:
+            self._kick_user(entity, topic, kick, kick.user)
+
+    def _kick_user(self, entity: str, topic: Topic | None, kick: Kick, user: str) -> None:
+        until = self._stopwatch() + SLICE_S
+        ahead = KickingAhead(topic, kick, topic.subscribers_of(user)) if topic is not None else None
+        if kick.everywhere:  # after that: they have been handed what they are still to hear
             self.kicks_everywhere += 1
-            self._kicked_everywhere(kick.user)
-            connections = self.connections.of(kick.user)
-            if kick.code >= 3000:
-                for connection in connections:
-                    try:
-                        connection.kicked(kick.code, kick.reason)
-                    except Exception:  # the edge, as in `kicking`
-                        log.exception("fanout_failed", entity=entity)
-            self._endings.append(ending(entity, kick, connections))
-            until = self._stopwatch() + SLICE_S if len(self._endings) <= WORK_MAX else float("inf")
+            self._kicked_everywhere(user)
+            self._endings.append(ending(entity, kick, self.connections.of(user)))
+        if topic is not None and ahead is not None:
+            self._kick_ahead(topic, ahead)
+        if kick.everywhere:
+            if len(self._endings) > WORK_MAX:
+                until = float("inf")
             if advance(self._endings, until, self._stopwatch):
                 self._wake()
 
-    def _kick_ahead(self, topic: Topic, kick: Kick, subscribers: list[Subscriber]) -> None:
+    def _kick_ahead(self, topic: Topic, work: KickingAhead) -> None:
         """What is under way for all the others does not keep a user here: at once, or before it."""
-        work = KickingAhead(topic, kick, subscribers)
-        if len(subscribers) <= LONG:
+        if len(work.meant) <= LONG:
             for _ in work:
                 pass
             return

@@ -198,3 +198,41 @@ async def test_a_kick_ends_the_subscription_or_the_connection() -> None:
     made.kick(A, 4501, "signed out")
     assert bob.ended == (4501, "signed out")
     assert ann.ended is None
+
+
+async def test_who_is_signed_out_hears_and_says_nothing_more_before_it_is_told() -> None:
+    """Each of very many connections is told in its turn, and is silent at once."""
+    made = World()
+    clients = [made.client() for _ in range(3)]
+    for one in clients:
+        one.connect("ann")
+        one.ask({"subscribe": {"channel": A}, "id": 2})
+    made.publish(A, "before")
+    rests = []
+    for one in clients:
+        rests.append(one.session.kicked(4501, "signed out"))
+        one.send({"id": 3, "rpc": {"method": f"{A}/say", "data": {"text": "late"}}})
+    made.publish(A, "after")
+    made.hub.flush_all()
+    assert not made.waiting, "nothing that it says is heeded"
+    assert [one.carrier.take() for one in clients] == [[]] * 3, "what has not left the hub does not leave"
+    assert [one.ended for one in clients] == [None] * 3
+    clients[1].session.ended()  # its socket went meanwhile
+    assert made.instruments.connections == 3, "not yet"
+    for rest in rests:
+        rest()
+    assert [one.ended for one in clients] == [(4501, "signed out")] * 3
+    assert (made.instruments.connections, made.instruments.subscriptions) == (0, 0)
+    assert made.hub.connections.of("ann") == []
+    assert made.instruments.disconnects == {("4501",): 3}
+
+
+async def test_a_sign_out_is_told_behind_what_came_before_it() -> None:
+    made = World()
+    ann = made.client()
+    ann.connect("ann")
+    ann.ask({"subscribe": {"channel": A}, "id": 2})
+    made.publish(A, "before")
+    made.kick(A, 4501, "signed out", user="ann", everywhere=True)
+    assert offsets(ann.carrier.take()) == [1]
+    assert ann.ended == (4501, "signed out")

@@ -106,3 +106,18 @@ async def test_those_who_are_nobody_have_no_session(autojump_clock: MockClock) -
         peer = await watch(node, "talk:a")
         await peer.event()
         assert node.hub.position("session:") is None
+
+
+async def test_a_stream_is_silent_before_it_is_told_that_its_user_has_signed_out(autojump_clock: MockClock) -> None:
+    async with small_node(anonymous=False, kinds=(Talk, Session)) as node:
+        peer = await watch(node, "talk:a", **of_ann(node))
+        await peer.event()
+        (stream,) = node.hub.connections.of("ann")
+        rest = stream.kicked(4501, "signed out")
+        await node.say("a", "later")
+        node.hub.publish_ephemeral("talk:a", b'{"type":"talk.typed","key":"x"}', "x")
+        await trio.sleep(0.1)
+        assert node.hub.connections.of("ann") == [stream], "not yet"
+        rest()
+        assert await peer.ended(), "and without another byte"
+        assert node.hub.connections.of("ann") == []

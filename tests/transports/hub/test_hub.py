@@ -1,4 +1,6 @@
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -82,8 +84,13 @@ class Connection:
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    def kicked(self, code: int, reason: str) -> None:
+    def kicked(self, code: int, reason: str) -> Callable[[], None]:
+        self.told.append("silent")
+        return partial(self._end, code, reason)
+
+    def _end(self, code: int, reason: str) -> None:
         self.told.append(f"{code} {reason}")
+        self.leave()
 
     def leave(self) -> None:
         self.told.append("left")
@@ -405,9 +412,10 @@ def test_a_kick_may_name_a_user_and_reach_everywhere() -> None:
     setup.hub.kick(A, Kick(2100, "out", user="ann"))
     assert (ann.got, ann.kicks, bob.kicks, elsewhere.kicks) == ([b"note:a e [1]"], [(2100, "out")], [], [])
     setup.hub.kick("note:nobody", Kick(4501, "signed out", user="ann", everywhere=True))
-    assert (connection.told, elsewhere.kicks, setup.signed_out) == (["4501 signed out", "left"], [], ["ann"])
+    assert (elsewhere.kicks, setup.signed_out) == ([], ["ann"])
+    assert connection.told == ["silent", "4501 signed out", "left"]
     setup.hub.kick("note:nobody", Kick(2100, "not here", user="ann", everywhere=True))
-    assert connection.told[2:] == ["2100 not here, what it watches"]
+    assert connection.told[3:] == ["2100 not here, what it watches"]
     assert (len(ann.kicks), bob.kicks) == (1, [])
     setup.hub.kick(A, Kick(4000, "all"))
     assert bob.kicks == [(4000, "all")]
