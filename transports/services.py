@@ -105,7 +105,7 @@ class Services:
         self.chance = chance
         self.deadlines = Deadlines()
         self.reads = Reads()
-        self.reading = Reading(kinds, submit, journal, self.deadlines, self.reads, client)
+        self.reading = Reading(kinds, submit, journal, self.deadlines, self.reads, client, hub.turn)
         view_watching = ViewWatching(self.reading, self.deadlines, instruments, hub.go_on, per_s=hub.views_per_s)
         self.watching = Watching(
             hub,

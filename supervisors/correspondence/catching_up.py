@@ -307,7 +307,8 @@ class CatchingUp:
             has_all = bool(events) and events[0].offset == known[1] + 1 and events[-1].offset == known[1] + len(events)
             if head is not None and head.epoch == epoch and has_all:
                 self._instruments.gaps_filled += 1
-                hub.fill(entity, publications(events, epoch, self._kinds.of(entity).showing, entity))
+                showing = self._kinds.of(entity).showing
+                hub.fill(entity, publications(events, epoch, showing, entity, hub.turn))
                 return True
         hub.start_anew(entity, epoch, offset)
         return False

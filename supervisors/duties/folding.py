@@ -23,10 +23,12 @@ EVENTS_AT_ONCE = 250  # read and applied in one stretch: a millisecond or two
 class Folding:
     """Makes snapshots of entities that are asleep; of those awake too, from what is durable of them."""
 
-    def __init__(self, *, kinds: Kinds, journal: Journal, world: World) -> None:
+    def __init__(self, *, kinds: Kinds, journal: Journal, world: World, turn: Turn) -> None:
+        """`turn`: by which the watchdog sees an `apply` that never returns."""
         self._kinds = kinds
         self._journal = journal
         self._world = world
+        self._turn = turn
 
     async def fold(self, entity: str) -> None:
         """Have a snapshot cover all events of the entity, unless somebody claims it meanwhile.
@@ -48,7 +50,7 @@ class Folding:
         if kind.is_behind:
             raise CannotFold("a newer release has recorded what this one does not read")
         head = stored.head
-        life = Life(kind, entity, self._world, Turn(), head)
+        life = Life(kind, entity, self._world, self._turn, head)
         life.wake(stored)
         while life.actor.offset < head.offset:
             now, events = await self._journal.read(entity, after=life.actor.offset, limit=EVENTS_AT_ONCE)

@@ -135,6 +135,7 @@ class Kernel:
             kept_max=relay_kept_max,
         )
         self.waker = Waker(journal=journal, now=clock, wake=self.router.wake, shards=self.ownership.shards)
+        self.turn = turn or Turn()
         self.world = world = NodeWorld(
             kinds=kinds,
             router=self.router,
@@ -163,7 +164,7 @@ class Kernel:
             letters=self.letters,
             failures=self.failures,
             instruments=instruments,
-            turn=turn or Turn(),
+            turn=self.turn,
             supervision=supervision,
             mailbox=mailbox or MailboxConfig(),
             new_backoff=new_backoff,

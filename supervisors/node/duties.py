@@ -49,7 +49,7 @@ class Duties:
         lineage_watch = LineageWatch(journal.lineage, kernel.system.lineage_changed)
         retries = DeadLetterRetries(kinds=kinds, kernel=kernel, letters=letters)
         letter_watch = DeadLetterWatch(letters, kernel.instruments)
-        folding = Folding(kinds=kinds, journal=journal, world=kernel.world)
+        folding = Folding(kinds=kinds, journal=journal, world=kernel.world, turn=kernel.turn)
         retention = Retention(
             journal,
             keep,

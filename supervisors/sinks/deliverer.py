@@ -18,6 +18,7 @@ import structlog
 import trio
 from msgspec.structs import replace
 
+from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.message import Event
 from greenroom.actors.sinks.errors import BatchRefused, Gone, Unreachable
 from greenroom.actors.sinks.installed import InstalledSink, Sinks
@@ -32,6 +33,7 @@ from greenroom.store.views.claims import Claims, Settled
 from greenroom.store.views.store import ParkedEntity, Unfolded, Version, ViewStore
 from greenroom.supervisors.sinks.patience import Patience, Suspect, Verdict
 from greenroom.supervisors.supervision.backoff import Backoff, NewBackoff
+from greenroom.supervisors.supervision.watched_steps import watched_steps
 from greenroom.supervisors.views.backlog import Backlog
 from greenroom.supervisors.views.runners import Runners
 
@@ -76,6 +78,7 @@ class Deliverer:
         config: SinkConfig,
         pause: Callable[[str], Awaitable[object]],
         instruments: Instruments,
+        turn: Turn,
         new_backoff: NewBackoff,
         rests: NewBackoff = new_rest,
         now: Callable[[], float] = time.time,  # Unix seconds
@@ -91,6 +94,7 @@ class Deliverer:
         self._config = config
         self._pause = pause
         self._instruments = instruments
+        self._watched = turn
         self._new_backoff = new_backoff
         self._rests = rests
         self._now = now
@@ -200,7 +204,7 @@ class Deliverer:
         try:
             if len(batch):
                 with trio.fail_at(min(trio.current_time(), began + LATE_S) + deadline_s):
-                    await sink.deliver(batch)
+                    await watched_steps(sink.deliver(batch), self._watched, sink, batch)
             settled = {head_id: self._settled(one) for head_id, one in taken.items()}
         except Exception as raised:  # of the sink's own code, or the other side: sorted by what follows, below
             error = raised
@@ -388,6 +392,7 @@ def delivering_to(
             config=config,
             pause=pause,
             instruments=instruments,
+            turn=runners.turn,
             new_backoff=new_backoff,
             rests=rests,
             now=now,

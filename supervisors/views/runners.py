@@ -101,7 +101,7 @@ class Runners:
         self._deliverer = deliverer
         self._stopwatch = stopwatch
         self._owned = owned
-        self._turn = turn
+        self.turn = turn
         self._now = now
         self._new_backoff = new_backoff
         self._instruments = instruments
@@ -206,7 +206,7 @@ class Runners:
             self._views[version.name],
             version,
             self.store,
-            turn=self._turn,
+            turn=self.turn,
             new_backoff=self._new_backoff,
             instruments=self._instruments,
             changed=self._changed,

@@ -55,7 +55,9 @@ class Sweeping:
             return saved
 
         node.journal.save_folded = save_late  # type: ignore[method-assign]
-        folding = Folding(kinds=node._services.kinds, journal=node.journal, world=node.kernel.world)
+        folding = Folding(
+            kinds=node._services.kinds, journal=node.journal, world=node.kernel.world, turn=node.kernel.turn
+        )
         wire = Wire()
         while True:
             await trio.sleep(draw.uniform(0.1, 0.5))

@@ -14,6 +14,7 @@ from greenroom.actors.model.lifecycle import Inspected
 from greenroom.actors.model.principal import Principal
 
 REMEMBERED_MAX = 50_000  # users
+TOKENS_MAX = 16  # of one user, the newest
 REMEMBERED_S = 30.0  # how long a sign-out on another node may go unnoticed here
 
 
@@ -36,22 +37,24 @@ class SignedIn:
     """Users whose session has said lately that their token still counts."""
 
     def __init__(self) -> None:
-        self._until: OrderedDict[tuple[str, float], float] = OrderedDict()  # (user, issued at) -> trio clock
+        self._until: OrderedDict[str, dict[float, float]] = OrderedDict()  # user -> issued at -> trio clock
 
     def forget(self, user: str) -> None:
         """The user has signed out."""
-        for key in [key for key in self._until if key[0] == user]:
-            del self._until[key]
+        self._until.pop(user, None)
 
     def remember(self, user: str, issued_at: float) -> None:
-        key = (user, issued_at)
-        self._until[key] = trio.current_time() + REMEMBERED_S
-        self._until.move_to_end(key)
+        tokens = self._until.setdefault(user, {})
+        self._until.move_to_end(user)
+        tokens.pop(issued_at, None)
+        tokens[issued_at] = trio.current_time() + REMEMBERED_S
+        if len(tokens) > TOKENS_MAX:
+            del tokens[next(iter(tokens))]
         if len(self._until) > REMEMBERED_MAX:
             self._until.popitem(last=False)
 
     def holds(self, user: str, issued_at: float) -> bool:
-        until = self._until.get((user, issued_at))
+        until = self._until.get(user, {}).get(issued_at)
         return until is not None and trio.current_time() < until
 
 

@@ -33,8 +33,9 @@ from greenroom.transports.client.codes import (
 )
 from greenroom.transports.client.encoding import JsonEncoding, JsonViews
 from greenroom.transports.client.errors import ClientError, Disconnect, refusal
-from greenroom.transports.client.messages import SubRefreshRequest, SubscribeRequest, decode_subscribe_data
+from greenroom.transports.client.messages import Command, SubRefreshRequest, SubscribeRequest, decode_subscribe_data
 from greenroom.transports.client.peer import ClientPeer, PendingRead
+from greenroom.transports.client.refused import count_refused
 from greenroom.transports.hub.encoding import Encoding
 from greenroom.transports.hub.publication import Publication, one_line
 from greenroom.transports.hub.recovery import Missed
@@ -204,6 +205,8 @@ class Subscriptions(ClientPeer):
             else:
                 self.subscribe(command_id, channel, request)
         except ClientError as error:
+            if request is not None:
+                count_refused(self.services, Command(subscribe=request), error)
             self.reply_error(command_id, error.code)
         except Disconnect as end:
             self.disconnect(end.code)
@@ -252,14 +255,19 @@ class Subscriptions(ClientPeer):
     def watch(self, request: SubscribeRequest, wish: Wish, *, granted: bool = False, server_side: bool = False) -> None:
         """Fulfil the wish of whoever wants what `request` says."""
         if self.overloaded:
-            wish.failed(TOO_MANY_REQUESTS)
+            self._fail(request, wish, TOO_MANY_REQUESTS)
             return
         try:
             as_view = len(request.data) > 0 and _wants_view(request.data)
         except msgspec.MsgspecError:
-            wish.failed(BAD_REQUEST)
+            self._fail(request, wish, BAD_REQUEST)
             return
         self._attempt(_Attempt(self, request, wish, as_view=as_view, granted=granted, server_side=server_side))
+
+    def _fail(self, request: SubscribeRequest, wish: Wish, error: ErrorCode) -> None:
+        """Before it has been tried."""
+        count_refused(self.services, Command(subscribe=request), ClientError(error))
+        wish.failed(error)
 
     def _attempt(self, attempt: "_Attempt") -> None:
         request = attempt.request

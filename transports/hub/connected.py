@@ -8,7 +8,6 @@ from typing import Final, Protocol
 
 from greenroom.transports.hub.by_user import ByUser
 
-
 ENDS: Final = 3000  # a kick with this code or a higher one ends connections, a lower one subscriptions
 
 

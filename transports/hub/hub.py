@@ -21,6 +21,7 @@ from time import perf_counter
 import structlog
 import trio
 
+from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.effects import FORGOTTEN, Kick
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.lifecycle import NOTED
@@ -61,10 +62,12 @@ class Hub:
         wake: Callable[[], None],
         kicked_everywhere: Callable[[str], None],
         held: Held | None = None,
+        turn: Turn | None = None,
         stopwatch: Callable[[], float] = perf_counter,
     ) -> None:
         """`wake` has `flush` run at the end of this turn; `kicked_everywhere` hears of a user who is signed out.
-        `stopwatch`: seconds, by which slices are measured."""
+        `turn`: by which the watchdog sees a `publication` that never returns. `stopwatch`: seconds, by which slices are
+        measured."""
         self._kinds = kinds
         self._config = config
         self.views_per_s = config.views_per_s
@@ -73,6 +76,7 @@ class Hub:
         self._wake = wake
         self._kicked_everywhere = kicked_everywhere
         self._held = held or Held()
+        self.turn = turn or Turn()
         self._stopwatch = stopwatch
         self._endings: Lane = deque()
         self.kicks_everywhere = 0  # how often, for whoever was asked about before
@@ -198,7 +202,7 @@ class Hub:
         topic = self._topics.get(entity)
         if topic is None:
             showing = self._kinds.of(entity).showing
-            show = show_of(showing, entity) if showing.alters_recorded else None
+            show = show_of(showing, entity, self.turn) if showing.alters_recorded else None
             topic = self._topics[entity] = Topic(entity, epoch, offset, self._config, show, self._held.tails)
             topic.empty_since = 0.0
             self._linger(topic)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 import structlog
 
+from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.lifecycle import NOTED
 from greenroom.actors.model.showing import Showing
 from greenroom.store.journal.records import StoredEvent
@@ -65,20 +66,41 @@ class Publication:
 Show = Callable[[StoredEvent], StoredEvent | None]
 
 
-def show_of(showing: Showing, entity: str) -> Show:
-    """How events of `entity` are shown. What can't be is hidden, for it may be what its kind would not have shown."""
+class Shown:
+    """Whose events are shown, for the log of the watchdog."""
+
+    __slots__ = ("entity",)
+
+    def __init__(self, entity: str) -> None:
+        self.entity = entity
+
+
+def show_of(showing: Showing, entity: str, turn: Turn) -> Show:
+    """How events of `entity` are shown. What can't be is hidden, for it may be what its kind would not have shown.
+
+    That is code of the kind's own: its `publication`, its upcasters. So each call is a turn, which the watchdog sees.
+    """
+    owner = Shown(entity)
 
     def show(event: StoredEvent) -> StoredEvent | None:
+        turn.serial += 1
+        turn.owner = owner
+        turn.item = event
         try:
-            return showing.shown(event)
+            shown = showing.shown(event)
+            turn.item = None
+            return shown
         except Exception:  # the edge: code of the entity's, which must not keep others' events from their watchers
+            turn.item = None
             log.exception("event_not_shown", entity=entity, offset=event.offset)
             return None
 
     return show
 
 
-def publications(events: Iterable[StoredEvent], epoch: str, showing: Showing, entity: str) -> list[Publication]:
+def publications(
+    events: Iterable[StoredEvent], epoch: str, showing: Showing, entity: str, turn: Turn
+) -> list[Publication]:
     """The stored `events` of one journal as watchers see them, in their order, one for each, hidden ones too.
 
     For history and recovery alike; live pushes become a Publication in `Hub.publish`, as their entity releases them.
@@ -88,7 +110,7 @@ def publications(events: Iterable[StoredEvent], epoch: str, showing: Showing, en
             Publication(event, epoch) if event.payload != NOTED else Publication.hidden(event.offset)
             for event in events
         ]
-    show = show_of(showing, entity)
+    show = show_of(showing, entity, turn)
     return [
         Publication(shown, epoch) if shown is not None else Publication.hidden(event.offset)
         for event, shown in ((event, show(event)) for event in events)

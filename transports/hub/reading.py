@@ -14,6 +14,7 @@ import structlog
 import trio
 from msgspec import Struct
 
+from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError, DeadlineExceeded, Unavailable
 from greenroom.actors.model.kinds import Kinds
@@ -93,13 +94,16 @@ class Reading:
         deadlines: Deadlines,
         reads: Reads,
         config: ClientConfig,
+        turn: Turn,
     ) -> None:
+        """`turn`: see `show_of`."""
         self._kinds = kinds
         self._submit = submit
         self._journal = journal
         self._deadlines = deadlines
         self._reads = reads
         self._config = config
+        self._turn = turn
 
     @property
     def bytes_max(self) -> int:
@@ -307,7 +311,7 @@ class Reading:
         if head is None:
             return None
         showing = self._kinds.of(entity).showing
-        found = publications(events, head.epoch, showing, entity)
+        found = publications(events, head.epoch, showing, entity, self._turn)
         return Page(head.epoch, head.offset, found, oldest=head.trimmed + 1)
 
 

@@ -8,6 +8,7 @@ import trio
 from trio.testing import MockClock
 
 from greenroom.actors.model.actor import KindLimits
+from greenroom.actors.model.errors import HandlerStuck
 from greenroom.actors.model.lifecycle import Inspect
 from greenroom.store.journal.keep import Keep
 from greenroom.store.journal.records import Head, StoredEvent
@@ -21,7 +22,7 @@ DAY_S = 86_400.0
 
 
 def folding_of(run: Kernel) -> Folding:
-    return Folding(kinds=run.kinds, journal=run.journal, world=run.kernel.world)
+    return Folding(kinds=run.kinds, journal=run.journal, world=run.kernel.world, turn=run.kernel.turn)
 
 
 def retention_of(run: Kernel, keep: Keep, *, later_s: float = 0.0) -> Retention:
@@ -145,3 +146,19 @@ async def test_who_is_awake_without_its_head_writes_once(autojump_clock: MockClo
         after = run.journal.rows.by_entity[A].head
         assert after.fence > before.fence and after.id != before.id
         assert run.texts(A) == ["x"]
+
+
+async def test_the_watchdog_sees_what_it_applies(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with kernel() as run:
+        await run.ask(A, Note(text="x"))
+        await trio.sleep(200)
+        seen: list[object] = []
+
+        def apply(self: Log, event: Noted) -> None:
+            seen.append(getattr(run.kernel.turn.item, "offset", None))
+            raise HandlerStuck("as the watchdog raises it")
+
+        monkeypatch.setattr(Log, "apply", apply)
+        with pytest.raises(CannotFold, match="as the watchdog raises it"):
+            await folding_of(run).fold(A)
+        assert (seen, run.kernel.turn.item) == ([1], None)

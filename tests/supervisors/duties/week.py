@@ -109,7 +109,7 @@ class Week:
             self._retention = Retention(
                 journal,
                 {"memo": Keep(seconds=DAY_S, command_ids_s=2 * DAY_S)},
-                fold=Folding(kinds=kinds, journal=journal, world=kernel.world).fold,
+                fold=Folding(kinds=kinds, journal=journal, world=kernel.world, turn=kernel.turn).fold,
                 now=self.now,
                 is_present=kernel.is_present,
                 monotonic=lambda: 0.0,  # without rests

@@ -8,6 +8,7 @@ import trio
 from structlog.testing import capture_logs
 
 from greenroom import Batch, BatchRefused, Gone, Sink, Unreachable
+from greenroom.actors.model.errors import HandlerStuck
 from greenroom.config.limits import SinkConfig
 from greenroom.store.errors import ViewRefused
 from tests.actors.views.shows import Clapped, Renamed
@@ -405,3 +406,24 @@ async def test_who_gets_no_answer_does_not_look_for_the_event_that_is_at_fault(
         await node.folded("far")
         nursery.cancel_scope.cancel()
     assert far.came == {"show:of-ann": [1], "show:of-bob": [1]}
+
+
+async def test_the_watchdog_sees_each_step_of_a_delivery_and_what_it_interrupts_is_tried_again(
+    database_url: str,
+) -> None:
+    far = Far()
+    seen: list[tuple[bool, str]] = []
+
+    async def deliver(self: Sink, batch: Batch) -> None:
+        for _ in range(2):
+            seen.append((node.turn.item is batch, type(node.turn.owner).__name__))
+            await trio.lowlevel.checkpoint()
+        if len(seen) == 2:
+            raise HandlerStuck("as the watchdog raises it")
+        await far.take(batch)
+
+    async with stage(database_url, to(far, deliver=deliver)) as node:
+        await node.clap("finale", "ann", 1)
+        await node.folded("far")
+    assert (far.came, seen) == ({"show:finale": [1]}, [(True, "Far")] * 4)
+    assert node.turn.item is None

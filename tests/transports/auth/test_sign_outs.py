@@ -87,3 +87,15 @@ async def test_what_is_remembered_is_bounded_and_the_longest_unused_goes(monkeyp
     for user in ("ann", "bob", "ann", "cat"):
         signed_in.remember(user, 0.0)
     assert [signed_in.holds(user, 0.0) for user in ("ann", "bob", "cat")] == [True, False, True]
+
+
+@pytest.mark.bound("tokens of one user that were found to count")
+async def test_of_one_user_some_tokens_are_remembered_and_a_sign_out_forgets_all() -> None:
+    signed_in = SignedIn()
+    signed_in.remember("bob", 1.0)
+    for issued_at in (1.0, 2.0, 1.0, *range(3, 18)):
+        signed_in.remember("ann", issued_at)
+    assert [issued_at for issued_at in range(1, 18) if signed_in.holds("ann", issued_at)] == [1, *range(3, 18)]
+    signed_in.forget("ann")
+    assert not any(signed_in.holds("ann", issued_at) for issued_at in range(18))
+    assert signed_in.holds("bob", 1.0)

@@ -62,3 +62,24 @@ async def test_what_asks_for_no_entity_is_not_counted() -> None:
         (answer,) = client.ask(asked)
         assert "error" in answer
     assert made.instruments.commands == {}
+
+
+async def test_a_subscribe_that_is_refused_before_it_is_tried_is_counted() -> None:
+    """While too many reads are under way, by its data, and in its turn behind another of its channel."""
+    made = World(client=ClientConfig(commands_in_flight_max=1, subscriptions_max=1))
+    client = made.client()
+    client.connect()
+    (answer,) = client.ask({"subscribe": {"channel": A, "data": {"as": "nothing"}}, "id": 2})
+    assert "error" in answer
+    assert made.instruments.commands == {("note", "subscribe", "bad_request"): 1}
+    client.send({"subscribe": {"channel": A}, "id": 3}, {"unsubscribe": {"channel": A}, "id": 4})
+    client.send({"subscribe": {"channel": A, "token": "x"}, "id": 5})
+    client.send({"presence": {"channel": "note:b"}, "id": 6})
+    made.instruments.commands.clear()
+    made.answer_all()
+    assert made.instruments.commands[("note", "subscribe", "permission_denied")] == 1
+    made.instruments.commands.clear()
+    for number in (7, 8):
+        client.send({"presence": {"channel": "note:b"}, "id": number})
+    client.send({"subscribe": {"channel": A}, "id": 9})
+    assert made.instruments.commands == {("note", "subscribe", "overloaded"): 1}

@@ -148,3 +148,26 @@ def test_the_kit_shows_what_watchers_see() -> None:
     kit.ask(Reserve(price=95))
     assert kit.publications == [was(7)]
     assert len(kit.events) == 2
+
+
+async def test_what_is_shown_live_and_what_is_read_is_a_turn_of_the_nodes_own(autojump_clock: MockClock) -> None:
+    """The one that its watchdog looks at, whichever way it comes to be shown."""
+    seen: list[str] = []
+
+    class Slow(Auction):
+        @classmethod
+        def publication(cls, event: Any) -> Any:
+            turn = node.hub.turn
+            seen.append(f"{getattr(turn.owner, 'entity', None)} {getattr(turn.item, 'offset', None)}")
+            return super().publication(event)
+
+    async with small_node(kinds=(Slow,)) as node:
+        peer = await node.websocket("bob")
+        await subscribe(peer, 10)
+        await bid(node, 7)
+        await publications(peer, 1)
+        assert seen == [f"{A} 1"]
+        await peer.command({"id": 50, "history": {"channel": A, "limit": 10}})
+        await peer.reply(50)
+        assert seen == [f"{A} 1"] * 2
+        assert node.hub.turn.item is None

@@ -1,13 +1,17 @@
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
 import structlog
 
+from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.errors import HandlerStuck
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import NOTED
+from greenroom.actors.model.upcasters import Upcaster
 from greenroom.store.journal.records import StoredEvent
 from greenroom.transports.hub.publication import (
     Publication,
@@ -24,7 +28,7 @@ from tests.transports.world import Note
 def read(actor: type[Actor[Any]], *payloads: bytes) -> list[Publication]:
     """As from a journal that begins with these events."""
     events = [StoredEvent(at + 1, 5, payload, b'{"user":"ann"}') for at, payload in enumerate(payloads)]
-    return publications(events, "ab", Kind(actor).showing, f"{actor.kind}:a")
+    return publications(events, "ab", Kind(actor).showing, f"{actor.kind}:a", Turn())
 
 
 def test_the_first_of_a_stream_carries_the_epoch_and_info_is_that_of_a_client() -> None:
@@ -48,12 +52,14 @@ def test_a_channel_may_hold_quotes() -> None:
 
 
 def test_stored_events_become_publications_in_their_order() -> None:
-    found = publications([StoredEvent(3, 5, b"{}"), StoredEvent(2, 5, b"{}")], "ab", Kind(Note).showing, "note:a")
+    events = [StoredEvent(3, 5, b"{}"), StoredEvent(2, 5, b"{}")]
+    found = publications(events, "ab", Kind(Note).showing, "note:a", Turn())
     assert [(one.offset, json.loads(one.json)["offset"]) for one in found] == [(3, 3), (2, 2)]
 
 
 def test_the_first_publications_that_fit_and_at_least_one() -> None:
-    found = publications([StoredEvent(offset, 7, b"{}") for offset in (1, 2, 3)], "e", Kind(Note).showing, "note:a")
+    events = [StoredEvent(offset, 7, b"{}") for offset in (1, 2, 3)]
+    found = publications(events, "e", Kind(Note).showing, "note:a", Turn())
     size = sum(len(one.json) for one in found)
     assert len(first_that_fit(found, bytes_max=size)) == 3
     assert len(first_that_fit(found, bytes_max=size - 1)) == 2
@@ -108,3 +114,25 @@ def test_what_can_not_be_shown_as_its_kind_wants_is_hidden_and_said() -> None:
         ("event_not_shown", 1),
         ("event_not_shown", 2),
     ]
+
+
+@pytest.mark.parametrize("stuck", [False, True])
+def test_what_a_kind_makes_of_events_is_a_turn_of_its_own_each(stuck: bool) -> None:
+    """In history and recovery: the watchdog sees it, and what it interrupts is hidden."""
+    turn = Turn()
+    seen = []
+
+    def old(stored: dict[str, Any]) -> dict[str, Any]:
+        seen.append((turn.serial, getattr(turn.owner, "entity", None), turn.item))
+        if stuck:
+            raise HandlerStuck("as the watchdog raises it")
+        return stored
+
+    class Slow(Ledger):
+        upcasters: ClassVar[Mapping[str, Upcaster]] = {"ledger.numbered": old}
+
+    events = [StoredEvent(at, 5, b'{"type":"ledger.numbered","number":4,"unit":"EUR"}') for at in (1, 2)]
+    found = publications(events, "ab", Kind(Slow).showing, "ledger:a", turn)
+    assert seen == [(1, "ledger:a", events[0]), (2, "ledger:a", events[1])]
+    assert turn.item is None
+    assert [bool(one.json) for one in found] == [not stuck] * 2

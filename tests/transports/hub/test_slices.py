@@ -419,4 +419,6 @@ def test_sign_outs_that_pile_up_are_bounded() -> None:
         setup.hub.kick("note:nobody", Kick(4501, "signed out", user=f"u{number}", everywhere=True))
         assert len(setup.hub._endings) <= WORK_MAX
     setup.hub.flush_all()
-    assert all(one.told == ["silent", "4501 signed out", "left"] for connections in mine.values() for one in connections)
+    assert all(
+        one.told == ["silent", "4501 signed out", "left"] for connections in mine.values() for one in connections
+    )

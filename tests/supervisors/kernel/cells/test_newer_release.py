@@ -109,7 +109,7 @@ async def test_what_the_older_one_does_not_read_is_there_when_the_newer_one_is_b
     async with nodes.node(OldTally).running() as run:
         for number in range(50):
             assert await run.ask(A, Count()) == number + 2
-        folding = Folding(kinds=run.kinds, journal=run.journal, world=run.kernel.system._host.world)
+        folding = Folding(kinds=run.kinds, journal=run.journal, world=run.kernel.world, turn=run.kernel.turn)
         try:
             await folding.fold(A)
         except Exception as error:
