@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import trio
 from msgspec import Struct
 
-from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.kinds import Kinds
 from greenroom.config.limits import GateConfig, HubConfig
 from greenroom.config.telemetry.held import Held
@@ -51,10 +50,9 @@ class FanOut:
         instruments: Instruments,
         *,
         held: Held | None = None,
-        turn: Turn | None = None,
         stopwatch: Callable[[], float] = perf_counter,
     ) -> None:
-        """`turn`, `stopwatch`: see `Hub`."""
+        """`stopwatch`: see `Hub`."""
         self.turn_end = TurnEnd()
         self.signed_in = SignedIn()
         self.hub = Hub(
@@ -64,7 +62,6 @@ class FanOut:
             wake=self.turn_end.wake,
             kicked_everywhere=self.signed_in.forget,
             held=held,
-            turn=turn,
             stopwatch=stopwatch,
         )
 

@@ -142,8 +142,8 @@ class Node:
             statement_s=settings.store.statement_timeout_s,
         )
         held = Held()
-        turn = Turn()
-        self._fan_out = fan_out = FanOut(kinds, settings.hub, instruments, held=held, turn=turn)
+        self._fan_out = fan_out = FanOut(kinds, settings.hub, instruments, held=held)
+        turn = fan_out.hub.turn  # there is one on an event loop
         self._watchdog = watchdog_of(turn, settings.supervision)
         is_alone = settings.nodes == 1
         lease, spare = self._pool.dedicated("lease"), self._pool.dedicated("lease-spare")

@@ -62,12 +62,10 @@ class Hub:
         wake: Callable[[], None],
         kicked_everywhere: Callable[[str], None],
         held: Held | None = None,
-        turn: Turn | None = None,
         stopwatch: Callable[[], float] = perf_counter,
     ) -> None:
         """`wake` has `flush` run at the end of this turn; `kicked_everywhere` hears of a user who is signed out.
-        `turn`: by which the watchdog sees a `publication` that never returns. `stopwatch`: seconds, by which slices are
-        measured."""
+        `stopwatch`: seconds, by which slices are measured."""
         self._kinds = kinds
         self._config = config
         self.views_per_s = config.views_per_s
@@ -76,7 +74,7 @@ class Hub:
         self._wake = wake
         self._kicked_everywhere = kicked_everywhere
         self._held = held or Held()
-        self.turn = turn or Turn()
+        self.turn = Turn()  # the event loop's: what is shown is code of its kind's, which the watchdog sees by it
         self._stopwatch = stopwatch
         self._endings: Lane = deque()
         self.kicks_everywhere = 0  # how often, for whoever was asked about before
