@@ -316,8 +316,8 @@ QUESTION = Question(
     params=Chat,
     figures={
         "sends_per_s": Figure("acknowledged sends each second, until the last acknowledgement"),
-        "deliver_p50_ms": Figure("from the moment a send is due to its receipt, over all deliveries"),
-        "deliver_p99_ms": Figure("the same, 99th percentile", at_most=100.0),
+        "deliver_p50_ms": Figure("from the moment a send is due to its receipt, over all deliveries", at_most=25.0),
+        "deliver_p99_ms": Figure("the same, 99th percentile", at_most=60.0),
         "lost": Figure("offsets that were acknowledged or seen by somebody and never reached a receiver", at_most=0),
         "duplicated": Figure("offsets that a receiver got twice", at_most=0),
         "reordered": Figure("offsets, or a sender's numbers, that came after a later one", at_most=0),

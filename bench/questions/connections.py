@@ -130,7 +130,7 @@ QUESTION = Question(
     params=Connections,
     figures={
         "connections": Figure("connections that were open at the end", at_least=10_000),
-        "bytes_per_connection": Figure("growth of the server's resident memory for each", at_most=15_000),
+        "bytes_per_connection": Figure("growth of the server's resident memory for each", at_most=10_000),
         "connects_per_s": Figure(
             "connections each second, from the first SYN to the last connect reply", at_least=2_000
         ),
