@@ -81,9 +81,8 @@ async def test_a_database_is_had_though_the_first_host_is_not_there(
 
         return await first_of(hosts, note, **how)
 
-    monkeypatch.setattr(
-        wire, "first_of", noted
-    )  # asyncpg would try both too, but not the second if the first is silent
+    # asyncpg would try both too, but not the second where the first is silent.
+    monkeypatch.setattr(wire, "first_of", noted)
     url = own_servers.database_url.replace("host=", f"host={tmp_path},")
     async with Bridge() as bridge, Pool(bridge, url, incarnation=1, size=1) as pool, pool.connection() as connection:
         assert [tuple(row) for row in await connection.fetch("SELECT 1")] == [(1,)]
