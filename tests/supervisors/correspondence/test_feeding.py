@@ -1,5 +1,8 @@
 """What the owner's node says to those that watch, and what they say to it."""
 
+from collections.abc import Callable
+from functools import partial
+
 import msgspec
 import pytest
 import trio
@@ -20,8 +23,8 @@ class Connection:
     def __init__(self) -> None:
         self.codes: list[int] = []
 
-    def kicked(self, code: int, reason: str) -> None:
-        self.codes.append(code)
+    def kicked(self, code: int, reason: str) -> Callable[[], None]:
+        return partial(self.codes.append, code)
 
     def leave(self) -> None: ...
 

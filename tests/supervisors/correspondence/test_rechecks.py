@@ -1,5 +1,6 @@
 """Who may not watch any more, and has not been told so."""
 
+from collections.abc import Callable
 from typing import Any
 
 import trio
@@ -40,8 +41,8 @@ class Stream:
     def refuse(self, error: ActorError) -> None:
         self.end()
 
-    def kicked(self, code: int, reason: str) -> None:
-        self.end()
+    def kicked(self, code: int, reason: str) -> Callable[[], None]:
+        return self.end
 
     def leave(self) -> None:
         if self._own.topic is not None:

@@ -31,7 +31,13 @@ class Reader:
     def __init__(self, run: Kernel) -> None:
         self.deadlines, self.reads = Deadlines(), Reads()
         self.reading = Reading(
-            run.kinds, run.router.submit, run.journal, self.deadlines, self.reads, ClientConfig(command_deadline_s=5.0)
+            run.kinds,
+            run.router.submit,
+            run.journal,
+            self.deadlines,
+            self.reads,
+            ClientConfig(command_deadline_s=5.0),
+            run.kernel.turn,
         )
 
     def read(self, entity: str, sureness: Sureness, who: Principal = ANN) -> list[Any]:
