@@ -15,12 +15,12 @@ from greenroom.supervisors.admin.counting import BUDGET_S, FRESH_S, REMEMBERED_S
 
 
 class Heads(PostgresProgress):
-    """So many pages of heads; each has `behind` entities with two events each that are left. A page takes `step_s`."""
+    """So many pages of heads; each has `lags` entities with two events each that are left. A page takes `step_s`."""
 
     def __init__(self, pages: int, *, step_s: float = 0.0) -> None:
         self.pages = pages
         self.step_s = step_s
-        self.behind = 1
+        self.lags = 1
         self.now = 100.0
         self.steps: list[tuple[int, int]] = []  # table, page
         self.go_on: trio.Event | None = None
@@ -35,8 +35,8 @@ class Heads(PostgresProgress):
         self.steps.append((version.id, after))
         if after >= self.pages:
             return None
-        left.entities += self.behind
-        left.events += 2 * self.behind
+        left.entities += self.lags
+        left.events += 2 * self.lags
         return after + 1
 
     async def kept_on(self, version: Version, after: int) -> int:
@@ -63,7 +63,7 @@ async def test_a_small_table_is_counted_at_each_look() -> None:
     counting = of(heads)
     tables = [version(1), version(2, "filling"), version(3, "old")]
     assert await events(counting, tables) == {1: 4, 2: 4}
-    heads.behind, heads.now = 0, 102.0
+    heads.lags, heads.now = 0, 102.0
     assert await events(counting, tables) == {1: 0, 2: 0}
     assert await events(counting, tables[:1]) == {1: 0}, "what is gone is forgotten"
 
@@ -93,7 +93,7 @@ async def test_who_looks_while_another_does_or_soon_after_is_shown_what_there_is
     counting = of(heads)
     tables = [version(1), version(2)]
     assert await events(counting, tables) == {1: 2, 2: 2}
-    heads.behind, heads.now = 3, heads.now + FRESH_S / 2
+    heads.lags, heads.now = 3, heads.now + FRESH_S / 2
     assert await events(counting, tables) == {1: 2, 2: 2}
     assert await events(counting, tables[1:]) == {2: 2}
     heads.now += FRESH_S
