@@ -115,6 +115,10 @@ def test_one_that_stays_cut_from_redis_gives_the_others_what_it_owns_and_is_not_
         with victim.host.inside():
             answer = victim.server.request("GET", "/ready")
         assert (answer.status, answer.body["left_out"]) == (503, True)
+        connects = traffic.connects(victim)
+        sent = "its clients to be told to come again, which would bring them elsewhere"
+        wait_until(lambda: '"clients_sent_elsewhere"' in victim.server.log(), sent, within_s=30)
+        wait_until(lambda: traffic.connects(victim) > connects, sent, within_s=10)
         assert site.alive() == alive, "its lease is fresh: nobody takes it for dead"
         site.lab.heal()
         wait_until(lambda: me in site.owners(), "it to have its part again", within_s=40)
