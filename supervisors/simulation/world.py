@@ -312,9 +312,7 @@ class World:
     def check(self, entity: str | None = None) -> None:
         """Every entity that is awake anywhere, or that one."""
         for node in self.nodes:
-            if not self.scenario.older or node.is_of(
-                NEWER
-            ):  # what the older one makes of all events is not all there is
+            if not self.scenario.older or node.is_of(NEWER):  # the older ones do not read all that there is
                 node.check(entity)
         if entity is None and self.truth is not None:
             journals = self.checker.journals()

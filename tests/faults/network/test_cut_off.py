@@ -2,6 +2,7 @@
 acknowledged is there. In each of these people at every host go on speaking, and watching."""
 
 import itertools
+import json
 import os
 import signal
 import time
@@ -85,6 +86,23 @@ def test_one_that_is_frozen_and_one_whose_host_is_gone_are_taken_over(site: Site
         os.kill(frozen.server.pid, signal.SIGCONT)
         wait_until(lambda: not frozen.server.running, "it to find itself dead")
         assert frozen.server.stop() == 1
+
+
+def test_one_that_is_killed_is_taken_over_by_proof_of_its_end(site: Site) -> None:
+    """Its process is seen to be gone, and nobody waits for its lease."""
+    victim, *others = site.by_rooms(ROOMS)
+    with speaking(site) as traffic:
+        me, seen = site.incarnation(victim), [node.server.log_bytes() for node in others]
+        struck = time.monotonic()
+        victim.server.kill()
+        taken_over(site, traffic, struck)
+        buried = [
+            line
+            for node, since in zip(others, seen, strict=True)
+            for line in node.server.log()[since:].splitlines()
+            if '"node_buried"' in line and f"{me:016x}" in line
+        ]
+        assert buried and all("lease" not in json.loads(line)["why"] for line in buried), buried
 
 
 def test_one_that_is_cut_from_redis_for_a_moment_keeps_all_that_is_its_own(site: Site) -> None:

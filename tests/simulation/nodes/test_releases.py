@@ -1,5 +1,5 @@
-"""Nodes of two releases on one database: what the newer one adds is refused by the older for the time being, and lost by
-nobody. What either of them has stored the other reads, or leaves alone.
+"""Nodes of two releases on one database: what the newer one adds the older refuses for the time being, and nobody loses
+it. What either of them has stored the other reads, or leaves alone.
 """
 
 from random import Random
@@ -168,7 +168,7 @@ async def begun(world: World) -> None:
     puts = world.scenario.work
     assert isinstance(puts, Puts)
     with trio.fail_after(30.0):
-        while not puts.newer and not any(node.listening and node.is_of(NEWER) for node in world.nodes):
+        while not puts.newer and not any(node.listening and node.is_of(NEWER) for node in world.nodes):  # noqa: ASYNC110
             await trio.sleep(0.1)
     puts.newer = True
 
