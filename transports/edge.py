@@ -188,3 +188,7 @@ class Edge:
         """Tell every client that the node stops, behind all that was released for it. Nobody is let in any more; see
         Goodbye."""
         await self._goodbye.say(pace, heard)
+
+    async def send_elsewhere(self, pace: Callable[[], Pace | None]) -> None:
+        """Tell those who are there now to come again, to whichever node they find then; see Goodbye."""
+        await self._goodbye.say_once(pace)

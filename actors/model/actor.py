@@ -85,7 +85,16 @@ class Runtime(Protocol):
     def nudged(self, entities: Iterable[str], message: Message) -> list[str]:
         """Each once. Raises: BadEntity, TypeError, ValueError: see Actor.nudge."""
 
-    async def ask(self, entity: str, message: Ask[Reply], *, chain: tuple[str, ...], principal: Principal) -> Reply: ...
+    async def ask(
+        self,
+        entity: str,
+        message: Ask[Reply],
+        *,
+        chain: tuple[str, ...],
+        principal: Principal,
+        trace: str | None = None,
+    ) -> Reply:
+        """`trace`: the W3C traceparent that it is a part of."""
 
     async def query(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
         """Of the view with that class of rows."""
@@ -409,7 +418,8 @@ class Actor(Generic[State_co]):
         """Ask another entity, from an async handler. Raises: CallCycle when it waits, through others, for us."""
         if entity == self.entity or entity in self.chain:
             raise CallCycle(" -> ".join((*self.chain, self.entity, entity)))
-        return await self.runtime.ask(entity, message, chain=(*self.chain, self.entity), principal=SYSTEM)
+        chain = (*self.chain, self.entity)
+        return await self.runtime.ask(entity, message, chain=chain, principal=SYSTEM, trace=self.trace)
 
     async def query(
         self,

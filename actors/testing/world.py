@@ -70,7 +70,15 @@ class KitWorld:
     def trace(self, name: str, parent: str, entity: str) -> AbstractContextManager[object]:
         return nullcontext()
 
-    async def ask(self, entity: str, message: Ask[Reply], *, chain: tuple[str, ...], principal: Principal) -> Reply:
+    async def ask(
+        self,
+        entity: str,
+        message: Ask[Reply],
+        *,
+        chain: tuple[str, ...],
+        principal: Principal,
+        trace: str | None = None,
+    ) -> Reply:
         """Raises: AssertionError when the test has not said what that entity answers."""
         await trio.lowlevel.checkpoint()
         self.asked.append(Told(entity, message))

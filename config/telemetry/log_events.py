@@ -278,6 +278,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "A node that stops has nothing of its own any more, and lets its clients go one after another, as fast as "
             "the other nodes take them."
         ),
+        "clients_sent_elsewhere": (
+            "The other nodes do not reach this one, and own all there is: its clients are told to come again, `pace` a "
+            "second, which brings them to another node. See to the network between this node and Redis."
+        ),
         "drain_deadline": (
             "The node stopped before all that was in work had ended. Acknowledged work is safe; raise "
             "GREENROOM_DRAIN_S if it happens often."

@@ -298,6 +298,12 @@ class Membership:
         """Do the others reach one another, and not this one? Then what it owns is of no use to most."""
         return self._me in self._reach.left_out
 
+    def others_up(self) -> int:
+        """How many nodes there are to which clients may go from this one: up, and not left out."""
+        left_out = self._reach.left_out
+        others = (one for one in self._looking.members if one.incarnation != self._me)
+        return sum(one.state == "up" and one.incarnation not in left_out for one in others)
+
     def take_overtaken(self) -> set[int]:
         """Shards that have been another's without having been handed over, each once."""
         return self._holdings.take_overtaken()

@@ -111,8 +111,16 @@ class NodeWorld:
         """Raises: BadEntity, TypeError, ValueError: see Runtime."""
         return self._kinds.nudged(entities, message)
 
-    async def ask(self, entity: str, message: Ask[Reply], *, chain: tuple[str, ...], principal: Principal) -> Reply:
-        return await self._router.ask(entity, message, chain=chain, principal=principal)
+    async def ask(
+        self,
+        entity: str,
+        message: Ask[Reply],
+        *,
+        chain: tuple[str, ...],
+        principal: Principal,
+        trace: str | None = None,
+    ) -> Reply:
+        return await self._router.ask(entity, message, chain=chain, principal=principal, trace=trace)
 
     async def query(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
         """Raises: TypeError where no such view is installed; see Actor.query."""

@@ -194,9 +194,10 @@ class Router:
         chain: tuple[str, ...] = (),
         principal: Principal = SYSTEM,
         command_id: str | None = None,
+        trace: str | None = None,
     ) -> Reply:
         """The reply, once the events before it are durable. The deadline is the caller's cancel scope. `chain`: the
-        entities whose handlers wait for this, outermost first.
+        entities whose handlers wait for this, outermost first. `trace`: the W3C traceparent that it is a part of.
 
         Raises: CallCycle when one of those would wait for itself; what the entity refused with, Overloaded,
         NotHere, Unavailable, HandlerFailed, OutcomeUnknown.
@@ -215,6 +216,7 @@ class Router:
             command_id=command_id,
             digest=digest_of(message) if command_id is not None else None,
             chain=chain,
+            trace=trace,
             queued_at=trio.current_time(),
         )
         if not chain:

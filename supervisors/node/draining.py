@@ -71,17 +71,13 @@ class Draining:
         """As long as this node serves them as others do: that is, while it has nothing of its own."""
 
         def pace() -> Pace:
-            others = self._others_up()
+            others = self._membership.others_up()
             return Pace(self._config.connects_per_s * others, until) if others else at_the_same_time()
 
-        others, connections = self._others_up(), len(self._edge.live)
+        others, connections = self._membership.others_up(), len(self._edge.live)
         if others and connections and not self._membership.owned():
             log.info("clients_leave", connections=connections, nodes=others)
             await self._edge.say_goodbye(pace, self._heard)
-
-    def _others_up(self) -> int:
-        me = self._membership.incarnation
-        return sum(one.state == "up" and one.incarnation != me for one in self._membership.members())
 
     async def _heard(self) -> None:
         """Other nodes have heard what was said to them until now."""

@@ -79,6 +79,7 @@ from greenroom.supervisors.node.draining import Draining
 from greenroom.supervisors.node.duties import Duties
 from greenroom.supervisors.node.health import Health, Pulse
 from greenroom.supervisors.node.joined import Joined
+from greenroom.supervisors.node.left_out import LeftOut
 from greenroom.supervisors.node.media import media_of
 from greenroom.supervisors.sinks.deliverer import delivering_to
 from greenroom.supervisors.supervision.backoff import new_backoff
@@ -454,6 +455,7 @@ class Node:
             joined=self._joined,
             moving=self._moving,
         )
+        self._left_out = LeftOut(self._edge, self._membership, connects_per_s=settings.drain.connects_per_s)
         telemetry.observe(observed(kernel, self._edge, held))
         telemetry.jobs.look = partial(fill_in, telemetry.jobs, kernel.system)
 
@@ -524,6 +526,7 @@ class Node:
             await measure_loop_lag(self._instruments.loop_lag_s, task_status=task_status)
 
         moving = (ChildSpec(name="moving", start=self._moving.run, shutdown_s=1.0),) if self._moving is not None else ()
+        left_out = (ChildSpec(name="left_out", start=self._left_out.run, shutdown_s=1.0),) if self._joined else ()
         work = (ChildSpec(name="workers", start=self._workers.run, shutdown_s=6.0),) if self._workers else ()
         joined = (ChildSpec(name="joined", start=self._joined.run, shutdown_s=3.0),) if self._joined is not None else ()
         spec = SupervisorSpec(
@@ -543,6 +546,7 @@ class Node:
                 *moving,
                 *work,
                 *(ChildSpec(name=part.name, start=part.run, shutdown_s=part.shutdown_s) for part in self._edge.parts),
+                *left_out,
             ),
         )
 

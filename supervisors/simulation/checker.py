@@ -416,7 +416,15 @@ class _NoRuntime:
     def nudged(self, entities: Iterable[str], message: Message) -> list[str]:
         raise Violated("apply must not tell")
 
-    async def ask(self, entity: str, message: Ask[Reply], *, chain: tuple[str, ...], principal: Principal) -> Reply:
+    async def ask(
+        self,
+        entity: str,
+        message: Ask[Reply],
+        *,
+        chain: tuple[str, ...],
+        principal: Principal,
+        trace: str | None = None,
+    ) -> Reply:
         raise Violated("apply must not ask")
 
     async def query(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:

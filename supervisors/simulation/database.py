@@ -188,7 +188,7 @@ class Database:
         if not self.shards.shards:
             return True
         row = self.shards.shards[shard]
-        return row.term <= term if row.owner is None else (row.owner, row.term) == (incarnation, term)
+        return (row.owner, row.term) == (incarnation, term)
 
     def owner(self, entity: str) -> int | None:
         """The incarnation of the node that owns it, by the rows; None: nobody."""

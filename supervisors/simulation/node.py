@@ -98,11 +98,11 @@ class SimulatedNode:
         jobs: Jobs | None = None,
         work: Mapping[str, int] | None = None,
     ) -> None:
-        """`jobs`: classes of those that its queues have, and `work` how many of which it works on itself.
-        `kinds`: its own, where it has views, as `release` says. `redis`: it is one of several, which own shards by
-        the referee's rows and speak to one another over that; None: it owns all, whoever else does. `ended`: is it
-        proven that the process of that name runs no more? `process` is what it calls its own; `proves`: it is known on
-        which host that is."""
+        """`jobs`: classes of those that its queues have, and `work` how many of which it works on itself. `kinds`: its
+        own, where there are several releases, as `release` says. `redis`: it is one of several, which own shards by the
+        referee's rows and speak to one another over that; None: it owns all, whoever else does. `ended`: is it proven
+        that the process of that name runs no more? `process` is what it calls its own; `proves`: it is known on which
+        host that is."""
         self.name = name
         self.process = process or name
         self.incarnation = draw.getrandbits(63)
@@ -128,7 +128,8 @@ class SimulatedNode:
         self.journal = SimulatedJournal(database, self, incarnation=self.incarnation)
         self.instruments = Instruments()
         self.views: KeptViews | None = None
-        if release is not None:
+        self._release = release.number if release is not None else None
+        if release is not None and release.views:
             self.views = KeptViews(release, database, self, kinds, Random(draw.getrandbits(64)))
         self._finder: Finder | None = None
         self._workers: Workers | None = None
@@ -462,8 +463,8 @@ class SimulatedNode:
         return {who.client for who in self.kernel.world.audience(entity)}
 
     def is_of(self, release: int) -> bool:
-        """Has it the views of that release?"""
-        return self.views is None or self.views.release.number == release
+        """Has it the views and the kinds of that release?"""
+        return self._release is None or self._release == release
 
     def owns(self, entity: str) -> bool:
         return self.kernel.ownership.owns(entity)

@@ -39,11 +39,14 @@ from greenroom.supervisors.simulation.views.truth import Truth
 from greenroom.supervisors.simulation.wire import Connection
 from greenroom.supervisors.views.runners import wanted_of
 
+NEWER = 2  # the release from which on nodes have a scenario's `kinds`, where it has `older` ones
+
 
 class Scenario(Struct, kw_only=True):
     """Who lives in a world and what they do."""
 
     kinds: tuple[type[Actor[object]], ...]
+    older: tuple[type[Actor[object]], ...] = ()  # what they were in the release before, whose nodes come first
     views: tuple[type[View], ...] = ()  # over what they record
     mended: tuple[type[View], ...] = ()  # the same, none of whose folds raises; () where none does
     channels: tuple[str, ...]  # entities that clients subscribe to, each to some
@@ -115,7 +118,7 @@ class World:
         self.truth = (
             Truth(self.kinds, scenario.mended or scenario.views, self.database.views) if scenario.views else None
         )
-        self.release = 1  # the version of its views that nodes which are started have
+        self.release = 1  # the version of its views that nodes which are started have; NEWER: of its kinds as well
         self._releases: dict[int, Release] = {}
         self.nodes: list[SimulatedNode] = []  # alive or dying, oldest first
         self.nodes_started = 0
@@ -176,7 +179,7 @@ class World:
         node = SimulatedNode(
             f"node{self.nodes_started}",
             process=process,
-            kinds=Kinds(self.scenario.kinds) if self.truth is not None else self.kinds,
+            kinds=self._present_kinds() if self._has_releases else self.kinds,
             database=self.database,
             letters=self.letters,
             checker=self.checker,
@@ -194,12 +197,20 @@ class World:
         await self.nursery.start(node.run, name=node.name)
         return node
 
+    @property
+    def _has_releases(self) -> bool:
+        """Does each node say what it knows, and learn what others do?"""
+        return self.truth is not None or bool(self.scenario.older)
+
+    def _present_kinds(self) -> Kinds:
+        """Another node's are never the same: each learns by itself what others know."""
+        return Kinds(self.scenario.older if self.scenario.older and self.release < NEWER else self.scenario.kinds)
+
     def _present_release(self) -> Release | None:
-        if self.truth is None:
+        if not self._has_releases:
             return None
         if self.release not in self._releases:
-            kinds = Kinds(self.scenario.kinds)
-            self._releases[self.release] = release(self.release, kinds, self.scenario.views)
+            self._releases[self.release] = release(self.release, self._present_kinds(), self.scenario.views)
         return self._releases[self.release]
 
     def wanted(self, view: str) -> Wanted:
@@ -301,7 +312,8 @@ class World:
     def check(self, entity: str | None = None) -> None:
         """Every entity that is awake anywhere, or that one."""
         for node in self.nodes:
-            node.check(entity)
+            if not self.scenario.older or node.is_of(NEWER):  # the older ones do not read all that there is
+                node.check(entity)
         if entity is None and self.truth is not None:
             journals = self.checker.journals()
             wrong, early = self.truth.wrong(journals), self.truth.too_early(journals)

@@ -1,4 +1,5 @@
-"""Goodbye: the clients of a node that stops are let go a few at a time, as many as the others can take.
+"""Goodbye: clients of a node that stops, or is of no use to them for now, are let go a few at a time, as many as the
+others can take.
 
 Who is let go leaves what it watches first. Where other nodes are, they hear so before the same people come to them: who
 has come back by the time that a leave is shown has never left. Who has asked something hears the answer first, if that
@@ -50,7 +51,7 @@ def at_the_same_time() -> Pace:
 
 
 class Goodbye:
-    """To all connections of one node that accepts none any more."""
+    """To all connections of one node."""
 
     def __init__(
         self, live: LiveConnections, flusher: Flusher, *, chance: Callable[[float, float], float] = random.uniform
@@ -60,19 +61,37 @@ class Goodbye:
         self._chance = chance
 
     async def say(self, pace: Callable[[], Pace], heard: Callable[[], Awaitable[None]]) -> None:
-        """Have all of them go; returns when each has been told. `pace` is asked before each batch. `heard` returns once
-        other nodes have heard what was said to them before it was called."""
+        """Have all of them go, of a node that accepts none any more; returns when each has been told. `pace` is asked
+        before each batch. `heard` returns once other nodes have heard what was said to them before it was called."""
         let_go: set[LiveProtocol] = set()
         async with trio.open_nursery() as nursery:  # owner: this call
             while left := [one for connection, one in self._live.items() if connection.open and one not in let_go]:
                 let_go.update(left)  # they may be closed, or speak another protocol, when their turn comes
-                while left:
-                    now_at = pace()
-                    size = now_at.batch(len(left), trio.current_time())
-                    batch, left = left[:size], left[size:]
-                    nursery.start_soon(self._let_go, batch, now_at.again_s(size), heard)
-                    if left:
-                        await trio.sleep(EVERY_S)
+                await self._one_after_another(left, pace, heard, nursery)
+
+    async def say_once(self, pace: Callable[[], Pace | None]) -> None:
+        """Have those go who are there now, of a node that goes on to accept others; returns when each has been told.
+        `pace` is asked before each batch; None: the others stay."""
+        there = [one for connection, one in self._live.items() if connection.open]
+        async with trio.open_nursery() as nursery:  # owner: this call
+            await self._one_after_another(there, pace, trio.lowlevel.checkpoint, nursery)
+
+    async def _one_after_another(
+        self,
+        left: list[LiveProtocol],
+        pace: Callable[[], Pace | None],
+        heard: Callable[[], Awaitable[None]],
+        nursery: trio.Nursery,
+    ) -> None:
+        while left:
+            now_at = pace()
+            if now_at is None:
+                return
+            size = now_at.batch(len(left), trio.current_time())
+            batch, left = left[:size], left[size:]
+            nursery.start_soon(self._let_go, batch, now_at.again_s(size), heard)
+            if left:
+                await trio.sleep(EVERY_S)
 
     async def _let_go(
         self, batch: Sequence[LiveProtocol], again_s: tuple[float, float], heard: Callable[[], Awaitable[None]]

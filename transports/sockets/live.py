@@ -22,7 +22,7 @@ class LiveProtocol(Protocol):
 
     def tick(self, now: float, queue_age_s: float) -> None: ...
 
-    # The node stops: see goodbye.py.
+    # The node stops, or is of no use for now: see goodbye.py.
 
     @property
     def busy(self) -> bool:

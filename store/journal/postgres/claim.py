@@ -19,7 +19,9 @@ from greenroom.store.postgres.connection import Connection
 # granted, it leaves room for as many claims as may be missing, and new heads begin with another number. So that an
 # entity whose unused head was removed gets no fence again, a new head begins above all that were removed, and above the
 # one that this statement's snapshot still has.
-# The shard must be the claimer's, under the term that it knows, or nobody's under no newer one. A plain read is enough:
+# The shard must be the claimer's, under the term that it knows, where there are shards at all. One that is nobody's may
+# be so since a standby took over that had not heard who owns it: who claimed under the term that it remembers would
+# leave a head above all terms that the next owners are given, and these could never claim it. A plain read is enough:
 # who loses that race gets a fence that the rightful owner overtakes. A subquery, so that it is looked up by its key:
 # joined, all rows of shards would be read for a single entity.
 # Terms are those of shards, and so each entity's own. The conflict branch sees it only as the upper half of the fence
@@ -41,7 +43,7 @@ CROSS JOIN (
 LEFT JOIN heads known ON known.entity = w.entity
 WHERE (known.fence IS NULL OR known.fence >> 32 <= w.term) AND coalesce(
     (
-        SELECT coalesce(s.owner, $4) = $4 AND CASE WHEN s.owner IS NULL THEN s.term <= w.term ELSE s.term = w.term END
+        SELECT s.owner IS NOT DISTINCT FROM $4 AND s.term = w.term
         FROM shards s WHERE s.shard = w.shard
     ),
     true

@@ -2,6 +2,7 @@
 acknowledged is there. In each of these people at every host go on speaking, and watching."""
 
 import itertools
+import json
 import os
 import signal
 import time
@@ -87,6 +88,23 @@ def test_one_that_is_frozen_and_one_whose_host_is_gone_are_taken_over(site: Site
         assert frozen.server.stop() == 1
 
 
+def test_one_that_is_killed_is_taken_over_by_proof_of_its_end(site: Site) -> None:
+    """Its process is seen to be gone, and nobody waits for its lease."""
+    victim, *others = site.by_rooms(ROOMS)
+    with speaking(site) as traffic:
+        me, seen = site.incarnation(victim), [node.server.log_bytes() for node in others]
+        struck = time.monotonic()
+        victim.server.kill()
+        taken_over(site, traffic, struck)
+        buried = [
+            line
+            for node, since in zip(others, seen, strict=True)
+            for line in node.server.log()[since:].splitlines()
+            if '"node_buried"' in line and f"{me:016x}" in line
+        ]
+        assert buried and all("lease" not in json.loads(line)["why"] for line in buried), buried
+
+
 def test_one_that_is_cut_from_redis_for_a_moment_keeps_all_that_is_its_own(site: Site) -> None:
     victim, *_ = site.by_rooms(ROOMS)
     with speaking(site) as traffic:
@@ -115,6 +133,10 @@ def test_one_that_stays_cut_from_redis_gives_the_others_what_it_owns_and_is_not_
         with victim.host.inside():
             answer = victim.server.request("GET", "/ready")
         assert (answer.status, answer.body["left_out"]) == (503, True)
+        connects = traffic.connects(victim)
+        sent = "its clients to be told to come again, which would bring them elsewhere"
+        wait_until(lambda: '"clients_sent_elsewhere"' in victim.server.log(), sent, within_s=30)
+        wait_until(lambda: traffic.connects(victim) > connects, sent, within_s=10)
         assert site.alive() == alive, "its lease is fresh: nobody takes it for dead"
         site.lab.heal()
         wait_until(lambda: me in site.owners(), "it to have its part again", within_s=40)

@@ -111,6 +111,7 @@ class Traffic:
     def __init__(self, nodes: Sequence[Node], rooms: Sequence[str], tag: str) -> None:
         """`tag`: no other traffic in these rooms has the same."""
         self._rooms = rooms
+        self._nodes = nodes
         self._ending = threading.Event()
         self._stack = contextlib.ExitStack()
         self.watchers = [InsideStream(node, rooms) for node in nodes]
@@ -129,6 +130,10 @@ class Traffic:
     def __exit__(self, *_: object) -> None:
         self._ending.set()
         self._stack.close()
+
+    def connects(self, node: Node) -> int:
+        """How often the watcher at that node has come to it."""
+        return self.watchers[self._nodes.index(node)].connects
 
     @property
     def acknowledged(self) -> list[Acknowledged]:

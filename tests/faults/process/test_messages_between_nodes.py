@@ -88,6 +88,7 @@ def test_clients_at_both_nodes_chat_in_rooms_at_both(new_server: Callable[[], Se
             for events in (ann.events, bob.events):
                 assert isinstance(events, Connection)
                 assert len(events.connected) == 1, "nobody had to come again"
+            await kicked_everywhere(first, second)
 
     run(scenario)
     for room, watch in watches:
@@ -241,6 +242,26 @@ def test_presence_is_that_of_all_nodes_also_after_one_is_killed(new_server: Call
             assert all(users(watch.joined).count("ann") <= 1 for watch in watches.values())
 
     run(scenario)
+
+
+async def kicked_everywhere(first: Server, second: Server) -> None:
+    """One user with a device at each node: put out of each room, and then signed out, wherever the entity lives."""
+    token, other = first.token("cid"), second.token("cid")
+    async with connected(first, token=token) as phone, connected(second, token=other) as laptop:
+        watches = [(await watching(device, room))[1] for device in (phone, laptop) for room in ROOMS]
+        for room in ROOMS:
+            await asyncio.to_thread(first.command, room, "ban", {"user": "cid"}, user="owner")
+        await until(lambda: all(watch.unsubscribed for watch in watches), "all rooms to have put both devices out")
+        await phone.rpc("session:cid/sign_out", {})
+        for device in (phone, laptop):
+            events = device.events
+            assert isinstance(events, Connection)
+
+            def signed_out(events: Connection = events) -> bool:
+                return bool(events.disconnected)
+
+            await until(signed_out, "every device to be signed out")
+            assert events.disconnected[0].code == 4501
 
 
 def users(told: list[JoinContext] | list[LeaveContext]) -> list[str]:

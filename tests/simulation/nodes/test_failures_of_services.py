@@ -19,8 +19,7 @@ The traps of fenced appends and the failures of nodes, and where each of them is
 | clocks are an hour off, and jump; two processes go by one name | `test_failures_of_nodes.py` |
 | an entity crashes with appends in flight; replies are lost and commands repeated | `test_failures_of_nodes.py` |
 | timers are due while nodes die and clocks are wrong | `test_failures_of_nodes.py` |
-| old and new code side by side, as far as a node lacks a kind or a message |
-  `tests/supervisors/correspondence/test_answering.py` |
+| old and new code side by side, out, back and out again | `test_releases.py` |
 | all of it at random | `test_at_random.py` |
 | each guard of several nodes, taken away | `test_guards_of_nodes.py` |
 """

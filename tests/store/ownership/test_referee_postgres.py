@@ -152,6 +152,18 @@ async def test_an_owner_claims_under_its_term_and_nobody_else_under_any(node: Ne
         assert isinstance(await claim(pool, incarnation, term=term), NotOwner)
 
 
+async def test_what_is_nobodys_is_claimed_under_no_term(node: NewNode, pool: Pool) -> None:
+    """A standby may have taken over that lacks who owns what: a head above its terms would be nobody's for ever."""
+    first, second = await joined(node(1)), await joined(node(2))
+    async with pool.connection() as connection:
+        await connection.fetch("UPDATE shards SET term = 3, owner = NULL")
+    for term in (3, 4, 7):
+        assert isinstance(await claim(pool, 1, term=term), NotOwner)
+    terms = await second.take("takeover")
+    assert isinstance(await claim(pool, 2, term=terms[0]), Claimed)
+    assert await first.take("takeover") == {}
+
+
 async def test_the_dead_neither_claim_nor_append_once_another_has_taken_over(node: NewNode, pool: Pool) -> None:
     first, second = await joined(node(1)), await joined(node(2))
     await first.take("start")

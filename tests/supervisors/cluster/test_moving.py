@@ -219,6 +219,8 @@ async def test_who_reaches_no_other_gives_all_of_it_away_soon_and_has_its_part_a
         assert len(others[0].node.owned) + len(others[1].node.owned) == SHARDS
         for seat in others:
             assert not seat.node.membership.is_left_out
+            assert seat.node.membership.others_up() == 1, "clients are not sent to the one that is left out"
+        assert first.node.membership.others_up() == 2
         first.node.unreached = []
         await trio.sleep(BACK_S + 3.0 + len(owned) * PACE_S)
         assert first.node.owned == owned

@@ -113,8 +113,10 @@ class Talk(Actor[Texts]):
         super().__init__(entity, runtime)
         self.shut: set[str] = set()
         self.pokes: list[str] = []
+        self.traces: list[str | None] = []  # of which what it has handled was a part
 
     def handle(self, message: Message) -> Any:
+        self.traces.append(self.trace)
         match message:
             case Poke():
                 self.pokes.append(message.text)

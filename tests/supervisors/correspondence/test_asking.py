@@ -21,8 +21,8 @@ from greenroom.actors.model.lifecycle import Attended, Inspect
 from greenroom.actors.model.principal import Principal
 from greenroom.supervisors.correspondence import asking
 from greenroom.supervisors.correspondence.wire import Replied, Sent, decode
-from tests.supervisors.correspondence.small_cluster import NOBODY, A, Answer, B, C, cluster
-from tests.supervisors.correspondence.small_entities import ANN, Heard, Pass, Put, Say, Slow, Through, named
+from tests.supervisors.correspondence.small_cluster import NOBODY, A, Answer, B, C, Node, cluster
+from tests.supervisors.correspondence.small_entities import ANN, Heard, Pass, Put, Say, Slow, Talk, Through, named
 
 
 async def test_a_command_to_an_entity_on_another_node(autojump_clock: MockClock) -> None:
@@ -106,6 +106,26 @@ async def test_an_ask_through_two_nodes(autojump_clock: MockClock) -> None:
         run.owners.move("talk:b", B)
         assert await run.nodes[B].ask("slow:a", Through(entity="talk:b", text="x")) == 1
         assert run.texts("talk:b") == ["x"]
+
+
+async def test_a_trace_goes_on_at_the_other_node_and_from_there(autojump_clock: MockClock) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+    def traces(node: Node, entity: str) -> list[str | None]:
+        actor = next(one for one in node.kernel.system.awake() if one.entity == entity).actor
+        assert isinstance(actor, Talk)
+        return actor.traces
+
+    async with cluster() as run:
+        await run.move("talk:b", B)
+        run.nodes[B].send("talk:a", Say(text="a command"), trace=trace)
+        run.nodes[B].send("slow:x", Through(entity="talk:b", text="what its handler asks"), trace=trace)
+        run.nodes[B].send("talk:a", Pass(entity="talk:b", text="what is told durably"), trace=trace)
+        run.nodes[B].send("talk:a", Say(text="of no trace"))
+        await trio.sleep(1.0)
+        assert traces(run.nodes[A], "talk:a") == [trace, trace, None]
+        assert sorted(run.texts("talk:b")) == ["what is told durably", "what its handler asks"]
+        assert traces(run.nodes[B], "talk:b") == [trace, trace]
 
 
 async def test_a_message_that_was_lost_before_it_arrived_has_an_unknown_outcome(autojump_clock: MockClock) -> None:

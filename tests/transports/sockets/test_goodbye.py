@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from math import inf
 
 import pytest
 import trio
@@ -168,3 +169,25 @@ async def test_once_the_others_stop_as_well_nobody_is_let_go_slowly(autojump_clo
 
     await goodbye([Client(connects) for _ in range(MANY)]).say(pace, heard)
     assert trio.current_time() - began < 1.3
+
+
+async def test_of_a_node_that_goes_on_those_go_who_are_there_and_others_may_come(autojump_clock: MockClock) -> None:
+    there = [Client([]) for _ in range(50)]
+    later = Client([])
+    found = goodbye(there)
+
+    def pace() -> Pace:
+        found._live.switch(Connection(), later)  # type: ignore[arg-type]
+        return Pace(100, inf)
+
+    began = trio.current_time()
+    await found.say_once(pace)
+    assert all(one.told_at is not None for one in there) and later.left_at is None
+    assert trio.current_time() - began == pytest.approx(0.5, abs=0.1)
+
+
+async def test_once_nobody_need_go_any_more_the_others_stay(autojump_clock: MockClock) -> None:
+    there = [Client([]) for _ in range(50)]
+    paces = iter([Pace(100, inf), Pace(100, inf), None])
+    await goodbye(there).say_once(lambda: next(paces))
+    assert sum(one.told_at is not None for one in there) == sum(one.left_at is not None for one in there) == 4
