@@ -17,7 +17,7 @@ from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.jobs.queue.flows.messages import AddFlow, FlowJob
 from greenroom.actors.jobs.schedule.messages import Pause, Resume, Set, Trigger
 from greenroom.actors.jobs.schedule.overlap import Overlap
-from greenroom.actors.jobs.single.messages import Retry as RetryJob
+from greenroom.actors.jobs.single.messages import Edit
 from greenroom.actors.jobs.waits import OnFailure, When
 from greenroom.actors.jobs.work import Work
 from greenroom.actors.model.actor import Actor, KindLimits
@@ -220,7 +220,7 @@ class Planners:
             late_ms = (STARTED + trio.current_time() + LONG_S) * 1000
             for row in list(world.database.rows.consequences.of(JobTables).jobs.values()):
                 if row.due_ms > late_ms:
-                    await self._try(ask, f"job:{row.id}", RetryJob())
+                    await self._try(ask, f"job:{row.id}", Edit(delay_s=0.0))
             await trio.sleep(5.0)
 
 
