@@ -7,7 +7,8 @@ begin.
 """
 
 from greenroom.actors.jobs.job import Job, JobLimits
-from greenroom.actors.jobs.limits import JobQueue, Rate
+from greenroom.actors.jobs.limits import JobQueue as Queue
+from greenroom.actors.jobs.limits import Rate
 from greenroom.actors.jobs.retry import Retry
 from greenroom.actors.jobs.schedule.declared import schedule
 from greenroom.actors.jobs.unique import Unique
@@ -46,7 +47,6 @@ __all__ = [
     "InvalidCommand",
     "Job",
     "JobLimits",
-    "JobQueue",
     "Key",
     "KindLimits",
     "Message",
@@ -55,6 +55,7 @@ __all__ = [
     "Pause",
     "Personal",
     "Principal",
+    "Queue",
     "Rate",
     "Refused",
     "Retry",

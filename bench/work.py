@@ -5,10 +5,10 @@ import time
 
 import trio
 
-from greenroom import Job, JobQueue, Work
+from greenroom import Job, Queue, Work
 
 QUEUE = "bench"
-LIMITED = JobQueue("limited", per_key=20)
+LIMITED = Queue("limited", per_key=20)
 KEYED = "keyed"
 LEFT = "left"
 AT = 8  # bytes of one wait in the file: nanoseconds

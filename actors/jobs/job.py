@@ -38,6 +38,7 @@ class JobLimits(Struct, frozen=True, kw_only=True):
 
     timeout_s: Annotated[float, Meta(gt=0)] = 900.0  # then it has failed
     grace_s: Annotated[float, Meta(ge=0)] = 10.0  # from a cancel until it is given up
+    heartbeat_s: Annotated[float, Meta(gt=0)] | None = None  # without progress, line or step it has failed; None: never
 
 
 class Bounded(Struct):

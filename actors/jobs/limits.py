@@ -1,6 +1,6 @@
 """Limits of a queue: how many of its jobs are under way at once, how many begin in what time, and whose turn it is.
 
-    media = JobQueue("media", concurrency=8, per_key=2, rate=Rate(30, per_s=60))
+    media = Queue("media", concurrency=8, per_key=2, rate=Rate(30, per_s=60))
 
     class Transcode(Job, queue=media, tag="job.transcode"): ...
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from greenroom.actors.model.errors import ActorError
 
 KEY_BYTES_MAX = 255
+KEY_PATTERN = r"[^\u0000-\u001f\u007f-\u009f]+"  # of JSON Schema
 NUDGED_MAX = 1_000  # entities, at once
 _ENTITY = re.compile(r"([a-z][a-z0-9_]*):([^\x00-\x1f\x7f-\x9f]+)", re.DOTALL)
 

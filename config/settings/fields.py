@@ -174,9 +174,20 @@ class NodeSettings(SectionSettings):
     )
     jobs_kept_days: int = _setting(
         7,
-        "days for which jobs are kept that have ended, however they have; older ones go a day at a time",
+        "days for which jobs are kept that have ended, unless more is said by how they have; older ones go a day at a "
+        "time",
         ge=1,
         le=366,
+    )
+    jobs_kept_completed_days: int | None = _setting(None, "of those that have succeeded", ge=1, le=366)
+    jobs_kept_failed_days: int | None = _setting(None, "of those that have failed", ge=1, le=366)
+    jobs_kept_cancelled_days: int | None = _setting(None, "of those that were cancelled", ge=1, le=366)
+    jobs_kept_most: int | None = _setting(
+        None,
+        "finished jobs that are kept, about; of more the oldest days go before their time, what has failed last, "
+        "and never those of today; unset: as many as there are",
+        ge=1_000,
+        le=10**12,
     )
     static: Annotated[Path, AfterValidator(existing_folder)] | None = _setting(
         None,

@@ -29,7 +29,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "asyncio_task_abandoned": (
             "The bridge to the database's library closed before a call had ended; the caller was told so."
         ),
-        "job_days_dropped": "So many days of finished jobs were older than GREENROOM_JOBS_KEPT_DAYS and are gone.",
+        "job_days_dropped": (
+            "So many days of finished jobs, or of those of one state, were older than GREENROOM_JOBS_KEPT_DAYS and its "
+            "like say, or were more than GREENROOM_JOBS_KEPT_MOST, and are gone."
+        ),
         "job_days_not_kept": (
             "Postgres did not answer when days of finished jobs were to be made and dropped; tried again in half a "
             "minute. Days are made three ahead: until then nothing is amiss."

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from greenroom.config.telemetry.job_instruments import QueueCounts
 from greenroom.store.jobs.filter import Match
+from greenroom.store.jobs.kept import Kept
 from greenroom.store.journal.consequences.jobs import JobRow, TakeRow, WindowRow
 
 PAGE = 2_000  # jobs read at once when a queue wakes
@@ -167,5 +168,6 @@ class JobStore(Protocol):
     async def version(self, job_id: str) -> str:
         """Another one whenever what `find` brings of it has changed, but for who has it; "": there is none."""
 
-    async def keep_days(self, days: int) -> int:
-        """Drop finished jobs of days longer ago than that, and make the days to come; how many days went."""
+    async def keep_days(self, kept: Kept) -> int:
+        """Drop finished jobs that are not kept any more, by the day, and make the days to come; how many days, or parts
+        of days, went."""

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from greenroom.store.jobs.instead import follow, wanted
 from greenroom.store.jobs.jobs import LONG, LOOK_ROWS, PAGE, Begun, JobFound, JobOutcome, Look, Seen
+from greenroom.store.jobs.kept import Kept
 from greenroom.store.journal.consequences.consequence import Tables
 from greenroom.store.journal.consequences.jobs import JobRow, JobTables
 
@@ -103,18 +104,27 @@ class MemoryJobs:
         found = tables.jobs.get(job_id) or tables.done.get(job_id)
         return "" if found is None else sha256(repr(found).encode()).hexdigest()
 
-    async def keep_days(self, days: int) -> int:
+    async def keep_days(self, kept: Kept) -> int:
         await trio.lowlevel.checkpoint()
         done = self._tables.done
-        first = int(self._now() * 1000) // DAY_MS - days
-        gone = {job_id: end.ended_ms // DAY_MS for job_id, (_, end) in done.items() if end.ended_ms // DAY_MS < first}
-        for job_id in gone:
-            del done[job_id]
+        today = int(self._now() * 1000) // DAY_MS
+        parts: dict[tuple[bool, bool, int, str], list[str]] = {}
+        for job_id, (_, end) in done.items():
+            day = end.ended_ms // DAY_MS
+            is_kept = day >= today - kept.days_of(end.state)
+            parts.setdefault((is_kept, end.state == "failed", day, end.state), []).append(job_id)
+        gone = set()
+        for (is_kept, _, day, _), ids in sorted(parts.items()):
+            if is_kept and (kept.most is None or len(done) <= kept.most or day >= today):
+                continue
+            gone.add(day)
+            for job_id in ids:
+                del done[job_id]
         now_ms = self._now() * 1000
         windows = self._tables.windows
         for key in [key for key, one in windows.items() if one.until_ms < now_ms]:
             del windows[key]
-        return len(set(gone.values()))
+        return len(gone)
 
     @property
     def _tables(self) -> JobTables:

@@ -11,6 +11,7 @@ from typing import Any
 
 from greenroom.store.jobs.instead import follow, wanted
 from greenroom.store.jobs.jobs import LONG, LOOK_ROWS, PAGE, Begun, JobFound, JobOutcome, Look, Seen
+from greenroom.store.jobs.kept import Kept
 from greenroom.store.journal.consequences.jobs import JobRow, TakeRow, WindowRow
 from greenroom.store.postgres.pool import Pool
 
@@ -118,7 +119,7 @@ VERSION = """
 SELECT 'u' || xmin::text FROM jobs WHERE id = $1::text::uuid
 UNION ALL SELECT 'd' || xmin::text FROM jobs_done WHERE id = $1::text::uuid
 """
-KEEP_DAYS = "SELECT keep_job_days($1)"
+KEEP_DAYS = "SELECT keep_jobs($1, $2, $3, $4)"
 REST_AT_ONCE = 10_000
 # What no day had; in many transactions, of which none is long.
 DROP_REST = """
@@ -210,11 +211,11 @@ class PostgresJobs:
         rows = await self._pool.fetch(VERSION, job_id)
         return rows[0][0] if rows else ""
 
-    async def keep_days(self, days: int) -> int:
-        ((dropped,),) = await self._pool.fetch(KEEP_DAYS, days)
+    async def keep_days(self, kept: Kept) -> int:
+        ((dropped,),) = await self._pool.fetch(KEEP_DAYS, kept.completed, kept.failed, kept.cancelled, kept.most)
         gone = REST_AT_ONCE
         while gone == REST_AT_ONCE:
-            ((gone,),) = await self._pool.fetch(DROP_REST, days, REST_AT_ONCE)
+            ((gone,),) = await self._pool.fetch(DROP_REST, kept.longest, REST_AT_ONCE)
         return dropped  # type: ignore[no-any-return]
 
 

@@ -45,6 +45,7 @@ class Ending(Enum):
     CANCELLED = "cancelled"  # nobody wants the job, or others have it
     INTERRUPTED = "interrupted"  # whoever works on it ends: it was no attempt
     TIMED_OUT = "timed out"
+    SILENT = "silent"  # it has not said anything for its `heartbeat_s`
 
 
 class Means:
@@ -96,6 +97,7 @@ class Attempt:
         self.ending: Ending | None = None
         self.gives_up_at = math.inf  # trio's clock: what has not ended by then is not waited for
         self.stops_at = math.inf  # monotonic: when a thread is to hear that its time is over
+        self.silent_at = math.inf  # trio's clock: when it should have said something
         self.is_given_up = False
         self.is_told = False  # its worker has said what became of it
         self.on_stop: Callable[[], None] | None = None  # of one that can't be cancelled
@@ -116,10 +118,11 @@ class Attempt:
     # As its job sees it.
 
     async def progress(self, share: float, note: str = "") -> None:
-        self._telling.note(self, share, note, None)
+        self.note(share, note)
         await trio.lowlevel.checkpoint()
 
     def log(self, line: str) -> None:
+        self._speaks()
         self._telling.note(self, None, "", line)
 
     async def step(self, name: str, do: Callable[[], Awaitable[Any]]) -> Any:
@@ -166,6 +169,7 @@ class Attempt:
 
     def note(self, share: float, note: str) -> None:
         """As `progress`, from a thread or a process."""
+        self._speaks()
         self._telling.note(self, share, note, None)
 
     async def step_known(self, name: str) -> Raw | None:
@@ -176,13 +180,29 @@ class Attempt:
 
     async def keep_step(self, name: str, result: Any) -> Raw:
         """Raises: BadResult, ActorError."""
+        self._speaks()
         encoded = encode_result(result, of=f"the result of the step {name!r}")
         await self._telling.keep_step(self, name, encoded)
         assert self._steps is not None
         self._steps[name] = encoded
         return encoded
 
+    def _speaks(self) -> None:
+        if self.silent_at != math.inf:
+            self._listen()
+
+    def _listen(self) -> None:
+        """From now on it is to say something in time, where its class says so."""
+        heartbeat_s = self._installed.job.limits.heartbeat_s if self._installed is not None else None
+        if heartbeat_s is not None:
+            self.silent_at = trio.current_time() + heartbeat_s
+
     # As its worker sees it.
+
+    def mind(self, now: float) -> None:
+        """Stop it, where it should have said something by then."""
+        if now > self.silent_at:
+            self.stop(Ending.SILENT)
 
     def stop(self, ending: Ending) -> None:
         """It is to end, within its grace. The first reason counts."""
@@ -243,6 +263,7 @@ class Attempt:
         scope = self._scope
         ends_at = trio.current_time() + limits.timeout_s
         self.gives_up_at = min(self.gives_up_at, ends_at + limits.grace_s)
+        self._listen()
         if installed.is_async:
             scope.deadline = min(scope.deadline, ends_at)
         else:
@@ -322,7 +343,10 @@ class Attempt:
             case Ending.INTERRUPTED:
                 return Finished(self.id, self.token, refund=True)
         assert self._installed is not None
-        return self._failed(f"it took longer than {self._installed.job.limits.timeout_s:g} s", final=False)
+        limits = self._installed.job.limits
+        if self.ending is Ending.SILENT:
+            return self._failed(f"it said nothing for {limits.heartbeat_s:g} s", final=False)
+        return self._failed(f"it took longer than {limits.timeout_s:g} s", final=False)
 
     def _failed(self, error: str, *, final: bool, trace: str = "") -> Finished:
         retry_s = None if final else self._rest_s()

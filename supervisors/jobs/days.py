@@ -1,5 +1,5 @@
-"""Days of finished jobs: made before they come, and dropped when they are old. Every node does it; the store sees to it
-that one does at a time, and twice is once."""
+"""Days of finished jobs: made before they come, and dropped when they are old, or more than are to be kept. Every node
+does it; the store sees to it that one does at a time, and twice is once."""
 
 from collections.abc import Awaitable, Callable
 from random import Random
@@ -9,6 +9,7 @@ import trio
 
 from greenroom.config.telemetry.shown import shown
 from greenroom.store.errors import StoreUnavailable
+from greenroom.store.jobs.kept import Kept
 
 log = structlog.get_logger("greenroom.jobs")
 
@@ -20,10 +21,10 @@ BEGIN_S = 10.0  # at the start: what is not dropped by then is dropped beside th
 class Days:
     """A supervised child: `run`; before queues begin, `begin`."""
 
-    def __init__(self, keep: Callable[[int], Awaitable[int]], days: int, *, rng: Random) -> None:
+    def __init__(self, keep: Callable[[Kept], Awaitable[int]], kept: Kept, *, rng: Random) -> None:
         """`keep`: see JobStore.keep_days."""
         self._keep = keep
-        self._days = days
+        self._kept = kept
         self._rng = rng
 
     async def begin(self) -> None:
@@ -41,7 +42,7 @@ class Days:
     async def _keep_now(self) -> bool:
         """False: the store was away."""
         try:
-            dropped = await self._keep(self._days)
+            dropped = await self._keep(self._kept)
         except StoreUnavailable as error:
             log.info("job_days_not_kept", error=shown(error))
             return False

@@ -378,13 +378,15 @@ class Worker:
             self._stir.set()
 
     async def _mind(self) -> None:
-        """Give up what should have ended. It keeps its slot until it does."""
+        """Stop what should have said something; give up what should have ended, which keeps its slot until it does."""
         while True:
             await trio.sleep(LOOK_S)
             now = trio.current_time()
             if self._todo and self._begun_at + LAIN_S < now:
                 self._run_s = max(self._run_s, LAIN_S)
                 self._give_back_todo()
+            for attempt in list(self._running.values()):
+                attempt.mind(now)
             for attempt in [one for one in self._running.values() if one.gives_up_at + LOOK_S < now]:
                 if not attempt.is_told:
                     self._has_finished(attempt, attempt.give_up())

@@ -32,6 +32,7 @@ from greenroom.config.telemetry.instruments import Observed
 from greenroom.config.telemetry.logs import dropped_lines
 from greenroom.store.erasure.erasures import PostgresErasures
 from greenroom.store.jobs.jobs_postgres import PostgresJobs
+from greenroom.store.jobs.kept import Kept
 from greenroom.store.jobs.listing_postgres import PostgresListing
 from greenroom.store.journal.dead_letters_postgres import PostgresDeadLetters
 from greenroom.store.journal.journal_postgres import PostgresJournal
@@ -265,7 +266,14 @@ class Node:
             match=self._matcher.match,
             instruments=telemetry.jobs,
         )
-        self._days = Days(job_store.keep_days, settings.jobs_kept_days, rng=Random())
+        jobs_kept = Kept.of(
+            settings.jobs_kept_days,
+            completed=settings.jobs_kept_completed_days,
+            failed=settings.jobs_kept_failed_days,
+            cancelled=settings.jobs_kept_cancelled_days,
+            most=settings.jobs_kept_most,
+        )
+        self._days = Days(job_store.keep_days, jobs_kept, rng=Random())
         self._kernel = kernel = Kernel(
             kinds=kinds,
             journal=journal,

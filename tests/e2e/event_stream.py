@@ -102,13 +102,17 @@ class EventStream:
     def until_offset(self, offset: int, *, within_s: float = 30.0) -> None:
         wait_until(lambda: self.offsets[-1:] == [offset], f"offset {offset} on the stream", within_s=within_s)
 
+    def cut(self) -> None:
+        """The connection is lost: `follow` makes another."""
+        sock = self._socket
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
     def end_soon(self) -> None:
         """Let `follow` return."""
         self._ending.set()
-        sock = self._socket
-        if sock is not None:
-            with contextlib.suppress(OSError):  # it has gone already
-                sock.shutdown(socket.SHUT_RDWR)
+        self.cut()
 
 
 class Following:

@@ -35,6 +35,7 @@ TAKING_NOTHING = (
     "get /admin/api/me",
     "get /admin/api/cluster",
     "get /admin/api/views",
+    "get /admin/api/queues",
 )  # so nothing that they are given can be wrong
 
 
@@ -125,6 +126,7 @@ OF_FLOWS = (
     "queue.no_such_queue",
     "job.waits_for_nothing",
 )
+OF_TIME = ("queue.until_is_past",)
 
 
 def excepted(case: Any, response: Any) -> bool:
@@ -133,6 +135,8 @@ def excepted(case: Any, response: Any) -> bool:
         return "X-Request-Timeout" in case.headers
     if response.status_code == 400:  # a key is bounded in bytes, and JSON Schema counts characters, NUL among them
         message = str(response.json()["error"]["message"])
+        if "is no cursor of this list" in message:  # what an answer has said before, no generator makes
+            return True
         return message.endswith("the key is longer than 255 bytes") or "holds a NUL character" in message
     if response.status_code in (412, 413) and case.path.startswith("/media"):  # as tus has them
         return True
@@ -142,6 +146,8 @@ def excepted(case: Any, response: Any) -> bool:
         return True  # to JSON Schema 4.0 is an integer
     if response.status_code == 422 and response.json()["error"]["name"] in OF_FLOWS:
         return True  # nor what jobs of a flow say of one another
+    if response.status_code == 422 and response.json()["error"]["name"] in OF_TIME:
+        return True  # nor what time it is
     if response.status_code == 422:  # nor does it know what no user can be called
         return set(response.json()["error"].get("fields", ())) == {"user"} and bool(case.body.get("user"))
     return False

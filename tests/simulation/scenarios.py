@@ -6,6 +6,7 @@ from greenroom.testing import Scenario
 from tests.simulation.chat import chat
 from tests.simulation.couriers import couriers
 from tests.simulation.jobs.jobs_world import chores
+from tests.simulation.jobs.plans_world import plans
 from tests.simulation.ledger import ledgers
 from tests.simulation.sagas import sagas
 from tests.simulation.social.social_world import social
@@ -19,5 +20,6 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
     "sagas": sagas,
     "views": talks,
     "jobs": chores,
+    "plans": plans,
     "social": social,
 }

@@ -12,8 +12,9 @@ from quart import Blueprint, Response, request
 
 from greenroom.actors.jobs.listing.where import UnixMs
 from greenroom.actors.jobs.queue.control import Limit, Reason
-from greenroom.actors.jobs.texts import JobId, Name
-from greenroom.actors.model.entity import split_entity
+from greenroom.actors.jobs.texts import JobId
+from greenroom.actors.model.entity import KEY_BYTES_MAX, KEY_PATTERN, split_entity
+from greenroom.actors.model.message import END
 from greenroom.transports.admin.job_desk import JobDesk
 from greenroom.transports.admin.roles import Operators
 from greenroom.transports.errors import BadRequest
@@ -25,10 +26,15 @@ T = TypeVar("T")
 log = structlog.get_logger("greenroom.admin")
 
 
+# Of an entity: what is no key of one is refused by its form.
+QueueName = Annotated[str, Meta(min_length=1, max_length=KEY_BYTES_MAX, pattern=f"^{KEY_PATTERN}" + END)]
+SagaName = Annotated[str, Meta(max_length=400, pattern=f"^[a-z][a-z0-9_]*:{KEY_PATTERN}" + END)]
+
+
 class Paused(Struct, frozen=True, forbid_unknown_fields=True):
     """Which queue is to pause; until then, or until it is resumed."""
 
-    queue: Name
+    queue: QueueName
     until_ms: UnixMs | None = None
     reason: Reason = ""
 
@@ -36,13 +42,13 @@ class Paused(Struct, frozen=True, forbid_unknown_fields=True):
 class Resumed(Struct, frozen=True, forbid_unknown_fields=True):
     """Which queue is to go on."""
 
-    queue: Name
+    queue: QueueName
 
 
 class Limited(Struct, frozen=True, forbid_unknown_fields=True):
     """What a queue is limited to: as its command `limit` has it."""
 
-    queue: Name
+    queue: QueueName
     limits: Limit
 
 
@@ -72,7 +78,7 @@ class Edited(Struct, frozen=True, forbid_unknown_fields=True):
 class SteeredSaga(Struct, frozen=True, forbid_unknown_fields=True):
     """What a saga is told."""
 
-    saga: Annotated[str, Meta(max_length=400)]
+    saga: SagaName
     step: Literal["retry", "resume", "cancel"]
     reason: Annotated[str, Meta(max_length=500)] = ""
 

@@ -61,7 +61,7 @@ def message_schemas(kinds: tuple[Kind, ...]) -> tuple[dict[object, JsonSchema], 
     schemas: dict[object, JsonSchema] = dict(zip(types, cast(tuple[JsonSchema, ...], made), strict=True))
     schemas[None] = NO_REPLY
     for command in commands:
-        _drop_tag(schemas[command.message], components)
+        drop_tag(schemas[command.message], components)
     return schemas, components
 
 
@@ -85,7 +85,7 @@ def described(item: object, more: str = "") -> Json:
     return {name: text for name, text in found.items() if text}
 
 
-def _drop_tag(ref: JsonSchema, components: dict[str, JsonSchema]) -> None:
+def drop_tag(ref: JsonSchema, components: dict[str, JsonSchema]) -> None:
     """A command's name travels in the path or the rpc's method, so its body needs no `type`."""
     name = str(ref["$ref"]).rpartition("/")[2]
     schema = components[name].copy()

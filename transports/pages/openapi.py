@@ -7,7 +7,7 @@ Source: https://spec.openapis.org/oas/v3.1.1
 from collections.abc import Iterable, Mapping
 
 from greenroom.actors.jobs.queue.actor import QUEUE_KIND
-from greenroom.actors.model.entity import KEY_BYTES_MAX
+from greenroom.actors.model.entity import KEY_BYTES_MAX, KEY_PATTERN
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.schema.repeats import REUSED, repeats_of
 from greenroom.actors.views.installed import Installed
@@ -18,6 +18,7 @@ from greenroom.transports.pages.admin import LETTERS_MAX
 from greenroom.transports.pages.admin_views import NAME_PATTERN
 from greenroom.transports.pages.asyncapi import KEY_IN_WORDS
 from greenroom.transports.pages.context import Bounds
+from greenroom.transports.pages.described.admin_job_documents import admin_job_paths
 from greenroom.transports.pages.described.job_documents import list_paths
 from greenroom.transports.pages.described.media_documents import media_paths
 from greenroom.transports.pages.described.view_documents import across_path, row_schemas, view_path
@@ -32,18 +33,17 @@ from greenroom.transports.pages.message_schemas import (
 )
 from greenroom.transports.pages.operator_requests import PAGE_MAX
 
-_NO_CONTROLS = r"[^\u0000-\u001f\u007f-\u009f]+"
 _POSITION = r"([0-9a-f]{8}[^:,]*:)?(0|[1-9][0-9]{0,14})"
 _KEY: Json = {
     "type": "string",
     "minLength": 1,
     "maxLength": KEY_BYTES_MAX,
-    "pattern": f"^{_NO_CONTROLS}$",
+    "pattern": f"^{KEY_PATTERN}$",
     "description": f"{KEY_IN_WORDS}, percent-encoded where it must be",
 }
 _CHANNEL: Json = {
     "type": "string",
-    "pattern": f"^[a-z][a-z0-9_]*:{_NO_CONTROLS}$",
+    "pattern": f"^[a-z][a-z0-9_]*:{KEY_PATTERN}$",
     "description": "`kind:key`, of a kind that is installed",
 }
 
@@ -63,6 +63,7 @@ def openapi(
     schemas, components = message_schemas(kinds)
     views = tuple(views)
     rows, row_components = row_schemas(views)
+    job_paths, job_components = admin_job_paths(_KEY, _CHANNEL) if admin else ({}, {})
     paths: Json = {}
     for kind in kinds:
         key = {"name": "key", "in": "path", "required": True, "schema": _KEY}
@@ -107,7 +108,8 @@ def openapi(
         | (media_paths(bounds.upload_bytes_max) if bounds.upload_bytes_max is not None else {})
         | {"/events": {"get": _EVENTS}}
         | _PROBES
-        | (_ADMIN if admin else {}),
+        | (_ADMIN if admin else {})
+        | job_paths,
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
             "responses": {
@@ -118,7 +120,7 @@ def openapi(
                     "content": _json(_REFUSAL),
                 },
             },
-            "schemas": components | row_components,
+            "schemas": components | row_components | job_components,
         },
     }
 

@@ -13,6 +13,7 @@ from greenroom.transports.errors import BadRequest
 
 PAGE_MAX = 100  # events, dead letters or parked entities in one answer
 JSON = "application/json"
+AS_WRITTEN = ("arguments", "shown")
 
 T = TypeVar("T")
 
@@ -73,10 +74,14 @@ async def body(of: type[T]) -> T:
 
 
 def _whole(body: Any) -> Any:
-    """JSON knows one sort of number: 3.0 is an integer too."""
-    if isinstance(body, dict) and isinstance(body.get("ids"), list):
-        ids = (int(one) if isinstance(one, float) and one.is_integer() else one for one in body["ids"])
-        return body | {"ids": list(ids)}
+    """JSON knows one sort of number: 3.0 is an integer too. What a job is given stays as it was written."""
+    match body:
+        case float() if body.is_integer() and abs(body) <= EXACT_MAX:
+            return int(body)
+        case dict():
+            return {name: one if name in AS_WRITTEN else _whole(one) for name, one in body.items()}
+        case list():
+            return [_whole(one) for one in body]
     return body
 
 

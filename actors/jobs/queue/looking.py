@@ -37,8 +37,12 @@ class Looking:
         return True
 
     def found(self, since: Seen, look: Look, now_ms: int, chance: float) -> bool:
-        """Is that what has come since what it had seen? Then it has seen these too. `chance`: 0 to 1."""
-        if since != self.seen:
+        """Is that what has come since what it had seen? Then it has seen these too. `chance`: 0 to 1.
+
+        `since` is that very object, and no equal one: a former life may have asked before a standby took over, which
+        gives the same numbers to other transactions, and what it was answered is there no more.
+        """
+        if since is not self.seen:
             return False
         self.seen = look.seen
         self._asked_ms = None

@@ -7,6 +7,7 @@ import trio
 
 from greenroom.store.jobs.jobs import Begun, JobFound, JobOutcome, Look, Seen
 from greenroom.store.jobs.jobs_memory import MemoryJobs
+from greenroom.store.jobs.kept import Kept
 from greenroom.store.journal.consequences.jobs import JobRow
 from greenroom.supervisors.simulation.database import Database, Port, Wire
 
@@ -62,5 +63,5 @@ class SimulatedJobs:
     async def steps(self, job_id: str) -> dict[str, bytes]:
         return await self._call("jobs steps", lambda: self._rows.steps(job_id))
 
-    async def keep_days(self, days: int) -> int:
-        return await self._call("jobs days", lambda: self._rows.keep_days(days))
+    async def keep_days(self, kept: Kept) -> int:
+        return await self._call("jobs days", lambda: self._rows.keep_days(kept))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from greenroom import Job, JobLimits, JobQueue, Refused, Retry, Secret, Work
+from greenroom import Job, JobLimits, Queue, Refused, Retry, Secret, Work
 from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.model.kinds import BadEntityClass
 
@@ -21,7 +21,7 @@ def a_class(queue: Any, tag: str = "job.a", **names: Any) -> type[Job]:
 
 
 def test_a_queue_is_declared_by_the_classes_that_go_into_it() -> None:
-    media = JobQueue("media", concurrency=2)
+    media = Queue("media", concurrency=2)
     jobs = Jobs([a_class(media), a_class(media, "job.b"), a_class("media", "job.c"), a_class("mail", "job.d")])
     assert jobs.limits_of("media") == media and jobs.limits_of("mail") is None
     assert jobs.of_queue("media") == {"job.a", "job.b", "job.c"}
@@ -29,12 +29,12 @@ def test_a_queue_is_declared_by_the_classes_that_go_into_it() -> None:
 
 def test_two_that_differ_are_refused() -> None:
     with pytest.raises(BadEntityClass, match="declared twice"):
-        Jobs([a_class(JobQueue("media", concurrency=2)), a_class(JobQueue("media", concurrency=3), "job.b")])
+        Jobs([a_class(Queue("media", concurrency=2)), a_class(Queue("media", concurrency=3), "job.b")])
 
 
 def test_what_is_no_limit_is_refused() -> None:
     with pytest.raises(BadEntityClass, match=r"its queue 'media'.*concurrency"):
-        Jobs([a_class(JobQueue("media", concurrency=0))])
+        Jobs([a_class(Queue("media", concurrency=0))])
 
 
 @pytest.mark.parametrize("wrong", [{"queue": "a\0"}, {"queue": "x" * 256}, {"queue": "q", "tag": "job.a\n"}], ids=repr)

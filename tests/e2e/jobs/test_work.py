@@ -1,5 +1,6 @@
 """Jobs on a real server, done by processes beside it: `greenroom work`, and the worker in Node of the docs."""
 
+import asyncio
 import json
 import shutil
 import signal
@@ -13,6 +14,8 @@ import pytest
 
 from tests.docs.test_tutorial import NAMED_BLOCK
 from tests.e2e.event_stream import EventStream, Following
+from tests.e2e.sdk import Watch, connected, watching
+from tests.e2e.sdk import until as until_async
 from tests.e2e.server import PROGRAM, ROOT, Server, wait_until
 
 GUIDES = ROOT / "docs" / "guides" / "jobs"
@@ -27,6 +30,12 @@ class Wait(Job, queue="media", tag="job.wait"):
         work.log("begun")
         await trio.sleep(self.seconds)
         return "waited"
+
+class Tells(Job, queue="media", tag="job.tells"):
+    async def run(self, work):
+        for number in range(40):
+            work.log(f"line {number}")
+            await trio.sleep(0.05)
 
 class Sum(Job, queue="media", tag="job.sum"):
     async def run(self, work):
@@ -215,6 +224,47 @@ def test_whom_a_job_is_for_sees_it_live_and_cancels_it_at_once(server: Server, s
 def _states(stream: EventStream) -> list[str]:
     shown = [event.data["data"] for event in stream.events if event.name == "message"]
     return [one["state"] for one in shown if one["type"] == "job.state"]
+
+
+def test_whoever_was_cut_off_goes_on_where_they_were_and_misses_no_line(server: Server, staff: Staff) -> None:
+    """Added over a WebSocket, watched there and by server-sent events; both lose their connection meanwhile."""
+
+    async def scenario() -> None:
+        token = server.token("svc", roles=["service"])
+        async with connected(server, token=token) as client, connected(server, token=token) as other:
+            fields = {"job": "job.tells", "arguments": {}, "by": "bob"}
+            job = (await client.rpc("queue:media/add", fields)).data["id"]
+            stream = EventStream(server, f"job:{job}", user="bob")
+            with Following(stream):
+                subscription, watch = await watching(client, f"job:{job}", recoverable=True)
+                _, queue = await watching(other, "queue:media", data={"as": "view"})
+                with working(server):
+                    for count in (10, 20):
+                        await until_async(lambda count=count: _lines_told(watch) >= count, "some lines")
+                        await subscription.unsubscribe()
+                        stream.cut()
+                        await subscription.subscribe()
+                    await until_async(lambda: _lines_told(watch) == 40, "all lines")
+                    wait_until(lambda: _lines_of(stream) == list(range(40)), "all lines on the stream")
+                assert stream.connects >= 3
+                assert watch.subscribed[-1].was_recovering and watch.subscribed[-1].recovered
+                assert [line for pub in watch.publications for line in _lines(pub.data)] == list(range(40))
+                assert queue.publications or queue.subscribed[0].data["unfinished"] >= 0
+
+    asyncio.run(scenario())
+
+
+def _lines(data: dict[str, Any]) -> list[int]:
+    lines = data["lines"] if data["type"] == "job.log" else []
+    return [int(line.removeprefix("line ")) for line in lines]
+
+
+def _lines_told(watch: Watch) -> int:
+    return sum(len(_lines(pub.data)) for pub in watch.publications)
+
+
+def _lines_of(stream: EventStream) -> list[int]:
+    return [line for event in stream.events if event.name == "message" for line in _lines(event.data["data"])]
 
 
 def test_a_job_of_a_worker_that_is_killed_is_begun_anew_on_the_same_host_within_a_second(

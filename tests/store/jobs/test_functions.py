@@ -13,6 +13,7 @@ from greenroom.actors.jobs.options import ARGUMENTS_MAX, TTL_MAX_S, Options, Uni
 from greenroom.actors.jobs.waits import Awaited
 from greenroom.store.jobs import jobs_postgres
 from greenroom.store.jobs.jobs_postgres import PostgresJobs
+from greenroom.store.jobs.kept import Kept
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 from tests.store.jobs.others import Other, others
@@ -208,7 +209,7 @@ async def test_days_that_are_too_old_are_dropped_and_what_no_day_had_goes_too(
     assert await one.do("SELECT count(*) FROM jobs_done_rest") == 7
     monkeypatch.setattr(jobs_postgres, "REST_AT_ONCE", 2)
     async with Bridge() as bridge, Pool(bridge, database_url, incarnation=1, size=1) as pool:
-        assert await PostgresJobs(pool).keep_days(7) == 1
+        assert await PostgresJobs(pool).keep_days(Kept.of(7)) == 1
     left = await one.do("SELECT string_agg(id::text, ' ' ORDER BY id) FROM jobs_done")
     assert [int(id.replace("-", ""), 16) for id in left.split()] == [1, 3, 4]
 

@@ -374,6 +374,35 @@ async def test_a_thread_hears_of_its_cancel_at_its_next_word() -> None:
     assert logs == [], "it was not abandoned"
 
 
+async def test_a_thread_that_is_silent_hears_of_it_at_its_next_word() -> None:
+    class Silent(InThread, queue="q", tag="job.silent"):
+        limits = JobLimits(heartbeat_s=60.0)
+
+    spoken, goes_on = trio.Event(), threading.Event()
+    token = trio.lowlevel.current_trio_token()
+
+    def runs(work: ThreadWork) -> None:
+        work.log("a word")
+        token.run_sync_soon(spoken.set)
+        goes_on.wait(60)
+        work.progress(0.5)
+
+    Silent.what = staticmethod(runs)
+    one = attempt(Silent)
+    async with trio.open_nursery() as nursery:
+
+        async def minds() -> None:
+            await spoken.wait()
+            one.mind(trio.current_time() + 59.0)
+            assert one.ending is None
+            one.mind(trio.current_time() + 61.0)
+            goes_on.set()
+
+        nursery.start_soon(minds)
+        finished = await one.run()
+    assert finished.error == "it said nothing for 60 s" and finished.retry_s is not None
+
+
 async def test_a_thread_that_does_not_end_in_its_grace_is_left_alone_and_counts_until_it_does() -> None:
     goes_on = threading.Event()
     begun = trio.Event()

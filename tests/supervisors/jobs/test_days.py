@@ -8,19 +8,22 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from greenroom.store.errors import StoreUnavailable
+from greenroom.store.jobs.kept import Kept
 from greenroom.supervisors.jobs.days import AGAIN_S, BEGIN_S, EVERY_S, Days
+
+WEEK = Kept.of(7)
 
 
 async def test_days_are_kept_at_the_start_and_every_hour_and_soon_again_when_the_store_was_away(
     autojump_clock: MockClock,
 ) -> None:
-    asked: list[tuple[float, int]] = []
+    asked: list[tuple[float, Kept]] = []
     outcomes: list[StoreUnavailable | int] = [StoreUnavailable("away"), 0, 2]
     enough = trio.Event()
 
-    async def keep(days: int) -> int:
+    async def keep(kept: Kept) -> int:
         await trio.lowlevel.checkpoint()
-        asked.append((trio.current_time(), days))
+        asked.append((trio.current_time(), kept))
         if not outcomes:
             enough.set()
             return 0
@@ -31,10 +34,10 @@ async def test_days_are_kept_at_the_start_and_every_hour_and_soon_again_when_the
 
     with capture_logs() as logs:
         async with trio.open_nursery() as nursery:  # owner: this test
-            await nursery.start(Days(keep, 7, rng=Random(0)).run)
+            await nursery.start(Days(keep, WEEK, rng=Random(0)).run)
             await enough.wait()
             nursery.cancel_scope.cancel()
-    assert [days for _, days in asked] == [7, 7, 7, 7]
+    assert [kept for _, kept in asked] == [WEEK] * 4
     rests = [later[0] - before[0] for before, later in pairwise(asked)]
     assert 0.75 * AGAIN_S <= rests[0] <= 1.25 * AGAIN_S
     assert all(0.75 * EVERY_S <= rest <= 1.25 * EVERY_S for rest in rests[1:]) and rests[1] != rests[2]
@@ -42,20 +45,20 @@ async def test_days_are_kept_at_the_start_and_every_hour_and_soon_again_when_the
 
 
 async def test_a_node_begins_though_the_store_is_away_or_has_much_to_drop(autojump_clock: MockClock) -> None:
-    asked: list[int] = []
+    asked: list[Kept] = []
 
-    async def away(days: int) -> int:
+    async def away(kept: Kept) -> int:
         await trio.lowlevel.checkpoint()
-        asked.append(days)
+        asked.append(kept)
         raise StoreUnavailable("away")
 
-    await Days(away, 7, rng=Random(0)).begin()
-    assert asked == [7]
+    await Days(away, WEEK, rng=Random(0)).begin()
+    assert asked == [WEEK]
 
-    async def never_done(days: int) -> int:
+    async def never_done(kept: Kept) -> int:
         await trio.sleep(3_600)
         return 0
 
     began = trio.current_time()
-    await Days(never_done, 7, rng=Random(0)).begin()
+    await Days(never_done, WEEK, rng=Random(0)).begin()
     assert trio.current_time() - began == BEGIN_S

@@ -115,6 +115,40 @@ async def test_what_does_not_end_in_its_grace_is_given_up_and_keeps_its_slot(aut
         assert trio.current_time() >= 100
 
 
+class Quiet(Job, queue="q", tag="job.quiet"):
+    """Says something every two seconds, in its own way, and then nothing more."""
+
+    way: str
+    retry = Retry(attempts=1)
+    limits = JobLimits(heartbeat_s=3.0)
+
+    async def run(self, work: Work) -> None:
+        for number in range(5):
+            match self.way:
+                case "progress":
+                    await work.progress(number / 5)
+                case "line":
+                    work.log("at it")
+                case "step":
+                    await work.step(f"step {number}", self.nothing)
+            await trio.sleep(2.0)
+        await trio.sleep_forever()
+
+    async def nothing(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize("way", ["progress", "line", "step"])
+async def test_one_that_says_nothing_for_longer_than_its_heartbeat_has_failed(
+    way: str, autojump_clock: MockClock
+) -> None:
+    async with stage(Quiet) as on, running(on.worker()):
+        job = await on.add(Quiet(way=way), attempts=1)
+        assert await on.ended(job) == ["failed"]
+        assert 8 + 3 <= trio.current_time() < 8 + 3 + 2, "not before, as long as it spoke"
+        assert json.loads(on.end(job).error or b"")["error"] == "it said nothing for 3 s"
+
+
 async def test_a_worker_that_stops_ends_what_runs_and_takes_nothing_more(autojump_clock: MockClock) -> None:
     async with stage(Nap) as on:
         worker = on.worker(slots=1)

@@ -30,16 +30,20 @@ _FILTERS: dict[str, str] = {
 def list_paths(timeout: Json) -> dict[str, Json]:
     """`GET /api/jobs` and `GET /api/queues`, and what their rows refer to stands in them. `timeout`: the header that
     all paths have."""
-    (schema,), parts = msgspec.json.schema_components([Where])
-    fields: Any = parts["Where"]["properties"] if "$ref" in schema else schema["properties"]
-    filters = [_query("queue", "Of this queue", _NAME)]
-    filters += [_query(name, text, _schema_of(name, fields[name])) for name, text in _FILTERS.items()]
-    after = _query("after", "Those behind this cursor: `next` of another answer", _TEXT)
     name = _query("after", "Those behind this name", _NAME)
     return {
-        "/api/jobs": {"get": _list("jobs", "Jobs, the last added first", JobShown, [after, *filters, timeout])},
+        "/api/jobs": {"get": _list("jobs", "Jobs, the last added first", JobShown, [*filters(), timeout])},
         "/api/queues": {"get": _list("queues", "Queues by their names", QueueShown, [name, timeout])},
     }
+
+
+def filters() -> list[Json]:
+    """The parameters by which jobs are looked for, and where to go on."""
+    (schema,), parts = msgspec.json.schema_components([Where])
+    fields: Any = parts["Where"]["properties"] if "$ref" in schema else schema["properties"]
+    after = _query("after", "Those behind this cursor: `next` of another answer", _TEXT)
+    found = [_query(name, text, _schema_of(name, fields[name])) for name, text in _FILTERS.items()]
+    return [after, _query("queue", "Of this queue", _NAME), *found]
 
 
 def _schema_of(name: str, field: Any) -> Json:
@@ -51,7 +55,7 @@ def _schema_of(name: str, field: Any) -> Json:
         return {key: value for key, value in found.items() if key != "default"}
     items = field["items"]
     one = items["pattern"].removeprefix("^").partition("(?!")[0] if "pattern" in items else "|".join(items["enum"])
-    return {"type": "string", "pattern": f"^({one})(,({one})){{0,7}}$"}
+    return {"type": "string", "pattern": f"^(({one})(,({one})){{0,7}})?$"}
 
 
 def _list(name: str, summary: str, row: type, parameters: list[Json]) -> Json:

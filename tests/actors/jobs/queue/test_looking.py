@@ -11,7 +11,7 @@ WHOLE = Look(Seen("2"), [])
 
 
 def looking() -> Looking:
-    return Looking(Seen("1"), NOW)
+    return Looking(FIRST, NOW)
 
 
 def found(one: Looking, since: Seen = FIRST, look: Look = WHOLE, now_ms: int = NOW) -> bool:
@@ -33,7 +33,7 @@ def test_no_two_queues_look_in_step() -> None:
     times = []
     for chance in (0.0, 1.0):
         one = looking()
-        one.found(Seen("1"), WHOLE, NOW, chance)
+        one.found(FIRST, WHOLE, NOW, chance)
         times.append(one.next_ms(polls=True))
     assert times == [NOW + int(0.8 * EVERY_MS), NOW + int(1.2 * EVERY_MS)]
 
@@ -46,7 +46,7 @@ def test_it_looks_at_once_when_it_is_told_and_again_when_it_was_told_while_it_lo
     assert not one.is_due(NOW, polls=False)
     assert found(one)
     assert one.is_due(NOW, polls=False)
-    assert found(one, Seen("2"), Look(Seen("3"), []))
+    assert found(one, WHOLE.seen, Look(Seen("3"), []))
     assert not one.is_due(NOW, polls=False)
 
 
@@ -63,6 +63,13 @@ def test_what_comes_twice_or_from_before_is_passed_over() -> None:
     assert found(one) and one.seen == Seen("2")
     assert not found(one), "the answer to the same look"
     assert one.seen == Seen("2")
+
+
+def test_what_a_former_life_has_asked_for_is_nobodys_though_a_standby_gives_the_same_numbers() -> None:
+    former, one = Seen("1"), looking()
+    assert one.is_due(NOW, polls=True)
+    assert not found(one, former) and one.seen is FIRST
+    assert found(one)
 
 
 def test_it_looks_on_at_once_where_there_is_more() -> None:

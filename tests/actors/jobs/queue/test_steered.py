@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from greenroom import Job, JobQueue, Rate, Refused, Retry, Work
+from greenroom import Job, Rate, Refused, Retry, Work
 from greenroom.actors.jobs.installed import Jobs
+from greenroom.actors.jobs.limits import JobQueue
 from greenroom.actors.jobs.queue import Queue, queue_of
 from greenroom.actors.jobs.queue.control import Limit, Pause, Resume, Why
 from greenroom.actors.jobs.queue.messages import Add, Complete, Finished, Take

@@ -12,7 +12,7 @@ from greenroom import (
     Event,
     Job,
     JobLimits,
-    JobQueue,
+    Queue,
     Refused,
     Retry,
     Saga,
@@ -21,7 +21,7 @@ from greenroom import (
     Work,
 )
 
-STUDIO = JobQueue("studio", concurrency=4, tiers={"sweeney": 2})
+STUDIO = Queue("studio", concurrency=4, tiers={"sweeney": 2})
 
 
 class Cut(Job, queue=STUDIO, tag="job.cut"):

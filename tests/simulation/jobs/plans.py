@@ -1,0 +1,237 @@
+"""Planners that start flows with their events, services that add others, and schedules: the world `plans`.
+
+Parts are done in one queue, wholes in another, which wait for them. A job's arguments say what becomes of it.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+import trio
+from msgspec import Raw, Struct, field
+
+from greenroom import Discard, Job, Retry, WaitFor
+from greenroom.actors.jobs.installed import Jobs
+from greenroom.actors.jobs.queue.flows.messages import AddFlow, FlowJob
+from greenroom.actors.jobs.schedule.messages import Pause, Resume, Set, Trigger
+from greenroom.actors.jobs.schedule.overlap import Overlap
+from greenroom.actors.jobs.single.messages import Edit
+from greenroom.actors.jobs.waits import OnFailure, When
+from greenroom.actors.jobs.work import Work
+from greenroom.actors.model.actor import Actor, KindLimits
+from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.lifecycle import Answered, Undelivered
+from greenroom.actors.model.message import Ask, Event, Message
+from greenroom.store.journal.consequences.jobs import JobTables
+from greenroom.supervisors.simulation.client import Work as Command
+from greenroom.supervisors.simulation.jobs.outside import Outside
+from greenroom.supervisors.simulation.node import STARTED
+
+if TYPE_CHECKING:
+    from greenroom.supervisors.simulation.world import World
+
+PLANNERS = tuple(f"planner:{number}" for number in range(1, 4))
+SCHEDULES: dict[str, Overlap] = {"each": "allow", "alone": "skip", "behind": "buffer_one"}
+EVERY_S = 7.0
+ADD_EVERY_S = 12.0
+ASKED_S, AGAIN_S, LONG_S = 30.0, 1.0, 20.0
+RETRY = Retry(attempts=3, first_s=0.5, max_s=2.0)
+Fate = Literal["keep", "stumbles", "discards"]
+FATES: tuple[Fate, ...] = ("keep", "keep", "keep", "stumbles", "discards")
+POLICIES: tuple[OnFailure, ...] = ("fail", "ignore", "continue")
+WHENS: tuple[When, ...] = ("", "", "", "success", "failure", "ended")
+
+
+class Part(Job, queue="parts", tag="job.part"):
+    fate: Fate = "keep"
+    takes_s: float = 0.2
+    retry = RETRY
+
+    async def run(self, work: Work) -> str:
+        await trio.sleep(self.takes_s)
+        if self.fate == "discards":
+            raise Discard("it can't be done")
+        if self.fate == "stumbles" and work.attempt == 1:
+            raise RuntimeError("at first")
+        return work.id
+
+
+class Whole(Job, queue="wholes", tag="job.whole"):
+    """Made of parts: it says which it has found, and how they had ended."""
+
+    retry = RETRY
+
+    async def run(self, work: Work) -> list[list[str]]:
+        await trio.sleep(0.2)
+        return [[one.id, one.state] for one in await work.children()]
+
+
+INSTALLED = Jobs((Part, Whole))
+
+
+class Planned(Struct, frozen=True):
+    """A flow as it is wanted."""
+
+    parts: list[tuple[Fate, OnFailure, float]]
+    are_children: bool
+    when: When
+
+
+class Made(Event, tag="planner.made"):
+    token: str
+    ids: list[str]  # the whole is the last
+
+
+class Heard(Event, tag="planner.heard"):
+    job: str
+    how: str
+
+
+class Make(Ask[int], tag="planner.make"):
+    token: str
+    flow: Planned
+
+
+class PlannerState(Struct):
+    made: int = 0
+    heard: dict[str, str] = field(default_factory=dict)
+
+
+class Planner(Actor[PlannerState]):
+    kind = "planner"
+    commands = (Make,)
+    events = (Made, Heard)
+    limits = KindLimits(idle_s=12.0, snapshot_every=25, history_events=60, command_ids_s=3600.0)
+
+    def handle(self, message: Message) -> Any:
+        match message:
+            case Make(token=token, flow=flow):
+                ids = [self.start_job(Part(fate=fate, takes_s=takes_s)) for fate, _, takes_s in flow.parts]
+                waits = [WaitFor(one, policy) for one, (_, policy, _) in zip(ids, flow.parts, strict=True)]
+                after, children = ((), waits) if flow.are_children else (waits, ())
+                ids.append(self.start_job(Whole(), about=token, after=after, children=children, when=flow.when))
+                self.record(Made(token=token, ids=ids))
+            case Answered():
+                self.record(Heard(job=message.entity.partition(":")[2], how="job.completed"))
+            case Undelivered():
+                self.record(Heard(job=message.entity.partition(":")[2], how=message.name))
+        return self.offset
+
+    def apply(self, event: Event) -> None:
+        match event:
+            case Made():
+                self.state.made += 1
+            case Heard():
+                self.state.heard[event.job] = event.how
+
+    def view(self) -> Any:
+        return {"made": self.state.made}
+
+
+class Wishes:
+    """Never the same token twice in a world."""
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def flow(self, draw: Random) -> Planned:
+        parts = [
+            (draw.choice(FATES), draw.choice(POLICIES), draw.choice((0.05, 0.5, 3.0)))
+            for _ in range(draw.randint(1, 3))
+        ]
+        when = draw.choice(WHENS)
+        return Planned([(fate, "fail" if when else policy, s) for fate, policy, s in parts], draw.random() < 0.5, when)
+
+    def __call__(self, draw: Random, user: str) -> Command:
+        self._next += 1
+        token = f"{user}-{self._next}"
+        return Command(draw.choice(PLANNERS), Make(token=token, flow=self.flow(draw)), token)
+
+
+class Planners:
+    """Services and people of one world."""
+
+    def __init__(self, wishes: Wishes) -> None:
+        self.world: World | None = None
+        self.acknowledged: set[str] = set()  # whose adding was answered
+        self._wishes = wishes
+
+    def __deepcopy__(self, memo: object) -> "Planners":
+        return self  # a failover changes nothing out here
+
+    def operators(self, world: "World") -> list[Callable[[], Awaitable[None]]]:
+        self.world = world
+        draw = world.draw_of_crews
+        adding = partial(self._add_on, world.outside(), Random(draw.getrandbits(64)))
+        timing = partial(self._time, world.outside(), Random(draw.getrandbits(64)))
+        return [adding, timing]
+
+    async def _add_on(self, ask: Outside, draw: Random) -> None:
+        count = 0
+        while True:
+            await trio.sleep(draw.expovariate(1.0 / ADD_EVERY_S))
+            count += 1
+            flow = self._wishes.flow(draw)
+            jobs = [
+                FlowJob("job.part", _raw({"fate": fate, "takes_s": takes_s}), attempts=3, name=f"{n}", queue="parts")
+                for n, (fate, _, takes_s) in enumerate(flow.parts)
+            ]
+            waits = [WaitFor(f"{n}", policy) for n, (_, policy, _) in enumerate(flow.parts)]
+            after, children = ([], waits) if flow.are_children else (waits, [])
+            jobs.append(FlowJob("job.whole", name="whole", after=after, children=children, when=flow.when))
+            added = await self._until(ask, "queue:wholes", AddFlow(jobs=jobs, idempotency_key=f"flow-{count}"))
+            self.acknowledged |= set(added.ids.values())
+
+    async def _time(self, ask: Outside, draw: Random) -> None:
+        for name, overlap in SCHEDULES.items():
+            arguments = {"takes_s": 0.2 if overlap == "allow" else 9.0}
+            wanted = Set(job="job.part", arguments=arguments, every_s=EVERY_S, overlap=overlap, missed="all")
+            await self._until(ask, f"schedule:{name}", wanted)
+        while True:
+            await trio.sleep(draw.expovariate(1.0 / 15.0))
+            name = draw.choice(list(SCHEDULES))
+            message = draw.choice((Pause(note="for now"), Resume(), Resume(), Trigger()))
+            await self._try(ask, f"schedule:{name}", message)
+
+    async def _until(self, ask: Outside, entity: str, message: Ask[Any]) -> Any:
+        """Again and again, until it is answered."""
+        while True:
+            found = await self._try(ask, entity, message)
+            if found is not None:
+                return found
+            await trio.sleep(AGAIN_S)
+
+    async def _try(self, ask: Outside, entity: str, message: Ask[Any]) -> Any:
+        """The answer; None: nobody knows what became of it."""
+        try:
+            with trio.fail_after(ASKED_S):
+                return await ask(entity, message)
+        except (ActorError, trio.TooSlowError):
+            return None
+
+    async def tidy(self, world: "World") -> None:
+        """Schedules rest, and nobody waits for a time that a clock which was ahead has said."""
+        ask = world.outside()
+        while True:
+            for name in SCHEDULES:
+                await self._try(ask, f"schedule:{name}", Pause(note="it is over"))
+            late_ms = (STARTED + trio.current_time() + LONG_S) * 1000
+            for row in list(world.database.rows.consequences.of(JobTables).jobs.values()):
+                if row.due_ms > late_ms:
+                    await self._try(ask, f"job:{row.id}", Edit(delay_s=0.0))
+            await trio.sleep(5.0)
+
+
+def mark(event: Any) -> str | None:
+    match event:
+        case {"type": "planner.made", "token": token}:
+            return str(token)
+        case {"type": "planner.heard", "job": job}:
+            return f"heard of {job}"
+    return None
+
+
+def _raw(fields: dict[str, Any]) -> Raw:
+    return Raw(msgspec.json.encode(fields))

@@ -1,0 +1,187 @@
+"""The audit of the world `plans`: is each job begun after all that it waits for, does it end as these say, and does a
+schedule fire each tick once, as its overlap allows? It knows what was committed, in the order in which it was."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from greenroom.actors.jobs.options import decode_options
+from greenroom.actors.jobs.queue.desk import LOST_MAX
+from greenroom.actors.jobs.schedule.firing import RUN
+from greenroom.actors.jobs.waits import Waits
+from greenroom.store.journal.consequences.jobs import EndRow, JobRow, Jobs, JobTables
+from greenroom.store.journal.journal_memory import MemoryRows
+from greenroom.store.journal.records import Append
+from tests.simulation.jobs.plans import SCHEDULES, Planners
+
+decode = msgspec.json.decode
+NOTHING = Jobs()
+FORGIVING = ("ignore", "continue")
+OUTCOMES = {"completed": "job.completed", "failed": "job.failed", "cancelled": "job.cancelled"}
+
+
+class Known(Struct):
+    """A job, from when it was added."""
+
+    id: str
+    fate: str
+    waits: Waits | None
+    about: str
+    lost: int = 0
+    was_taken: bool = False
+    state: str = ""  # in which it has ended
+
+    @classmethod
+    def of(cls, row: JobRow) -> "Known":
+        options = decode_options(row.options)
+        fate = decode(row.arguments or b"{}").get("fate", "keep")
+        return cls(row.id, fate, options.waits if options else None, options.about if options else "")
+
+
+class Timed(Struct):
+    """A schedule."""
+
+    last_ms: int = 0  # the newest tick that has fired by itself
+    running: set[str] = field(default_factory=set)
+
+
+class PlansAudit:
+    """See Audit."""
+
+    def __init__(self, planners: Planners) -> None:
+        self._planners = planners
+        self._jobs: dict[str, Known] = {}
+        self._unheard: dict[str, str] = {}  # whole -> how it has ended
+        self._schedules = {name: Timed() for name in SCHEDULES}
+
+    def committed(self, entity: str, append: Append) -> None:
+        kind, _, key = entity.partition(":")
+        jobs = (append.consequences.jobs if append.consequences is not None else None) or NOTHING
+        events = [decode(event.payload) for event in append.events]
+        for row in (*jobs.started, *jobs.added):
+            self._is_new(row)
+        match kind:
+            case "planner":
+                ordered = [one for event in events for one in event.get("ids", ())]
+                assert sorted(ordered) == sorted(row.id for row in jobs.started), "what is started is not what is said"
+                for event in events:
+                    if event["type"] == "planner.heard":
+                        self._heard(event["job"], event["how"])
+            case "schedule":
+                fired = [event["job"] for event in events if event["type"] == "schedule.fired"]
+                assert sorted(fired) == sorted(row.id for row in jobs.started), f"{fired} fired, and others started"
+                for event in events:
+                    self._turned(key, event)
+            case "queue":
+                self._queue(jobs)
+
+    def _is_new(self, row: JobRow) -> None:
+        assert row.id not in self._jobs, f"{row.id} is added twice"
+        self._jobs[row.id] = Known.of(row)
+
+    def _heard(self, job: str, how: str) -> None:
+        expected = self._unheard.pop(job, None)
+        assert how == expected, f"of {job} is heard that it is {how}, and it is {expected}"
+
+    # Schedules.
+
+    def _turned(self, name: str, event: Any) -> None:
+        timed = self._schedules[name]
+        match event:
+            case {"type": "schedule.fired", "tick_ms": tick_ms, "job": job, "why": why}:
+                if why == "tick":
+                    assert tick_ms > timed.last_ms, f"{name} fires {tick_ms}, and had fired {timed.last_ms}"
+                    timed.last_ms = tick_ms
+                alone = SCHEDULES[name] != "allow"
+                assert not (alone and timed.running), f"{name} fires {job}, and {timed.running} have not ended"
+                timed.running.add(job)
+            case {"type": "schedule.ended", "job": job, "outcome": outcome}:
+                assert job in timed.running, f"{name} hears of {job}, which it has not started or has heard of before"
+                timed.running.remove(job)
+                found = self._jobs.get(job)
+                is_lost = outcome == "lost" and self._failovers
+                assert is_lost or (found is not None and found.state == outcome), f"{name}: {job} is {outcome}: {found}"
+
+    @property
+    def _failovers(self) -> bool:
+        """Then what somebody has read may be stored no more."""
+        world = self._planners.world
+        return world is not None and bool(world.checker.failovers)
+
+    # Queues.
+
+    def _queue(self, jobs: Jobs) -> None:
+        for back in jobs.back.values():
+            self._jobs[back.id].lost = max(self._jobs[back.id].lost, back.lost)
+        for row, _ in jobs.over:
+            self._is_new(row)
+        for end in (*jobs.ended.values(), *(end for _, end in jobs.over)):
+            self._ended(end)
+        for take in jobs.taken:
+            for one in take.ids:
+                self._taken(self._jobs[one])
+
+    def _ends(self, waits: Waits) -> list[tuple[str, str]]:
+        """For each that it waits for its policy, and how that has ended."""
+        return [(one.on_failure, self._jobs[one.id].state if one.id in self._jobs else "") for one in waits.jobs]
+
+    def _taken(self, job: Known) -> None:
+        job.was_taken = True
+        if job.waits is None:
+            return
+        ends = self._ends(job.waits)
+        bad = [policy for policy, state in ends if state in ("failed", "cancelled")]
+        is_whole = all(state for _, state in ends)
+        match job.waits.when:
+            case "ended":
+                may = is_whole
+            case "success":
+                may = is_whole and not bad
+            case "failure":
+                may = bool(bad)
+            case _:
+                may = "continue" in bad or (is_whole and all(policy in FORGIVING for policy in bad))
+        assert may, f"{job.id} ({job.waits.when!r}) begins, and those that it waits for have ended as {ends}"
+
+    def _ended(self, end: EndRow) -> None:
+        job = self._jobs[end.id]
+        assert not job.state, f"{end.id} is {end.state}, and was {job.state}"
+        job.state = end.state
+        if job.about and job.about != RUN:
+            self._unheard[job.id] = OUTCOMES[end.state]
+        is_poor = job.lost >= LOST_MAX - 1
+        if job.waits is None:  # a part
+            wanted = ("completed", "cancelled") if job.fate != "discards" else ("failed", "cancelled")
+            assert end.state in wanted or is_poor, f"{job.id} is {end.state}, and {job.fate}"
+            return
+        ends = self._ends(job.waits)
+        bad = [policy for policy, state in ends if state in ("failed", "cancelled")]
+        if end.state == "completed":
+            assert job.was_taken, f"{job.id} is completed, and nobody had it"
+            for part, state in decode(end.result or b"[]"):
+                stored = self._jobs[part].state if part in self._jobs else ""
+                is_right = state in (stored, "unfinished") or self._failovers
+                assert is_right, f"{job.id} has read that {part} is {state}, and it is {stored}"
+        elif end.state == "failed" and not job.was_taken:
+            assert "fail" in bad, f"{job.id} fails, and those that it waits for have ended as {ends}"
+        elif end.state == "cancelled":
+            called_off = all(state for _, state in ends) or bool(bad)
+            assert job.waits.when and called_off, f"{job.id} is cancelled, and waits for {ends}"
+
+    # In the end.
+
+    def unsettled(self) -> list[str]:
+        open_ = [job for job in self._jobs.values() if not job.state]
+        left = [f"{job.id} ({job.fate}, waits for {job.waits}) has not ended" for job in open_]
+        left += [f"nobody has heard that {job} is {how}" for job, how in self._unheard.items()]
+        return left + [f"{name} has not heard of {one.running}" for name, one in self._schedules.items() if one.running]
+
+    def stored(self, rows: MemoryRows) -> None:
+        tables = rows.consequences.of(JobTables)
+        assert not tables.jobs and not tables.takes, f"{list(tables.jobs)} are left, or {list(tables.takes)}"
+        stored = {id: end.state for id, (_, end) in tables.done.items()}
+        assert stored == {id: job.state for id, job in self._jobs.items()}, "others have ended than were to"
+        if not self._failovers:  # else what was answered may be lost
+            missing = self._planners.acknowledged - stored.keys()
+            assert not missing, f"{missing} were added, and are not there"

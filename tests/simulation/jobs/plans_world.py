@@ -1,0 +1,28 @@
+"""The world `plans`: its entities, its people and its audit together."""
+
+from typing import Any
+
+from greenroom.actors.jobs.queue import queue_of
+from greenroom.actors.jobs.schedule import Book, schedule_of
+from greenroom.actors.jobs.single import SingleJob
+from greenroom.testing import Scenario
+from tests.simulation.jobs.plans import INSTALLED, PLANNERS, Part, Planner, Planners, Whole, Wishes, mark
+from tests.simulation.jobs.plans_audit import PlansAudit
+
+
+def plans(**how: Any) -> Scenario:
+    """Flows over two queues, and schedules."""
+    wishes = Wishes()
+    planners = Planners(wishes)
+    return Scenario(
+        kinds=(Planner, queue_of(INSTALLED), SingleJob, schedule_of(INSTALLED), Book),
+        channels=PLANNERS,
+        work=wishes,
+        mark=mark,
+        audit=lambda: PlansAudit(planners),
+        jobs=(Part, Whole),
+        slots={"parts": 3, "wholes": 2},
+        operators=planners.operators,
+        tidy=planners.tidy,
+        **{"pace_s": 20.0} | how,
+    )

@@ -1,0 +1,82 @@
+"""Worlds with flows and schedules, at random; and each of their guards, taken away, is missed."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from greenroom.actors.jobs.queue.flows import blocked
+from greenroom.actors.jobs.queue.flows.blocked import GO, Blocked, Decided
+from greenroom.actors.jobs.schedule import firing
+from greenroom.actors.jobs.schedule.firing import Firing
+from greenroom.actors.jobs.schedule.messages import Fired
+from greenroom.actors.jobs.schedule.spec import Scheduled
+from greenroom.testing import ALL_GUARDS, NO_FAULTS, Guards, run_seed
+from tests.simulation.jobs.plans_world import plans
+
+AT_RANDOM = [(3, 2)]  # nodes and seed; CI searches more, beside the suite
+SEEDS = 12
+TROUBLED = replace(
+    NO_FAULTS, crash_every_s=20.0, down_s=1.0, lost=0.04, slow=0.03, late_s=5.0, worker_kill_every_s=15.0
+)
+
+
+def test_nothing_goes_wrong_in_worlds_of_plans() -> None:
+    happened: set[str] = set()
+    for nodes, seed in AT_RANDOM:
+        run = run_seed(plans(), seed, minutes=1.0, nodes=nodes)
+        how = f"python -m tests.simulation --scenario plans --nodes {nodes} --minutes 1 --seed {seed}"
+        assert not run.violations, f"{run.violations[0]}\n{how}"
+        happened |= set(run.timeline.counts)
+    assert "worker killed" in happened
+
+
+def shown(seed: int, guards: Guards = ALL_GUARDS) -> list[str]:
+    return run_seed(plans(), seed, minutes=0.5, faults=TROUBLED, guards=guards, swarm=False).violations
+
+
+def at_once(one: Blocked, job_id: str, waits: Any) -> None:
+    """It waits for nothing."""
+    BLOCK(one, job_id, waits)
+    one.due[job_id] = GO
+
+
+def is_forgiven(when: Any, on_failure: Any, job_id: str, state: str, left: int) -> Decided | None:
+    """As if it had succeeded."""
+    return JUDGE(when, on_failure, job_id, "completed", left)
+
+
+def whatever_runs(overlap: Any, *, running: int, waiting: int) -> str:
+    return "start"
+
+
+def without_looking_ahead(one: Firing, tick_ms: int, why: Any, overlap: Any) -> Any:
+    """The same tick once more."""
+    found = BEGIN(one, tick_ms, why, overlap)
+    if why == "tick" and overlap == "allow":
+        one.record(Fired(tick_ms=tick_ms, why=why, job=one.start_job(Scheduled(one._spec, tick_ms, None), about="run")))
+    return found
+
+
+BLOCK, JUDGE, BEGIN = Blocked.block, blocked.judge, Firing._begin
+IN_THE_RUNTIME: dict[str, tuple[Any, str, Callable[..., Any]]] = {
+    "a job waits for others": (Blocked, "block", at_once),
+    "it fails with what it waits for": (blocked, "judge", is_forgiven),
+    "a schedule waits for what runs": (firing, "decide", whatever_runs),
+    "a tick fires once": (Firing, "_begin", without_looking_ahead),
+}
+
+
+@pytest.mark.parametrize("guard", IN_THE_RUNTIME)
+def test_a_removed_guard_is_missed(guard: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    of, name, without = IN_THE_RUNTIME[guard]
+    with monkeypatch.context() as patch:
+        patch.setattr(of, name, without)
+        missed = next(seed for seed in range(SEEDS) if shown(seed))
+    assert not shown(missed)
+
+
+def test_rows_that_land_apart_from_their_events_are_missed() -> None:
+    missed = next(seed for seed in range(SEEDS) if shown(seed, Guards(jobs=False)))
+    assert not shown(missed)
