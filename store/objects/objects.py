@@ -5,6 +5,7 @@ Calls block, for at most as long as `CLIENT` and `RETRIES` say: jobs call them w
 whole or not there. Credentials are the environment's, read by the library; none is in a URL of ours.
 """
 
+import os
 import shutil
 from collections.abc import Iterator
 from datetime import timedelta
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 PIECE_BYTES = 1 << 20  # of what is read, in one request: the client's time is for a request's whole body
 CLIENT = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=30)}  # for one request
+ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT")  # where the environment says that S3 is
 RETRIES = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
 SAID_MAX = 300  # characters of what a storage says of itself
 
@@ -116,7 +118,8 @@ class Objects:
             if self._folder is not None:  # must be there: one that is missing may be a disk that is
                 self._store = LocalStore(self._folder, automatic_cleanup=True)
             else:
-                self._store = from_url(self._url, client_options=CLIENT, retry_config=RETRIES)  # type: ignore[call-overload]
+                client = CLIENT | {"allow_http": _is_in_the_clear()}
+                self._store = from_url(self._url, client_options=client, retry_config=RETRIES)  # type: ignore[call-overload]
         return self._store
 
 
@@ -124,6 +127,11 @@ def library_problem() -> str:
     """What keeps objects from being kept here; "": nothing."""
     missing = [name for name in ("obstore", "PIL") if find_spec(name) is None]
     return f"takes Greenroom's extra `media`, which brings {' and '.join(missing)}" if missing else ""
+
+
+def _is_in_the_clear() -> bool:
+    """Is it a storage in one's own network that is reached so? The library does not ask one unless that is allowed."""
+    return any(os.environ.get(name, "").startswith("http://") for name in ENDPOINTS)
 
 
 def _unavailable(error: Exception) -> ObjectsUnavailable:

@@ -1,16 +1,13 @@
 """A running server, asked over its API as the role `service`.
 
-The token is GREENROOM_WORK_TOKEN, or one that we sign ourselves, for the server that has our settings. It is sent to
-that server alone: where it answers with another address, that is not followed.
+The token is GREENROOM_WORK_TOKEN, or one that we sign ourselves, for the server that has our settings.
 """
 
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from secrets import token_hex
 from typing import Annotated, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import msgspec
 import typer
@@ -18,14 +15,13 @@ import typer
 from greenroom.config.settings import Settings, load_settings
 from greenroom.store.own.data_folder import DataFolder
 from greenroom.supervisors.cli.chosen.address import checked_url, server_url
+from greenroom.supervisors.cli.chosen.connection import Connection
 from greenroom.supervisors.cli.chosen.tokens import token_config
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble
 from greenroom.supervisors.cli.terminal.printable import printable
 from greenroom.transports.auth.signer import TokenSigner
 
-ANSWER_S = 35.0
 TOKEN_S = 3_600.0
-AGAIN_S, AGAIN_MAX = 1.0, 10  # what is only for now is asked again
 USER = "greenroom-jobs"
 
 Url = Annotated[
@@ -34,30 +30,20 @@ Url = Annotated[
 ]
 
 
-class _Unfollowed(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        """The token is not for others."""
-
-
 class Server:
     """One of them."""
 
     def __init__(self, url: str, token: str) -> None:
-        self._url = url.rstrip("/")
-        self._token = token
-        self._open = urllib.request.build_opener(_Unfollowed).open
+        self._connection = Connection(url, lambda: token)
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
         """Raises: Trouble."""
-        given = {name: value for name, value in (query or {}).items() if value is not None}
-        return self._ask(urllib.request.Request(f"{self._url}{path}{'?' if given else ''}{urlencode(given)}"))
+        return self._read(*self._connection.get(path, query))
 
     def command(self, kind: str, key: str, name: str, fields: Mapping[str, Any]) -> Any:
         """However often it is sent, it is done once. Raises: Trouble."""
-        body = msgspec.json.encode(fields)
-        path = f"{self._url}/api/{kind}/{quote(key, safe='')}/{name}"
-        headers = {"Content-Type": "application/json", "Idempotency-Key": token_hex(16)}
-        return self._ask(urllib.request.Request(path, body, headers))
+        path = f"/api/{kind}/{quote(key, safe='')}/{name}"
+        return self._read(*self._connection.post(path, fields, token_hex(16)))
 
     def view(self, kind: str, key: str) -> dict[str, Any]:
         """Raises: Trouble."""
@@ -75,36 +61,29 @@ class Server:
             if after is None:
                 return
 
-    def _ask(self, asked: urllib.request.Request) -> Any:
-        asked.add_unredirected_header("Authorization", f"Bearer {self._token}")
-        asked.add_header("X-Request-Timeout", "30")
-        for again in range(AGAIN_MAX + 1):
-            try:
-                with self._open(asked, timeout=ANSWER_S) as answer:
-                    return msgspec.json.decode(answer.read())
-            except urllib.error.HTTPError as error:
-                trouble, is_temporary = refused(error.code, error.read())
-                if not is_temporary or again == AGAIN_MAX:
-                    raise trouble from None
-                time.sleep(AGAIN_S)
-            except (urllib.error.URLError, OSError, ValueError, msgspec.MsgspecError) as error:
-                raise Trouble(f"{self._url}: {printable(str(error))}") from None
-        raise AssertionError("it is asked once at least")
+    def _read(self, status: int, content: bytes) -> Any:
+        """Raises: Trouble."""
+        if status != 200:
+            raise refused(status, content)
+        try:
+            return msgspec.json.decode(content)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Trouble(f"{self._connection.url}: {printable(str(error))}") from None
 
 
-def refused(status: int, body: bytes) -> tuple[Trouble, bool]:
-    """What the server says, naming the field that is wrong; and is it only for now?"""
+def refused(status: int, body: bytes) -> Trouble:
+    """What the server says, naming the field that is wrong."""
     try:
         error = msgspec.json.decode(body)["error"]
         fields = error.get("fields") or {}
         text = "; ".join(f"{name}: {what}" for name, what in fields.items()) or str(error["message"])
-        name, is_temporary = str(error["name"]), bool(error.get("temporary")) and status in (429, 503)
+        name = str(error["name"])
     except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError, AttributeError):  # a proxy's page
-        text, name, is_temporary = "the answer is none of Greenroom's", "", False
+        text, name = "the answer is none of Greenroom's", ""
     if status in (401, 403):
         text += " (GREENROOM_WORK_TOKEN must be a token of that server with the role service)"
     bad = status in (400, 422)
-    return Trouble(printable(f"{status} {name}: {text}"), status=BAD_USAGE if bad else 1), is_temporary
+    return Trouble(printable(f"{status} {name}: {text}"), status=BAD_USAGE if bad else 1)
 
 
 def asked_server(url: str | None, user: str = USER) -> Server:

@@ -1,6 +1,5 @@
 """Sagas over HTTP: the server is asked what there is, and told what to do."""
 
-import http.client
 import sys
 import time
 import urllib.parse
@@ -12,13 +11,12 @@ import msgspec
 from greenroom.config.settings import Settings
 from greenroom.store.own.data_folder import DataFolder
 from greenroom.supervisors.cli.chosen.address import checked_url, is_foreign, is_in_the_clear, server_url
+from greenroom.supervisors.cli.chosen.connection import Connection
 from greenroom.supervisors.cli.chosen.tokens import token_config
 from greenroom.supervisors.cli.sagas.which import Which
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble
 from greenroom.transports.auth.signer import TokenSigner
 
-ANSWER_S = 30.0
-AGAIN_S, AGAIN_MAX = 1.0, 5  # while the server has too much to do, or starts
 PAGE = 500  # rows of the list at once
 TOKEN_S = 60.0  # of one that we sign ourselves: another follows
 USER = "greenroom-sagas"
@@ -34,17 +32,14 @@ class Refusal(Exception):
 
 
 class Server:
-    """One connection, kept open: thousands of sagas may be meant."""
+    """One of them."""
 
     def __init__(self, settings: Settings, url: str | None, token: str | None) -> None:
         """Raises: Trouble."""
-        self._url = checked_url(url) if url is not None else server_url(settings)
-        if is_in_the_clear(self._url):
+        checked = checked_url(url) if url is not None else server_url(settings)
+        if is_in_the_clear(checked):
             sys.stderr.write("greenroom: the token goes to another host by http://: who is between can read it\n")
-        split = urllib.parse.urlsplit(self._url)
-        made = http.client.HTTPSConnection if split.scheme == "https" else http.client.HTTPConnection
-        self._connection = made(split.hostname or "", split.port, timeout=ANSWER_S)
-        self._path = split.path.rstrip("/")
+        self._connection = Connection(checked, self._present_token)
         self._token = token or ""
         self._signer: TokenSigner | None = None
         self._until_s = 0.0
@@ -57,13 +52,13 @@ class Server:
 
     def view(self, saga: str) -> dict[str, Any]:
         """Raises: Refusal, Trouble."""
-        found: dict[str, Any] = self._ask("GET", _path_of(saga))["view"]
+        found: dict[str, Any] = self._read(*self._connection.get(_path_of(saga)))["view"]
         return found
 
     def command(self, saga: str, name: str, fields: dict[str, Any], key: str) -> dict[str, Any]:
         """`key`: the same once more takes effect once, so it is sent again where nobody knows. Raises: Refusal,
         Trouble."""
-        return self._ask("POST", f"{_path_of(saga)}/{name}", fields, key)
+        return self._read(*self._connection.post(f"{_path_of(saga)}/{name}", fields, key))
 
     def rows(self, which: Which, now_ms: int) -> Iterator[dict[str, Any]]:
         """Of the list, those that have changed last first. Raises: Refusal, Trouble."""
@@ -74,7 +69,7 @@ class Server:
             asked["status"] = which.state
         while True:
             try:
-                answer = self._ask("GET", f"/api/sagas/all?{urllib.parse.urlencode(asked)}")
+                answer = self._read(*self._connection.get("/api/sagas/all", asked))
             except Refusal as error:
                 if error.status != 404:
                     raise
@@ -90,39 +85,14 @@ class Server:
     def close(self) -> None:
         self._connection.close()
 
-    def _ask(self, method: str, path: str, body: Any = None, key: str = "") -> dict[str, Any]:
-        """Raises: Refusal, Trouble."""
-        is_lost = False
-        for again in range(AGAIN_MAX + 1):
-            try:
-                status, content = self._once(method, path, body, key)
-            except (OSError, http.client.HTTPException) as error:
-                self._connection.close()  # the next request opens it again
-                if is_lost:
-                    raise Trouble(f"{self._url}: {error or type(error).__name__}") from error
-                is_lost = True  # most likely the server has closed it meanwhile: once more
-                continue
-            if status not in (429, 503) or again == AGAIN_MAX:
-                return self._read(status, content)
-            time.sleep(AGAIN_S)
-        raise Trouble(f"{self._url}: no answer")
-
-    def _once(self, method: str, path: str, body: Any, key: str) -> tuple[int, bytes]:
-        """Raises: OSError, HTTPException."""
-        headers = {"Authorization": f"Bearer {self._present_token()}", "Content-Type": "application/json"}
-        if key:
-            headers["Idempotency-Key"] = key
-        encoded = None if body is None else msgspec.json.encode(body)
-        self._connection.request(method, self._path + path, body=encoded, headers=headers)
-        with self._connection.getresponse() as answer:
-            return answer.status, answer.read()
-
     def _read(self, status: int, content: bytes) -> dict[str, Any]:
         """Raises: Refusal, Trouble."""
         try:
             found: dict[str, Any] = msgspec.json.decode(content, type=dict[str, Any])
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise Trouble(f"{self._url} answers {status}, and no JSON: is that a Greenroom server?") from None
+            raise Trouble(
+                f"{self._connection.url} answers {status}, and no JSON: is that a Greenroom server?"
+            ) from None
         if status >= 400:
             why = found.get("error") or {}
             raise Refusal(status, str(why.get("name", status)), str(why.get("message", "")))

@@ -1,9 +1,13 @@
-"""Objects, in a folder: what a bucket does as well."""
+"""Objects, in a folder, and in a bucket of what speaks S3."""
 
+import re
 import sys
 import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, ClassVar
+from urllib.parse import parse_qs
 
 import obstore
 import pytest
@@ -142,3 +146,75 @@ def test_a_folder_that_is_missing_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(ObjectsUnavailable):
         Objects(f"file://{tmp_path}/none").put("a", b"1")
     assert not (tmp_path / "none").exists()
+
+
+class Bucket(BaseHTTPRequestHandler):
+    """As much of S3 as is asked for here: objects of one bucket, in memory."""
+
+    protocol_version = "HTTP/1.1"
+    objects: ClassVar[dict[str, bytes]] = {}
+    signed: ClassVar[list[str]] = []
+
+    def _answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_PUT(self) -> None:
+        self.signed.append(self.headers["Authorization"])
+        self.objects[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(200, ETag='"1"')
+
+    def do_GET(self) -> None:
+        path, _, query = self.path.partition("?")
+        if query:
+            prefix = "/".join(("", "bucket", parse_qs(query)["prefix"][0]))
+            found = [name.removeprefix("/bucket/") for name in sorted(self.objects) if name.startswith(prefix)]
+            rows = "".join(
+                f"<Contents><Key>{name}</Key><LastModified>2026-01-01T00:00:00Z</LastModified><Size>1</Size></Contents>"
+                for name in found
+            )
+            self._answer(200, f"<ListBucketResult>{rows}</ListBucketResult>".encode())
+        elif path not in self.objects:
+            self._answer(404)
+        else:
+            first, last = (int(one) for one in self.headers["Range"].removeprefix("bytes=").split("-"))
+            whole = self.objects[path]
+            part = whole[first : last + 1]
+            span = f"bytes {first}-{first + len(part) - 1}/{len(whole)}"
+            self._answer(206, part, Content_Range=span, ETag='"1"', Last_Modified="Thu, 01 Jan 2026 00:00:00 GMT")
+
+    def do_POST(self) -> None:
+        """Delete those that the body names."""
+        names = re.findall(r"<Key>(.*?)</Key>", self.rfile.read(int(self.headers["Content-Length"])).decode())
+        for name in names:
+            self.objects.pop(f"/bucket/{name}", None)
+        gone = "".join(f"<Deleted><Key>{name}</Key></Deleted>" for name in names)
+        self._answer(200, f"<DeleteResult>{gone}</DeleteResult>".encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_bucket_of_ones_own_network_is_asked_where_the_environment_says_that_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Bucket) as served:
+        served.block_on_close = False
+        Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{served.server_port}")
+        for name, value in (("ACCESS_KEY_ID", "id"), ("SECRET_ACCESS_KEY", "key"), ("REGION", "eu-central-1")):
+            monkeypatch.setenv(f"AWS_{name}", value)
+        objects = Objects("s3://bucket/media")
+        objects.put("a/1", b"0123456789")
+        assert list(Bucket.objects) == ["/bucket/media/a/1"] and "Credential=id/" in Bucket.signed[0]
+        assert b"".join(objects.pieces("a/1", 2, 5)) == b"23456"
+        assert list(objects.names("a")) == ["a/1"]
+        with pytest.raises(ObjectMissing):
+            list(objects.pieces("a/2"))
+        objects.delete("a/1")
+        assert not Bucket.objects and list(objects.names("a")) == []
+        served.shutdown()

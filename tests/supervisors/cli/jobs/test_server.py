@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any, ClassVar
 
 import pytest
 
 from greenroom.config.settings import load_settings
-from greenroom.supervisors.cli.jobs import server as module
+from greenroom.supervisors.cli.chosen import connection as module
 from greenroom.supervisors.cli.jobs.server import Server, refused, staff_token
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble
 
@@ -19,13 +19,15 @@ def said(**error: Any) -> bytes:
 
 
 def test_an_error_names_the_field() -> None:
-    trouble, is_temporary = refused(422, said(name="invalid", message="x", fields={"priority": "must be <= 9"}))
-    assert (str(trouble), trouble.status, is_temporary) == ("422 invalid: priority: must be <= 9", BAD_USAGE, False)
-    trouble, is_temporary = refused(503, said(name="unavailable", message="later", temporary=True))
-    assert (trouble.status, is_temporary) == (1, True)
-    assert "GREENROOM_WORK_TOKEN" in str(refused(403, said(name="forbidden", message="no"))[0])
+    trouble = refused(422, said(name="invalid", message="x", fields={"priority": "must be <= 9"}))
+    assert (str(trouble), trouble.status) == ("422 invalid: priority: must be <= 9", BAD_USAGE)
+    assert refused(503, said(name="unavailable", message="later")).status == 1
+    assert "GREENROOM_WORK_TOKEN" in str(refused(403, said(name="forbidden", message="no")))
     for page in (b"<html>", b"[]", b'{"error": 7}', b"\xff"):
-        assert "none of Greenroom's" in str(refused(502, page)[0])
+        assert "none of Greenroom's" in str(refused(502, page))
+
+
+LOST = 0
 
 
 class Answering(BaseHTTPRequestHandler):
@@ -34,6 +36,7 @@ class Answering(BaseHTTPRequestHandler):
     answers: ClassVar[list[tuple[int, Any]]] = []
     asked: ClassVar[list[tuple[str, str | None]]] = []
     keys: ClassVar[list[str | None]] = []
+    protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
         self.keys.append(self.headers["Idempotency-Key"])
@@ -43,6 +46,9 @@ class Answering(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.asked.append((self.path, self.headers["Authorization"]))
         status, body = self.answers.pop(0)
+        if status == LOST:
+            self.close_connection = True
+            return
         self.send_response(status)
         if status == 302:
             self.send_header("Location", body)
@@ -59,7 +65,8 @@ class Answering(BaseHTTPRequestHandler):
 @pytest.fixture
 def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(module, "AGAIN_S", 0.0)
-    with HTTPServer(("127.0.0.1", 0), Answering) as served:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as served:
+        served.block_on_close = False  # connections are kept
         Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         Answering.answers.clear()
         Answering.asked.clear()
@@ -96,6 +103,15 @@ def test_a_command_has_one_key_however_often_it_is_sent(answering: Server) -> No
         answering.command("queue", "q", "add_many", {"jobs": []})
     first, again, other = Answering.keys
     assert first == again != other and first
+
+
+def test_what_was_on_its_way_as_the_connection_was_lost_is_sent_once_more_under_its_key(answering: Server) -> None:
+    Answering.answers += [(200, {"ids": []}), (LOST, None), (200, {"ids": ["a"]}), (LOST, None), (LOST, None)]
+    assert answering.command("queue", "q", "add", {}) == {"ids": []}
+    assert answering.command("queue", "q", "add", {}) == {"ids": ["a"]}
+    assert Answering.keys[1] == Answering.keys[2] != Answering.keys[0]
+    with pytest.raises(Trouble, match=r"127\.0\.0\.1"):
+        answering.command("queue", "q", "add", {})
 
 
 def test_the_token_does_not_go_where_the_server_sends_it(answering: Server) -> None:

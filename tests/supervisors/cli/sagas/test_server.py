@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import pytest
 
 from greenroom.config.settings import load_settings
-from greenroom.supervisors.cli.sagas import server as module
-from greenroom.supervisors.cli.sagas.server import AGAIN_MAX, Refusal, Server
+from greenroom.supervisors.cli.chosen import connection as module
+from greenroom.supervisors.cli.chosen.connection import AGAIN_MAX
+from greenroom.supervisors.cli.sagas.server import Refusal, Server
 from greenroom.supervisors.cli.terminal.plainly import Trouble
 
 LOST = 0
