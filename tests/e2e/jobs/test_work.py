@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -240,11 +241,11 @@ def test_whoever_was_cut_off_goes_on_where_they_were_and_misses_no_line(server: 
                 _, queue = await watching(other, "queue:media", data={"as": "view"})
                 with working(server):
                     for count in (10, 20):
-                        await until_async(lambda count=count: _lines_told(watch) >= count, "some lines")
+                        await until_async(partial(_has_told, watch, count), "some lines")
                         await subscription.unsubscribe()
                         stream.cut()
                         await subscription.subscribe()
-                    await until_async(lambda: _lines_told(watch) == 40, "all lines")
+                    await until_async(partial(_has_told, watch, 40), "all lines")
                     wait_until(lambda: _lines_of(stream) == list(range(40)), "all lines on the stream")
                 assert stream.connects >= 3
                 assert watch.subscribed[-1].was_recovering and watch.subscribed[-1].recovered
@@ -259,8 +260,8 @@ def _lines(data: dict[str, Any]) -> list[int]:
     return [int(line.removeprefix("line ")) for line in lines]
 
 
-def _lines_told(watch: Watch) -> int:
-    return sum(len(_lines(pub.data)) for pub in watch.publications)
+def _has_told(watch: Watch, lines: int) -> bool:
+    return sum(len(_lines(pub.data)) for pub in watch.publications) >= lines
 
 
 def _lines_of(stream: EventStream) -> list[int]:
