@@ -27,6 +27,8 @@ class EventStream:
         self._path = "/events?" + "&".join(f"channel={quote(channel)}" for channel in channels)
         self._user = user
         self._ending = threading.Event()
+        self._may_connect = threading.Event()
+        self._may_connect.set()
         self._socket: socket.socket | None = None
         self.last_id = last_id
         self.events: list[Event] = []
@@ -46,6 +48,7 @@ class EventStream:
     def follow(self) -> None:
         """Until `end`; comes back whenever the server goes, and stops for good when it is refused."""
         while not self._ending.is_set():
+            self._may_connect.wait()
             try:
                 for event in self._connect_once():
                     self.events.append(event)
@@ -102,16 +105,22 @@ class EventStream:
     def until_offset(self, offset: int, *, within_s: float = 30.0) -> None:
         wait_until(lambda: self.offsets[-1:] == [offset], f"offset {offset} on the stream", within_s=within_s)
 
-    def cut(self) -> None:
-        """The connection is lost: `follow` makes another."""
+    def cut(self, *, hold: bool = False) -> None:
+        """The connection is lost: `follow` makes another; with `hold`, once `go_on` is called."""
+        if hold:
+            self._may_connect.clear()
         sock = self._socket
         if sock is not None:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
+    def go_on(self) -> None:
+        self._may_connect.set()
+
     def end_soon(self) -> None:
         """Let `follow` return."""
         self._ending.set()
+        self._may_connect.set()
         self.cut()
 
 
