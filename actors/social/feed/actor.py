@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from msgspec import Struct
 
 from greenroom.actors.model.actor import KindLimits, Runtime
-from greenroom.actors.model.errors import Refused
+from greenroom.actors.model.errors import ActorError, Refused
 from greenroom.actors.model.message import Done, Event, Message
 from greenroom.actors.model.principal import STAFF_ROLES, Principal
 from greenroom.actors.social.feed import home, lists, live, made
@@ -67,6 +67,7 @@ from greenroom.actors.social.post.messages import Publish
 from greenroom.actors.social.post.views import Posts
 from greenroom.actors.social.ranking.messages import Explain, Exposure, Observe
 from greenroom.actors.social.ranking.values import logged
+from greenroom.store.errors import StoreUnavailable
 
 POSTS_PER_H = 120
 SEEN_PER_H = 720  # batches of signals: one every five seconds
@@ -119,6 +120,7 @@ class Feed(Reader):
     def __init__(self, entity: str, runtime: Runtime) -> None:
         super().__init__(entity, runtime)
         self._is_flushing = False
+        self._told_s = float("-inf")  # when watchers were told last
         self._top: str | None = None  # that watchers show, where they have said
         self._top_limit = 0
 
@@ -272,23 +274,40 @@ class Feed(Reader):
 
     # What comes, while somebody watches.
 
-    def _arrived(self, message: Arrived) -> None:
-        if live.takes(self, message):
-            self._look_soon()
+    def _arrived(self, message: Arrived) -> Coroutine[Any, Any, None] | None:
+        if not live.takes(self, message) or not self.audience or self._is_flushing:
+            return None
+        wait_s = live.wait_s(self, self._told_s)
+        if wait_s > 0:
+            return self._flush_in(wait_s)
+        return self._flush()
 
     def audience_changed(self, who: Principal, joined: bool) -> None:
         """Whoever begins to watch hears of what came before that, too."""
         if joined and self.nudged:
-            self._look_soon()
+            self._flush_in(live.FLUSH_S)
 
-    def _look_soon(self) -> None:
+    def _flush_in(self, seconds: float) -> None:
         if self.audience and not self._is_flushing:
             self._is_flushing = True
-            self.after(live.FLUSH_S, Flush())
+            self.after(seconds, Flush())
 
-    async def _flush(self) -> None:
+    def _flush(self) -> Coroutine[Any, Any, None] | None:
         self._is_flushing = False
-        self._top = await live.tell(self, self._top, self._top_limit)
+        self._told_s = self.now
+        looked = live.look(self, self._top, self._top_limit)
+        if isinstance(looked, Coroutine):
+            return self._told(looked)
+        self._top = looked
+        return None
+
+    async def _told(self, looking: Coroutine[Any, Any, str | None]) -> None:
+        try:
+            self._top = await looking
+        except (ActorError, StoreUnavailable) as error:
+            if isinstance(error, ActorError) and not error.temporary:
+                raise
+            self._flush_in(live.AGAIN_S)  # who watches would else hear of it only with the next one
 
     def may_sleep(self) -> bool:
         """Nudges wake nobody: whoever watches would hear of nothing more."""
