@@ -19,6 +19,7 @@ import trio
 from msgspec.structs import replace
 
 from greenroom.actors.life.turn import Turn
+from greenroom.actors.model.message import Event, tag_of
 from greenroom.actors.views.changes import Change, Changes
 from greenroom.actors.views.folding import Folded, Folding, Unplaceable, cut
 from greenroom.actors.views.installed import Installed
@@ -38,7 +39,7 @@ from greenroom.store.views.store import (
     Written,
 )
 from greenroom.supervisors.supervision.backoff import NewBackoff
-from greenroom.supervisors.views.backlog import Backlog
+from greenroom.supervisors.views.backlog import TAGGED, Backlog
 from greenroom.supervisors.views.batch_size import EVENTS_MAX, BatchSize
 from greenroom.supervisors.views.stopwatch import STOPWATCH, Stopwatch
 
@@ -77,7 +78,8 @@ class Runner:
         self.installed = installed
         self.version = self._own(version)  # as it was last read, but for the kinds
         self.is_mixed = False  # are nodes up whose release lacks this version's code?
-        self.backlog = Backlog()
+        self.backlog = Backlog(wanted=tuple(_beginning(event) for event in installed.events))
+        self.backlog.rests = version.state == "live"
         self._store = store
         self._turn = turn
         self._new_backoff = new_backoff
@@ -98,6 +100,7 @@ class Runner:
         was_paused = self.version.paused
         self.version = self._own(version)
         self._instruments.view_waiting[self._labels] = self.backlog.waiting
+        self.backlog.rests = version.state == "live"
         if version.paused and not was_paused:
             self.backlog.forget_all()
         elif was_paused and not version.paused:
@@ -365,7 +368,10 @@ class Runner:
         self._raise(self._instruments.view_events, events)
         rows = len(folded.inserted) + len(folded.updated) + len(folded.removed)
         self._raise(self._instruments.view_rows, rows)
-        oldest_ms = min((one.stored[0].at_ms for one in done if one.stored), default=None)
+        # Of what says nothing to the view nobody waits for the row.
+        oldest_ms = min(
+            (one.stored[0].at_ms for one in done if one.stored and self.backlog.is_wanted(one)), default=None
+        )
         if oldest_ms is not None:
             self._instruments.view_lag_s[self._labels] = max(self._now() - oldest_ms / 1000, 0.0)
         entities = {one.head_id: one.entity for one in usable}
@@ -394,6 +400,11 @@ class Runner:
         rows += [Change(key, None, revision) for key, revision in zip(folded.removed, written.removed, strict=True)]
         if rows:
             self._changed(Changes(self.version.name, self.version.id, rows))
+
+
+def _beginning(event: type[Event]) -> bytes:
+    """What every event of that class begins with, as it is stored."""
+    return TAGGED + tag_of(event).encode() + b'"'
 
 
 def follow(stretches: Sequence[Stretch], standings: dict[int, Standing]) -> tuple[list[Stretch], list[int]]:

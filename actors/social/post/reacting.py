@@ -62,7 +62,7 @@ class ReactingPost(AdmittingPost):
             if len(state.reactors) >= self.reactors_max and not state.is_sharded:
                 self.record(Sharded())
             if not before and user != state.author:
-                self._tell_features(user, "like")
+                self._tell_features(user)
             if is_told and not before:
                 self.tell(f"inbox:{state.author}", notice("like", self.key, user, at_ms=self.at_ms))
             elif is_told and not now:
@@ -108,7 +108,7 @@ class ReactingPost(AdmittingPost):
         self.limit_user("post.too_many_reactions", REACTIONS_PER_H)
         self.tell(shard_entity(self.key, shard), SetReaction(user=user, reaction=reaction))
         if reaction and user != self.state.author:
-            self._tell_features(user, "like")
+            self._tell_features(user)
 
     def _count_shard(self, changed: ShardChanged) -> None:
         state = self.state
@@ -171,9 +171,10 @@ class ReactingPost(AdmittingPost):
             self._counts_due = True
             self.after(left_s, ShowCounts())
 
-    def _tell_features(self, user: str, did: str) -> None:
+    def _tell_features(self, user: str) -> None:
+        """That they like it, if their features are awake."""
         second = int(self.now)
         told = self._engaged[1] if self._engaged[0] == second else 0
         if told < ENGAGED_PER_S:
             self._engaged = second, told + 1
-            self.tell(f"features:{user}", Engaged(author=self.state.author, post=self.key, did=did))
+            self.nudge((f"features:{user}",), Engaged(author=self.state.author, post=self.key, did="like"))

@@ -10,6 +10,7 @@ from greenroom.actors.social.notices import notice, notice_id
 from greenroom.actors.social.post.events import MentionsTold, SharesCounted
 from greenroom.actors.social.post.messages import Shared, SharesChanged, TellMentioned, TellShared
 from greenroom.actors.social.post.reacting import ReactingPost
+from greenroom.actors.social.ranking.messages import Engaged
 from greenroom.actors.social.texts import mentions_of
 
 MENTIONED_MAX = 500  # over all edits
@@ -58,7 +59,8 @@ class TellingPost(ReactingPost):
         if not changed.user or changed.user == state.author or state.is_veiled:
             return
         if changed.by > 0:
-            self._tell_features(changed.user, "share")
+            engaged = Engaged(author=state.author, post=self.key, did="share")
+            self.tell(f"features:{changed.user}", engaged)
         else:
             withdrawn = notice_id("share", self.key, changed.user, changed.post)
             self.tell(f"inbox:{state.author}", Withdraw(id=withdrawn))

@@ -27,11 +27,15 @@ class Observe(Tell, tag="features.observe"):
 
 
 class Engaged(Tell, tag="features.engaged"):
-    """By posts: the user has liked, commented, shared."""
+    """By posts: the user has commented, shared; and, as a nudge, liked."""
 
     author: Subject
     post: str
     did: str  # like, comment, share
+
+
+class RecordLiked(Tell, tag="features.record_liked"):
+    """To itself: record what was liked within the last seconds."""
 
 
 class FeaturesShown(Struct, frozen=True):

@@ -1,12 +1,15 @@
 """The backlog: what waits, within its bounds."""
 
+from typing import Any
+
 import pytest
 import trio
 import trio.testing
 
+from greenroom.actors.model.message import Event, tag_of
 from greenroom.actors.views.stretch import Stretch
-from greenroom.supervisors.views.backlog import ROOM, Backlog
-from tests.actors.views.shows import Clapped, stretch
+from greenroom.supervisors.views.backlog import REST_S, ROOM, TAGGED, Backlog
+from tests.actors.views.shows import Clapped, Renamed, stretch
 
 
 def heard(head_id: int, after: int = 0, count: int = 1) -> Stretch:
@@ -51,6 +54,71 @@ def test_an_entity_that_is_behind_is_read_and_not_heard() -> None:
     backlog.fall_behind((1,))
     backlog.hear(heard(1))
     assert backlog.take(10) == [] and backlog.behind == 1
+
+
+def hinted(head_id: int, after: int, *events: Event) -> Stretch:
+    return stretch("show:a", *events, head_id=head_id, after=after, fence=1)
+
+
+def resting_backlog() -> Backlog:
+    backlog = Backlog(wanted=(TAGGED + tag_of(Clapped).encode() + b'"',))
+    backlog.rests = True
+    return backlog
+
+
+async def test_what_says_nothing_to_the_view_rests_and_then_comes_together(autojump_clock: Any) -> None:
+    backlog = resting_backlog()
+    began = trio.current_time()
+    for one in (hinted(1, 0, Renamed(title="x")), hinted(2, 0, Renamed(title="y")), hinted(1, 1, Renamed(title="z"))):
+        backlog.hear(one)
+    assert backlog.take(10) == [] and backlog.waiting == 0 and backlog.bytes > 0
+    await backlog.more()
+    assert trio.current_time() == began + REST_S
+    assert ends(backlog.take(10)) == [(1, 1), (1, 2), (2, 1)] and backlog.bytes == 0
+
+
+async def test_what_rests_goes_before_what_follows_of_the_same_entity(autojump_clock: Any) -> None:
+    backlog = resting_backlog()
+    backlog.hear(hinted(1, 0, Renamed(title="x")))
+    backlog.hear(hinted(2, 0, Renamed(title="y")))
+    backlog.hear(hinted(1, 1, Clapped(user="ann")))
+    backlog.hear(hinted(1, 2, Renamed(title="z")))
+    assert ends(backlog.take(10)) == [(1, 1), (1, 2), (1, 3)], "nobody waits for a row"
+    backlog.forget(2)
+    assert backlog.bytes == 0
+
+
+async def test_a_busy_view_takes_what_has_rested_all_the_same(autojump_clock: Any) -> None:
+    backlog = resting_backlog()
+    backlog.hear(hinted(1, 0, Renamed(title="x")))
+    await trio.sleep(REST_S)
+    backlog.hear(hinted(2, 0, Clapped(user="ann")))
+    assert ends(backlog.take(10)) == [(2, 1), (1, 1)]
+
+
+async def test_whoever_waits_for_more_hears_of_what_begins_to_rest(autojump_clock: Any) -> None:
+    backlog = resting_backlog()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(backlog.more)
+        await trio.testing.wait_all_tasks_blocked()
+        backlog.hear(hinted(1, 0, Renamed(title="x")))
+        began = trio.current_time()
+    assert trio.current_time() == began + REST_S
+
+
+def test_nothing_rests_of_a_table_that_is_being_filled_nor_what_is_not_known() -> None:
+    backlog = resting_backlog()
+    backlog.rests = False
+    backlog.hear(hinted(1, 0, Renamed(title="x")))
+    backlog.rests = True
+    strange = hinted(2, 0, Renamed(title="y"))
+    strange.stored[0].payload = b'{ "type": "show.renamed"}'
+    backlog.hear(strange)
+    assert ends(backlog.take(10)) == [(1, 1), (2, 1)]
+    backlog = Backlog()
+    backlog.rests = True
+    backlog.hear(hinted(1, 0, Renamed(title="x")))
+    assert ends(backlog.take(10)) == [(1, 1)], "of a sink"
 
 
 @pytest.mark.bound("entities remembered so")

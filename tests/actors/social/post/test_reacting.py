@@ -82,7 +82,9 @@ def test_its_author_hears_of_it_and_that_it_is_taken_back() -> None:
     kit.ask(React(reaction="love"), user="bob")
     assert [(entity, said.by, said.about) for entity, said in told(kit, Notify)] == [("inbox:ann", "bob", f"post:{ID}")]
     assert {said.at_ms for _, said in told(kit, Notify)} == {int(kit.now * 1000)}
-    assert told(kit, Engaged) == [("features:bob", Engaged(author="ann", post=ID, did="like"))]
+    assert [(one.entities, one.message) for one in kit.nudged] == [
+        (["features:bob"], Engaged(author="ann", post=ID, did="like"))
+    ]
     kit.ask(Unreact(), user="bob")
     assert told(kit, Withdraw) == [("inbox:ann", Withdraw(id=told(kit, Notify)[0][1].id))]
     kit.ask(Unreact(), user="ann")
@@ -98,7 +100,7 @@ def test_of_a_hot_post_its_author_hears_of_the_first_and_features_of_some(monkey
     for number in range(count):
         kit.ask(React(), user="bob" if not number else f"u{number}")
     assert [said.by for _, said in told(kit, Notify)] == ["bob", "u1", "u2"]
-    assert len(told(kit, Engaged)) == ENGAGED_PER_S and kit.state.reactions == {"like": count}
+    assert len(kit.nudged) == ENGAGED_PER_S and kit.state.reactions == {"like": count}
     kit.ask(Unreact(), user="u2")
     kit.ask(Unreact(), user="u3")
     assert len(told(kit, Withdraw)) == 1, "what was not told is not taken back"
@@ -106,7 +108,7 @@ def test_of_a_hot_post_its_author_hears_of_the_first_and_features_of_some(monkey
     assert told(kit, Notify)[-1][1].by == "u2"
     kit.advance(1.0)
     kit.ask(React(), user="late")
-    assert told(kit, Engaged)[-1][0] == "features:late"
+    assert kit.nudged[-1].entities == ["features:late"]
 
 
 def test_watchers_are_shown_counts_at_most_ten_times_a_second() -> None:
