@@ -11,6 +11,7 @@ from greenroom.actors.model.message import Event, tag_of
 from greenroom.actors.views.columns import JSON, BadField, Stored, stored_fields
 from greenroom.actors.views.page import Page
 from greenroom.actors.views.rules import class_problems, field_problems
+from greenroom.actors.views.stretch import beginning
 from greenroom.actors.views.view import View
 from greenroom.store.views.made_of import OfKind, of_kind
 from greenroom.store.views.shape import Shape
@@ -44,6 +45,7 @@ class Installed:
         self.version = view.version
         self.key_names = tuple(one.column.name for one in self.fields if one.column.is_key)
         self.events: frozenset[type[Event]] = frozenset(view.of)
+        self.beginnings = tuple(beginning(event) for event in view.of)  # see Stretch.says
         self.kinds_by_name: dict[str, Kind] = {}
         for event in view.of if kinds is not None else ():
             recorders = [kind for kind in kinds or () if event in kind.actor.events]

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from greenroom.actors.model.kinds import Kind
-from greenroom.actors.model.message import Event
+from greenroom.actors.model.message import Event, tag_of
 from greenroom.actors.model.upcasters import UnreadableEvent
 from greenroom.actors.views.view import Origin
 from greenroom.store.journal.records import ROW_BYTES, StoredEvent
 
+TAGGED = b'{"type":"'  # what each event begins with, as it is stored
 FROM_JOURNAL = 0  # the fence of a stretch that was read, and not heard of
 
 
@@ -72,6 +73,10 @@ class Stretch:
                     self._happened += [(origin, event) for event in events]
         return self._happened
 
+    def says(self, beginnings: tuple[bytes, ...]) -> bool:
+        """Does one of its events begin so, see `beginning`? What can't be told by how it begins might."""
+        return any(one.payload.startswith(beginnings) or not one.payload.startswith(TAGGED) for one in self.stored)
+
     def decoded_state(self) -> object:
         """Raises: msgspec.DecodeError when it is of another shape."""
         assert self.state is not None
@@ -92,3 +97,8 @@ class Stretch:
             lineage=self.lineage,
             state=self.state if first == 0 else None,
         )
+
+
+def beginning(event: type[Event]) -> bytes:
+    """What every event of that class begins with, as it is stored."""
+    return TAGGED + tag_of(event).encode() + b'"'

@@ -39,6 +39,7 @@ LEFT_OUT_MAX = 50_000  # senders of whom something was not kept; with more, it i
 EVERYBODY = -1  # among them: no head has this id
 FORGOTTEN_MAX = 50_000  # rows that are known though they were deleted; with more, the sweep that forgets them is early
 DELETED_MAX = 1_000  # rows deleted by one statement
+DELETE_S = 0.05  # between two such statements, while they have few rows: nobody waits for it
 PAGE = 500  # rows read at once by a sweep; fewer where they are large
 STEP = 32  # rows or pairs whose messages are sent between two chances for others
 SWEEP_S = 5.0
@@ -396,6 +397,8 @@ class Relay:
                 self._deleted += rows
                 if len(self._deleted) + len(self._deleted_before) > FORGOTTEN_MAX:
                     self._wake_sweep.set()
+            if len(self._decided) < DELETED_MAX:
+                await trio.sleep(DELETE_S)
 
     async def _sweep(self) -> None:
         """Find what nobody posted: of entities that sleep since a crash, and what did not fit into memory."""

@@ -17,7 +17,6 @@ from greenroom.actors.views.stretch import Stretch
 
 BYTES_MAX = 8 << 20  # of events that were heard of
 HEADS_MAX = 50_000  # entities remembered by their heads alone
-TAGGED = b'{"type":"'  # what each event begins with, as it is stored
 ROOM = 2_000  # entities that a sweep may bring at once
 REST_S = 1.0  # that events may rest which say nothing to the view
 
@@ -28,7 +27,7 @@ class Backlog:
     def __init__(
         self, *, bytes_max: int = BYTES_MAX, heads_max: int = HEADS_MAX, wanted: tuple[bytes, ...] = ()
     ) -> None:
-        """`wanted`: what the events begin with, as JSON, that say something to the view; none: all do."""
+        """`wanted`: what the events begin with that say something to the view, see Stretch.says; none: all do."""
         self._bytes_max = bytes_max
         self._heads_max = heads_max
         self._roomy = max(heads_max - ROOM, 0)  # entities beside which a sweep may bring others
@@ -71,11 +70,8 @@ class Backlog:
         self._more.set()
 
     def is_wanted(self, stretch: Stretch) -> bool:
-        """Does one of its events say something to the view? What can't be told by how it begins does."""
-        wanted = self._wanted
-        return not wanted or any(
-            one.payload.startswith(wanted) or not one.payload.startswith(TAGGED) for one in stretch.stored
-        )
+        """Does one of its events say something to the view?"""
+        return not self._wanted or stretch.says(self._wanted)
 
     def _rest(self, stretch: Stretch) -> None:
         if not self._resting:

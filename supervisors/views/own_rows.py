@@ -74,6 +74,8 @@ class OwnRow:
         """What the next events, up to `through`, make of it; None: they are left to the runners. Never raises."""
         table = self._table
         assert table is not None
+        if not stretch.says(self.installed.beginnings):
+            return InlineRow(table, stretch.after, through, "", self)
         folding = Folding(self.installed, [stretch], turn)
         folding.load(self._rows)
         folded: Folded | None = None

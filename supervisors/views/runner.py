@@ -19,7 +19,6 @@ import trio
 from msgspec.structs import replace
 
 from greenroom.actors.life.turn import Turn
-from greenroom.actors.model.message import Event, tag_of
 from greenroom.actors.views.changes import Change, Changes
 from greenroom.actors.views.folding import Folded, Folding, Unplaceable, cut
 from greenroom.actors.views.installed import Installed
@@ -39,7 +38,7 @@ from greenroom.store.views.store import (
     Written,
 )
 from greenroom.supervisors.supervision.backoff import NewBackoff
-from greenroom.supervisors.views.backlog import TAGGED, Backlog
+from greenroom.supervisors.views.backlog import Backlog
 from greenroom.supervisors.views.batch_size import EVENTS_MAX, BatchSize
 from greenroom.supervisors.views.stopwatch import STOPWATCH, Stopwatch
 
@@ -48,6 +47,7 @@ log = structlog.get_logger("greenroom.views")
 HEADS_AT_ONCE = 500  # whose events one statement reads
 RACES_MAX = 20  # in a row; then it waits, as when the store is away
 FILL_SHARE = 0.5  # of the time, that reading the journal into a table may take while there is other work
+BATCH_S = 0.025  # between two batches of what is heard, as long as they are small
 CALM_S = 1.0  # after the last commit of this node there is no other work
 
 
@@ -78,7 +78,7 @@ class Runner:
         self.installed = installed
         self.version = self._own(version)  # as it was last read, but for the kinds
         self.is_mixed = False  # are nodes up whose release lacks this version's code?
-        self.backlog = Backlog(wanted=tuple(_beginning(event) for event in installed.events))
+        self.backlog = Backlog(wanted=installed.beginnings)
         self.backlog.rests = version.state == "live"
         self._store = store
         self._turn = turn
@@ -94,6 +94,7 @@ class Runner:
         self._stopwatch = stopwatch
         self._size = BatchSize(events_max=batch_events)
         self._resumed = trio.Event()
+        self._began_at = -inf  # the last batch, on the trio clock
 
     def see(self, version: Version) -> None:
         """The table's row says this now."""
@@ -138,6 +139,7 @@ class Runner:
         if self._doubted and not self.backlog.behind:  # a pause, or a full backlog, may have forgotten them
             self.backlog.fall_behind(self._doubted)
         await self.backlog.more()
+        await self._gather()
         if self.version.paused:
             return
         heard = self.backlog.take(self._size.events)
@@ -149,6 +151,14 @@ class Runner:
             await self._catch_up(head_ids)
             if self._others_work():
                 await trio.sleep((self._stopwatch.elapsed() - began) * (1 / FILL_SHARE - 1))
+
+    async def _gather(self) -> None:
+        """Until BATCH_S after the last batch began, unless there is enough for one already: a transaction costs much
+        the same whatever it holds. What comes after a pause is folded at once."""
+        at = self._began_at + BATCH_S
+        if at > trio.current_time() and not self.backlog.behind and self.backlog.waiting < self._size.events:
+            await trio.sleep_until(at)
+        self._began_at = trio.current_time()
 
     def _others_work(self) -> bool:
         """Has this node committed anything lately?"""
@@ -400,11 +410,6 @@ class Runner:
         rows += [Change(key, None, revision) for key, revision in zip(folded.removed, written.removed, strict=True)]
         if rows:
             self._changed(Changes(self.version.name, self.version.id, rows))
-
-
-def _beginning(event: type[Event]) -> bytes:
-    """What every event of that class begins with, as it is stored."""
-    return TAGGED + tag_of(event).encode() + b'"'
 
 
 def follow(stretches: Sequence[Stretch], standings: dict[int, Standing]) -> tuple[list[Stretch], list[int]]:

@@ -24,7 +24,7 @@ def wait_s(feed: Reader, told_s: float) -> float:
     left_s = told_s + FLUSH_S - feed.now
     if 0 < left_s <= FLUSH_S:
         return left_s
-    return SOON_S if looks_of(feed.runtime).is_asked(feed.nudged) else 0.0
+    return SOON_S if looks_of(feed.runtime).is_asked(feed.nudged, feed.now) else 0.0
 
 
 def takes(feed: Reader, arrived: Arrived) -> bool:

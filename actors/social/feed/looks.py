@@ -15,7 +15,7 @@ from greenroom.actors.social.feed.reader import Reader
 from greenroom.actors.social.post.views import Posts
 from greenroom.store.errors import StoreUnavailable
 
-KEPT_S = 0.25
+KEPT_S = 1.0
 POSTS_MAX = 1_000  # that are kept, and that one statement asks for
 
 Rows = dict[str, Posts.Row]
@@ -39,10 +39,13 @@ class Looks:
         ] = {}  # with when it was read; who was read first is first
         self._under_way: _Reading | None = None
 
-    def is_asked(self, posts: Iterable[str]) -> bool:
+    def is_asked(self, posts: Iterable[str], now_s: float) -> bool:
         """Will all that is not known of these be known soon, without another statement?"""
         reading = self._under_way
-        return reading is not None and all(post in reading.posts or post in self._found for post in posts)
+        if reading is None:
+            return False
+        unknown = [post for post in posts if self.known((post,), now_s) is None]
+        return bool(unknown) and all(post in reading.posts for post in unknown)
 
     def known(self, posts: Iterable[str], now_s: float) -> Rows | None:
         """Those there are of these; None where that is not known of all of them."""

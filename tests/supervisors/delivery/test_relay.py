@@ -2,6 +2,7 @@
 
 import random
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from greenroom.actors.model.message import Done
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.supervisors.delivery import relay as relay_module
-from greenroom.supervisors.delivery.relay import LEFT_OUT_MAX, STEP, UNDER_WAY_MAX
+from greenroom.supervisors.delivery.relay import DELETE_S, LEFT_OUT_MAX, STEP, UNDER_WAY_MAX
 from tests.supervisors.delivery.relay_world import IDS, SWEEP_S, A, B, C, World, settled, world
 from tests.supervisors.kernel.small_kernel import Heard
 
@@ -64,6 +65,25 @@ async def test_a_row_is_deleted_once_every_message_of_it_is_decided(autojump_clo
         run.decide()
         await settled()
         assert (run.journal.deleted, run.relay.waiting) == ([(1, 1)], 0)
+
+
+async def test_rows_are_deleted_in_few_statements(autojump_clock: MockClock) -> None:
+    async with world() as made:
+        statements: list[int] = []
+        delete = made.journal.delivered
+
+        async def delivered(rows: Sequence[tuple[int, int]], *, lineage: str) -> None:
+            statements.append(len(rows))
+            await delete(rows, lineage=lineage)
+
+        made.journal.delivered = delivered  # type: ignore[method-assign]
+        for number in range(10):
+            made.post(A, (B, str(number)))
+            await settled()
+            made.decide()
+            await trio.sleep(DELETE_S / 10)
+        await trio.sleep(DELETE_S)
+        assert statements == [1, 9], "the first at once, and the others together"
 
 
 async def test_a_rejected_message_comes_again_before_all_that_was_behind_it(autojump_clock: MockClock) -> None:

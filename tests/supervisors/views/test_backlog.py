@@ -6,9 +6,9 @@ import pytest
 import trio
 import trio.testing
 
-from greenroom.actors.model.message import Event, tag_of
-from greenroom.actors.views.stretch import Stretch
-from greenroom.supervisors.views.backlog import REST_S, ROOM, TAGGED, Backlog
+from greenroom.actors.model.message import Event
+from greenroom.actors.views.stretch import Stretch, beginning
+from greenroom.supervisors.views.backlog import REST_S, ROOM, Backlog
 from tests.actors.views.shows import Clapped, Renamed, stretch
 
 
@@ -61,7 +61,7 @@ def hinted(head_id: int, after: int, *events: Event) -> Stretch:
 
 
 def resting_backlog() -> Backlog:
-    backlog = Backlog(wanted=(TAGGED + tag_of(Clapped).encode() + b'"',))
+    backlog = Backlog(wanted=(beginning(Clapped),))
     backlog.rests = True
     return backlog
 

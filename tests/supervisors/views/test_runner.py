@@ -10,15 +10,19 @@ from msgspec import Struct
 from trio.testing import wait_all_tasks_blocked
 
 from greenroom import Actor, Event, Key, Origin, View
+from greenroom.actors.life.turn import Turn
 from greenroom.actors.views.folding import Folding
+from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.errors import StoreUnavailable, TookTooLong
 from greenroom.store.views.store import Standing
+from greenroom.supervisors.supervision.backoff import new_backoff
 from greenroom.supervisors.supervision.watchdog import Watchdog
 from greenroom.supervisors.views import runner as runner_module
-from greenroom.supervisors.views.batch_size import EVENTS_MAX
-from greenroom.supervisors.views.runner import follow
-from tests.actors.views.shows import Clapped, Standings, stretch
+from greenroom.supervisors.views.batch_size import EVENTS_FIRST, EVENTS_MAX
+from greenroom.supervisors.views.runner import BATCH_S, Runner, follow
+from tests.actors.views.shows import Clapped, Standings, installed, stretch
 from tests.supervisors.views.stage import Stage, record, stage, until
+from tests.supervisors.views.test_sweep import VERSION
 
 
 def standing(
@@ -307,3 +311,37 @@ async def test_a_batch_that_took_too_long_is_tried_with_fewer_events(
         assert await node.rows("standings") == [("a", "ann", 700)]
         assert not await node.parked("standings")
     assert tried[0] == EVENTS_MAX
+
+
+class Noting(Runner):
+    """Of which a test sees when it folds how many."""
+
+    batches: list[tuple[float, int]]
+
+    async def _fold_all(self, stretches: Any) -> None:
+        self.batches.append((trio.current_time(), len(stretches)))
+        await trio.lowlevel.checkpoint()
+
+
+async def test_small_batches_are_gathered_and_what_comes_after_a_pause_or_is_enough_is_not(autojump_clock: Any) -> None:
+    store: Any = None
+    noting = Noting(
+        installed(Standings), VERSION, store, turn=Turn(), new_backoff=new_backoff, instruments=Instruments()
+    )
+    noting.batches = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(noting.run)
+        for number in range(10):
+            await trio.sleep(BATCH_S / 10)
+            noting.backlog.hear(heard(0, head_id=number))
+        await trio.sleep(1.0)
+        noting.backlog.hear(heard(0, head_id=100))
+        await wait_all_tasks_blocked()
+        (first_at, first), (second_at, second), *_ = noting.batches
+        assert (first, second, len(noting.batches)) == (1, 9, 3), "the last one at once"
+        assert second_at == pytest.approx(first_at + BATCH_S)
+        for number in range(200, 200 + EVENTS_FIRST):
+            noting.backlog.hear(heard(0, head_id=number))
+        await wait_all_tasks_blocked()
+        assert noting.batches[3][1] == EVENTS_FIRST, "enough for a batch, however short ago the last one was"
+        nursery.cancel_scope.cancel()

@@ -90,9 +90,9 @@ async def test_who_is_cancelled_while_it_reads_leaves_it_to_another(autojump_clo
     async with trio.open_nursery() as nursery:
         nursery.start_soon(together, looks, feed, "a")
         await trio.sleep(0.001)
-        assert looks.is_asked("a") and not looks.is_asked("ab")
+        assert looks.is_asked("a", feed.now) and not looks.is_asked("ab", feed.now)
         nursery.cancel_scope.cancel()
-    assert not looks.is_asked("a")
+    assert not looks.is_asked("a", feed.now)
     assert await together(looks, feed, "a") == [["a"]]
 
 
