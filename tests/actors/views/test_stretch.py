@@ -1,6 +1,7 @@
 """Stretches: what happened, as it is at present, and parts of it."""
 
-from tests.actors.views.shows import Clapped, Closed, stretch
+from greenroom.actors.views.stretch import beginning
+from tests.actors.views.shows import Clapped, Closed, Renamed, stretch
 
 
 def test_what_happened_says_where_it_comes_from() -> None:
@@ -39,3 +40,12 @@ def test_what_cannot_be_read_is_named() -> None:
     one.stored[1].payload = b"{"
     assert len(one.happened()) == 1
     assert one.broken is not None and one.broken[0] == 2
+
+
+def test_what_it_says_is_told_by_how_its_events_begin() -> None:
+    beginnings = (beginning(Clapped),)
+    assert stretch("show:a", Renamed(title="x"), Clapped(user="ann")).says(beginnings)
+    assert not stretch("show:a", Renamed(title='{"type":"show.clapped"'), Closed()).says(beginnings)
+    odd = stretch("show:a", Renamed(title="x"))
+    odd.stored[0].payload = b'{ "type":"show.renamed"}'
+    assert odd.says(beginnings), "who knows"

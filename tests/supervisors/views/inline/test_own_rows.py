@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from msgspec import Struct
 
 from greenroom import Event, Key, Origin, View
@@ -11,6 +12,7 @@ from greenroom.actors.views.installed import Installed
 from greenroom.store.journal.consequences.inline import AS_IT_IS, REMOVED, SET, Inline
 from greenroom.store.views.inline import Own, inline_table
 from greenroom.store.views.store import Version
+from greenroom.supervisors.views import own_rows
 from greenroom.supervisors.views.own_rows import ROW_BYTES_MAX, Live, OwnRows, its_own
 from tests.actors.views.shows import Clapped, Closed, Renamed, Show, Summary, installed, stored
 
@@ -64,6 +66,12 @@ def test_each_append_writes_what_its_events_make_of_the_row_before() -> None:
     assert place.folded(Clapped(user="ann"), Closed()) == (5, 7, AS_IT_IS, ())
     assert place.folded(Clapped(user="ann")) == (7, 8, SET, ("finale", 1))
     assert not place.behind
+
+
+def test_of_what_says_nothing_to_the_view_nothing_is_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place()
+    monkeypatch.setattr(own_rows, "Folding", None)
+    assert place.folded(Renamed(title="x"), Renamed(title="y")) == (0, 2, AS_IT_IS, ())
 
 
 def test_it_goes_on_from_the_row_that_there_is() -> None:
