@@ -19,7 +19,7 @@ from bench.feed.world import filled
 from bench.load.generators import fleet
 from bench.question import Answer, Figure, Question, Results, Say, param
 from bench.reporting.percentiles import curve, ms
-from bench.server import serving
+from bench.server import Cost, serving
 from greenroom.transports.auth.signer import TokenSigner
 from greenroom.transports.auth.tokens import TokenConfig
 
@@ -73,7 +73,9 @@ def answer(params: FeedParams, say: Say) -> Answer:
         reading = server.cost() - before
         note("read", reads)
         say("liking", 0.4)
+        before = server.cost()
         likes = offer(callers, Offered(loads.likes(world, int(params.likes * params.seconds)), params.likes))
+        found |= _cpu("like", server.cost() - before, len(likes.waits))
         note("like", likes)
         say("commenting", 0.45)
         with fleet(call, [Callers(server.address, tokens[: params.watchers], watching="inbox")]) as inboxes:
@@ -89,12 +91,14 @@ def answer(params: FeedParams, say: Say) -> Answer:
                 say("posting", 0.8)
                 found["first_follows_per_s"] = round(all_of_them.follows_per_s, 1)
                 warnings += all_of_them.warnings
+                before = server.cost()
                 fanout = told_s(all_of_them, views, params.posts)
+                found |= _cpu("told", server.cost() - before, params.posts * params.followers)
         say("following", 0.85)
         wanted = loads.follows(world, int(params.follows * params.seconds), STAR)
         before = server.cost()
         follows = offer(callers, Offered(wanted, params.follows))
-        following = server.cost() - before
+        found |= _cpu("follow", server.cost() - before, len(follows.waits))
         note("follow", follows)
         if params.sleepers:
             say("posting to who sleeps", 0.87)
@@ -113,14 +117,20 @@ def answer(params: FeedParams, say: Say) -> Answer:
             **found,
             "world_s": round(world.seconds, 1),
             "world_per_s": round(world.commands / world.seconds, 1),
-            "read_cpu_ms": round(reading.server_s * 1e3 / max(1, len(reads.waits)), 2),
-            "read_store_cpu_ms": round(reading.store_s * 1e3 / max(1, len(reads.waits)), 2),
-            "follow_cpu_ms": round(following.server_s * 1e3 / max(1, len(follows.waits)), 2),
+            **_cpu("read", reading, len(reads.waits)),
             "others_cpu_share": reading.results(reads.cpu_s)["others_cpu_share"],
         },
         curves,
         warnings + reading.doubts(reads.cpu_s),
     )
+
+
+def _cpu(name: str, cost: Cost, count: int) -> Results:
+    """Of each, while they were called: what their rows take later is not in it."""
+    return {
+        f"{name}_cpu_ms": round(cost.server_s * 1e3 / max(1, count), 3),
+        f"{name}_store_cpu_ms": round(cost.store_s * 1e3 / max(1, count), 3),
+    }
 
 
 QUESTION = Question(

@@ -278,7 +278,10 @@ class Feed(Reader):
         if not live.takes(self, message) or not self.audience or self._is_flushing:
             return None
         wait_s = live.wait_s(self, self._told_s)
-        return self._flush_in(wait_s) if wait_s else self._flush()
+        if wait_s:
+            self._flush_in(wait_s)
+            return None
+        return self._flush()
 
     def audience_changed(self, who: Principal, joined: bool) -> None:
         """Whoever begins to watch hears of what came before that, too."""
