@@ -79,7 +79,7 @@ class Runner:
         self.version = self._own(version)  # as it was last read, but for the kinds
         self.is_mixed = False  # are nodes up whose release lacks this version's code?
         self.backlog = Backlog(wanted=installed.beginnings)
-        self.backlog.rests = version.state == "live"
+        self.backlog.rests = self._may_be_late
         self._store = store
         self._turn = turn
         self._new_backoff = new_backoff
@@ -101,11 +101,17 @@ class Runner:
         was_paused = self.version.paused
         self.version = self._own(version)
         self._instruments.view_waiting[self._labels] = self.backlog.waiting
-        self.backlog.rests = version.state == "live"
+        self.backlog.rests = self._may_be_late
         if version.paused and not was_paused:
             self.backlog.forget_all()
         elif was_paused and not version.paused:
             self._resumed.set()
+
+    @property
+    def _may_be_late(self) -> bool:
+        """By a moment. Not while the table is to be seen to catch up; nor where it is inline: then all that comes here
+        is of entities that are out of step, and they are in step again only with what is not late at all."""
+        return self.version.state == "live" and not self.installed.view.inline
 
     def _own(self, version: Version) -> Version:
         """Of the kinds whose events this release folds: those of the row are all that any has."""
@@ -156,7 +162,8 @@ class Runner:
         """Until BATCH_S after the last batch began, unless there is enough for one already: a transaction costs much
         the same whatever it holds. What comes after a pause is folded at once."""
         at = self._began_at + BATCH_S
-        if at > trio.current_time() and not self.backlog.behind and self.backlog.waiting < self._size.events:
+        is_small = not self.backlog.behind and self.backlog.waiting < self._size.events
+        if is_small and self._may_be_late and at > trio.current_time():
             await trio.sleep_until(at)
         self._began_at = trio.current_time()
 

@@ -8,11 +8,11 @@ named: what is shown never moves under the reader's thumb.
 from collections.abc import Coroutine
 from typing import Any
 
-from greenroom.actors.social.feed.looks import Rows, looks_of
 from greenroom.actors.social.feed.messages import Arrived, New, Top
 from greenroom.actors.social.feed.privacy import is_barred, is_wanted, may_see
 from greenroom.actors.social.feed.reader import Reader
 from greenroom.actors.social.feed.rows import shown, visible
+from greenroom.actors.social.post.looks import Rows, looks_of
 
 FLUSH_S = 0.25
 SOON_S = 0.05  # by then a look that is under way has found something

@@ -20,7 +20,7 @@ from greenroom.supervisors.supervision.watchdog import Watchdog
 from greenroom.supervisors.views import runner as runner_module
 from greenroom.supervisors.views.batch_size import EVENTS_FIRST, EVENTS_MAX
 from greenroom.supervisors.views.runner import BATCH_S, Runner, follow
-from tests.actors.views.shows import Clapped, Standings, installed, stretch
+from tests.actors.views.shows import Clapped, Renamed, Standings, Summary, installed, stretch
 from tests.supervisors.views.stage import Stage, record, stage, until
 from tests.supervisors.views.test_sweep import VERSION
 
@@ -345,3 +345,18 @@ async def test_small_batches_are_gathered_and_what_comes_after_a_pause_or_is_eno
         await wait_all_tasks_blocked()
         assert noting.batches[3][1] == EVENTS_FIRST, "enough for a batch, however short ago the last one was"
         nursery.cancel_scope.cancel()
+
+
+async def test_what_comes_of_an_inline_view_is_never_late(autojump_clock: Any) -> None:
+    """It is of entities that are out of step; with a second between the events and their progress they stay so."""
+    store: Any = None
+    noting = Noting(installed(Summary), VERSION, store, turn=Turn(), new_backoff=new_backoff, instruments=Instruments())
+    noting.batches = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(noting.run)
+        for after in range(3):
+            noting.backlog.hear(stretch("show:a", Renamed(title="x"), after=after, fence=7))
+            await wait_all_tasks_blocked()
+            await trio.sleep(BATCH_S / 10)
+        nursery.cancel_scope.cancel()
+    assert [count for _, count in noting.batches] == [1, 1, 1]

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from greenroom.actors.social.feed.live import AGAIN_S, FLUSH_S
-from greenroom.actors.social.feed.looks import KEPT_S
 from greenroom.actors.social.feed.messages import Arrived, BarredChanged, CloseChanged, Show
 from greenroom.actors.social.feed.reader import NUDGED_MAX, RECENT_S
+from greenroom.actors.social.post.looks import KEPT_S
 from greenroom.actors.social.post.views import Posts
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.views.asked import Asked, Rows

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import trio
 
-from greenroom.actors.social.feed.looks import KEPT_S, POSTS_MAX, Looks, looks_of
+from greenroom.actors.social.post.looks import KEPT_S, POSTS_MAX, Looks, looks_of
 from greenroom.actors.social.post.views import Posts
 from greenroom.store.errors import StoreUnavailable
 

@@ -5,13 +5,13 @@ for KEPT_S, and that there is none as well; whoever asks meanwhile reads nothing
 """
 
 from collections.abc import Iterable
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import trio
 
-from greenroom.actors.model.actor import Runtime
+from greenroom.actors.model.actor import Actor, Runtime
 from greenroom.actors.model.errors import ActorError
-from greenroom.actors.social.feed.reader import Reader
 from greenroom.actors.social.post.views import Posts
 from greenroom.store.errors import StoreUnavailable
 
@@ -58,7 +58,7 @@ class Looks:
                 rows[post] = row
         return rows
 
-    async def read(self, feed: Reader, posts: Iterable[str]) -> Rows:
+    async def read(self, feed: Actor[Any], posts: Iterable[str]) -> Rows:
         """Those there are of these, at most POSTS_MAX.
 
         Raises: ActorError, StoreUnavailable, which all hear who have waited for the same.
@@ -75,7 +75,7 @@ class Looks:
                 raise reading.error
         return rows
 
-    async def _read(self, feed: Reader, posts: list[str]) -> None:
+    async def _read(self, feed: Actor[Any], posts: list[str]) -> None:
         reading = self._under_way = _Reading()
         reading.posts = dict.fromkeys(posts)
         try:
