@@ -74,6 +74,7 @@ class Membership:
         self._releases = releases or Releases()
         self._clocks = Clocks(clock)
         self._changed = trio.Event()
+        self._refused = trio.Event()  # a claim was, though this node is alone
         self._reach = reach = Reach(lease_s / RENEWALS)
         self._lease = Lease(
             referee,
@@ -130,7 +131,8 @@ class Membership:
     def lost(self, entity: str) -> bool:
         """A claim of it was refused."""
         if self._newcomer.is_alone:
-            return False  # there is nobody else, and nobody here reads the rows again
+            self._refused.set()
+            return False  # there is nobody else
         if not self._holdings.lost(self._holdings.shard(entity)):
             return False
         self._looking.whole_soon()
@@ -240,12 +242,35 @@ class Membership:
         DeclaredDead, alone or in a group."""
         task_status.started()
         if self._newcomer.is_alone:
-            await self._lease.run()
+            async with trio.open_nursery() as nursery:  # owner: this call; whatever a part raises ends the node
+                nursery.start_soon(self._lease.run)
+                nursery.start_soon(self._keep_all)
             return
         async with trio.open_nursery() as nursery:  # owner: this call; whatever a part raises ends the node
             nursery.start_soon(self._lease.run)
             nursery.start_soon(self._looking.run)
             nursery.start_soon(Ends(others=self._looking.others, ended=self._ended, seen=self.look_soon).run)
+
+    async def _keep_all(self) -> None:
+        """Of a node that is alone a claim is refused for one reason: a standby took over that lacks who owns what. What
+        is nobody's there is taken again; another's, who is dead, whoever starts anew gets by its rules. Raises:
+        DeclaredDead."""
+        while True:
+            await self._refused.wait()
+            self._holdings.begin_reading()
+            try:
+                taken = await self._referee.take("a failover")
+                rows = await self._referee.owned()
+            except StoreUnavailable as error:
+                log.warning("members_not_read", error=str(error))
+            else:
+                self._refused = trio.Event()
+                self._holdings.read(rows)  # their terms may have fallen
+                if taken:
+                    log.info("shards_taken", shards=len(taken))
+                if len(self._holdings.mine) < len(self._holdings):
+                    raise DeclaredDead("a failover has forgotten that this node owns all, and another did before")
+            await trio.sleep(WAIT_S)
 
     async def leave(self) -> None:
         """Own nothing any more. Called when nothing is written any more; what fails is left to the lease."""

@@ -12,7 +12,7 @@ import structlog
 import trio
 
 from greenroom.actors.model.envelope import Envelope
-from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.errors import ActorError, Unavailable
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.lifecycle import Inspect, Inspected
 from greenroom.actors.model.message import ReplySlot
@@ -37,6 +37,7 @@ READ_MAX = 500  # events at a time
 FILLS_MAX = 16  # gaps that are being filled at once
 WAITING_MAX = 10_000  # publications of one entity that wait; with more, it is asked anew where that stands
 KICKS_MAX = 1_000  # of one entity that wait; with more, they are done before what they should have come after
+ANSWERS_S = 10.0  # how long somebody's answer waits; then who asked is told to ask again
 TICK_S = 0.1  # how late a retry may be
 
 # Where what comes of an entity comes from: here, under that term, or with the feed of that number. While it is the same
@@ -48,12 +49,14 @@ class _Waiting:
     """An entity's answer, with which somebody is about to watch it. It holds as long as what comes of the entity comes
     from where this has: what followed it may else be lost, and nobody would know."""
 
-    __slots__ = ("answer", "answered", "source")
+    __slots__ = ("answer", "answered", "since", "source", "was_told")
 
     def __init__(self, answer: Inspected, answered: Answered, source: Source | None) -> None:
         self.answer = answer
         self.answered = answered
         self.source = source
+        self.since = trio.current_time()
+        self.was_told = False
 
 
 class _CatchUp:
@@ -61,12 +64,13 @@ class _CatchUp:
 
     __slots__ = (
         "entity", "is_filling", "items", "kicks", "may_have_missed_kicks", "publications", "question", "retry_at",
-        "through",
+        "through", "waiting",
     )  # fmt: skip
 
     def __init__(self, entity: str) -> None:
         self.entity = entity
         self.items: deque[FromWatched | _Waiting] = deque()
+        self.waiting: deque[_Waiting] = deque()  # those among `items`, the oldest first
         self.publications = 0  # items that the journal has too, or that are of their moment only
         self.kicks = 0  # items
         self.through: tuple[str, int] | None = None  # epoch and offset; None: to be asked
@@ -249,6 +253,7 @@ class CatchingUp:
     def _wait(self, catch_up: _CatchUp, item: FromWatched | _Waiting) -> None:
         catch_up.items.append(item)
         if isinstance(item, _Waiting):
+            catch_up.waiting.append(item)
             return
         if isinstance(item, Kicked):
             catch_up.kicks += 1
@@ -320,6 +325,9 @@ class CatchingUp:
             item = items[0]
             if isinstance(item, _Waiting):
                 items.popleft()
+                if item.was_told:
+                    continue
+                catch_up.waiting.popleft()
                 self._answer(entity, item)
                 if catch_up.through is None:
                     return  # which has it fed anew: it is asked again where it stands
@@ -373,6 +381,11 @@ class CatchingUp:
                 self._nursery = None
 
     def _retry(self, now: float) -> None:
+        for catch_up in list(self.catching.values()):  # who is refused may come again at once
+            while catch_up.waiting and now - catch_up.waiting[0].since >= ANSWERS_S:
+                late = catch_up.waiting.popleft()
+                late.was_told = True
+                late.answered.refused(Unavailable(f"what came before it could not be read within {ANSWERS_S:g} s"))
         due = [one for one in self.catching.values() if one.retry_at is not None and one.retry_at <= now]
         for catch_up in due:
             catch_up.retry_at = None
@@ -384,7 +397,7 @@ class CatchingUp:
     def is_awaited(self, entity: str) -> bool:
         """Is somebody about to watch it, with what it has answered?"""
         catch_up = self.catching.get(entity)
-        return catch_up is not None and any(isinstance(one, _Waiting) for one in catch_up.items)
+        return catch_up is not None and bool(catch_up.waiting)
 
     def forget(self, entity: str) -> None:
         """Nobody watches it any more."""

@@ -76,6 +76,8 @@ class Answered(Protocol):
     def ask_again(self) -> None:
         """Its answer holds no longer."""
 
+    def refused(self, error: ActorError) -> None: ...
+
     def broken(self, error: Exception) -> None:
         """By a mistake of ours. Must not raise."""
 
@@ -238,11 +240,12 @@ class _WayIn:
 class _Asked:
     """What an entity was asked, on the way in; see Answered."""
 
-    __slots__ = ("_way", "broken", "seen")
+    __slots__ = ("_way", "broken", "refused", "seen")
 
     def __init__(self, way: _WayIn, seen: Callable[[Inspected], None], watcher: Watcher) -> None:
         self._way = way
         self.seen = seen
+        self.refused = watcher.refused
         self.broken = watcher.broken
 
     def ask_again(self) -> None:

@@ -136,7 +136,7 @@ async def test_who_was_declared_dead_does_not_go_on(database_url: str) -> None:
     async with pool_of(database_url) as pool:
         node = member(pool, 1)
         await node.join()
-        with pytest.RaisesGroup(DeclaredDead), trio.fail_after(20):
+        with pytest.RaisesGroup(DeclaredDead, flatten_subgroups=True), trio.fail_after(20):
             async with trio.open_nursery() as nursery:
                 await nursery.start(node.run)
                 await member(pool, 2, ended=lambda *_: True).join()

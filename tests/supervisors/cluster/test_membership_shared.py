@@ -2,6 +2,7 @@
 
 import pytest
 import trio
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
@@ -402,6 +403,35 @@ async def test_a_refused_claim_costs_one_that_is_alone_no_shard(autojump_clock: 
         assert not node.membership.lost("room:a")
         await trio.sleep(60.0)
         assert node.membership.owns("room:a")
+
+
+async def test_one_that_is_alone_takes_again_what_a_failover_has_forgotten_to_be_its_own(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster() as run:
+        run.rows.floor = 10
+        node = await run.start(run.node(is_alone=True))
+        rows, me = run.rows, node.referee.incarnation
+        assert node.membership.term("room:a") == 11
+        for number, row in enumerate(rows.shards):
+            rows.shards[number] = replace(row, owner=None, term=0)  # as before it had taken any
+        assert not node.membership.lost("room:a")
+        await trio.sleep(2.0)
+        assert {(row.owner, row.term) for row in rows.shards} == {(me, 1)}
+        assert node.membership.term("room:a") == 1 and node.membership.owned() == len(rows.shards)
+
+
+async def test_one_that_is_alone_ends_where_a_failover_has_all_be_anothers_again(autojump_clock: MockClock) -> None:
+    """Who started before it, and is dead: the next start buries that, and has all."""
+    with pytest.RaisesGroup(DeclaredDead, flatten_subgroups=True):
+        async with cluster() as run:
+            node = await run.start(run.node(is_alone=True))
+            for number, row in enumerate(run.rows.shards):
+                run.rows.shards[number] = replace(row, owner=77, term=0)
+            run.rows.nodes[77] = replace(run.rows.nodes[node.referee.incarnation], is_dead=False)
+            await trio.sleep(60.0)
+            node.membership.lost("room:a")
+            await trio.sleep(2.0)
 
 
 async def test_a_change_that_bears_a_time_before_others_is_seen_all_the_same(autojump_clock: MockClock) -> None:

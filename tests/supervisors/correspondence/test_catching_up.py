@@ -117,6 +117,7 @@ async def test_whoever_waits_to_watch_is_not_forgotten_however_long_that_takes(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catching_up, "RETRY_S", 2 * feeds.IDLE_S)
+    monkeypatch.setattr(catching_up, "ANSWERS_S", 10 * feeds.IDLE_S)
     async with cluster() as run:
         seat = run.nodes[B].watch("talk:a", ANN)
         await trio.sleep(0.1)
@@ -132,9 +133,10 @@ async def test_whoever_waits_to_watch_is_not_forgotten_however_long_that_takes(
 
 
 async def test_whoever_waits_where_nobody_watches_any_more_hears_that_the_entity_is_not_to_be_reached(
-    autojump_clock: MockClock,
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
 ) -> None:
     """It waited for what others had missed, and of them none is left."""
+    monkeypatch.setattr(catching_up, "ANSWERS_S", 60.0)
     async with cluster() as run:
         seat = run.nodes[B].watch("talk:a", ANN)
         await trio.sleep(0.1)
@@ -151,6 +153,27 @@ async def test_whoever_waits_where_nobody_watches_any_more_hears_that_the_entity
         reads.end()
         await trio.sleep(1)
         assert [error.name for error in late.refusals] == ["overloaded"]
+        assert not run.nodes[B].correspondence.catching_up.catching
+
+
+@pytest.mark.bound("answers with which somebody is about to watch an entity, that wait until a gap is filled")
+async def test_whoever_waits_for_long_is_told_to_come_again_and_others_go_on_waiting(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster() as run:
+        seat = run.nodes[B].watch("talk:a", ANN)
+        await trio.sleep(0.1)
+        reads = HeldReads(run.nodes[B])
+        await missed_one(run, "talk:a")
+        late = run.nodes[B].watch("talk:a", BOB)
+        late.comes_again = False
+        await trio.sleep(catching_up.ANSWERS_S / 2)
+        later = run.nodes[B].watch("talk:a", named("cid"))
+        await trio.sleep(catching_up.ANSWERS_S / 2 + 1)
+        assert [error.name for error in late.refusals] == ["unavailable"] and not later.refusals
+        reads.end()
+        await trio.sleep(1)
+        assert saw_all(seat, 2) and saw_all(later, 2) and late.began_at is None
         assert not run.nodes[B].correspondence.catching_up.catching
 
 
