@@ -1,4 +1,4 @@
-"""The append statement: a narrow text for a lone event, one for batches, others for what a batch brings along.
+"""The append statement: narrow texts for a lone append (`lone.py`), one for batches, others for what these bring along.
 
 The append *updates* the heads whose fence, incarnation and offset all match and inserts only the events of the rows it
 updated: the row lock orders it against a claim of the same head, which therefore either waits for the append and
@@ -10,26 +10,13 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from greenroom.store.journal.consequences.consequence import Part
-from greenroom.store.journal.consequences.consequences import KINDS
 from greenroom.store.journal.consequences.inline import Form, InlineTable
 from greenroom.store.journal.names import encode_name
 from greenroom.store.journal.postgres.arrays import argument, integers, parameter
 from greenroom.store.journal.postgres.inline import ANSWER, COLUMNS, arguments_of, inline_of, parts_of, tables_of
+from greenroom.store.journal.postgres.lone import PARTS, lone
+from greenroom.store.journal.postgres.lone import text as lone_text
 from greenroom.store.journal.records import Append
-
-# One event of one entity, and nothing with it: what an idle server is mostly asked for. A third of what arrays cost.
-APPEND_ONE = """
-WITH owned AS (
-    UPDATE heads SET "offset" = $4::bigint
-    WHERE id = $1::bigint AND fence = $2::bigint AND incarnation = $3::bigint AND "offset" = $4::bigint - 1
-        AND lineage = (SELECT lineage())
-    RETURNING id, fence, "offset"
-)
-INSERT INTO journal (id, "offset", fence, at_ms, payload, info)
-SELECT id, "offset", fence, $5::bigint, $6::bytea, $7::bytea FROM owned
-RETURNING id
-"""
 
 # IS TRUE and IS NOT TRUE keep the sub-selects hashed: as joins they were planned as nested loops, events times heads.
 LANDED = """, landed AS (
@@ -79,11 +66,6 @@ WITH kept AS MATERIALIZED (
 COMMAND_IDS = 11  # where the command ids are among the arguments
 PARAMETERS = 14  # how many parameters the appends of batches have
 
-# By the name of its part; with the field of Consequences that it writes. In the order in which they are declared.
-PARTS: dict[str, tuple[str, Part[Any]]] = {
-    part.name: (field, part) for field, kind in KINDS.items() for part in kind.parts
-}
-
 
 def statement(batch: Sequence[Append], incarnation: int) -> tuple[str, list[object]]:
     """The statement that appends `batch`, by rising head id, with its arguments: one array a column.
@@ -91,13 +73,8 @@ def statement(batch: Sequence[Append], incarnation: int) -> tuple[str, list[obje
     Most batches have no consequences and no command ids, and pay nothing for them; the others pay for the parts that
     have rows. It returns the ids of the heads that were appended to; of a batch with rows of views: see `ANSWER`.
     """
-    if len(batch) == 1:
-        (only,) = batch
-        if only.consequences is None and len(only.events) == 1 and only.events[0].command_id is None:
-            event = only.events[0]
-            return APPEND_ONE, [
-                only.head_id, only.fence, incarnation, event.offset, event.at_ms, event.payload, event.info
-            ]  # fmt: skip
+    if len(batch) == 1 and (alone := lone(batch[0], incarnation)) is not None:
+        return alone
     arguments = columns(batch, incarnation)
     present: list[str] = []
     own = [(item, item.consequences) for item in batch if item.consequences is not None]
@@ -119,7 +96,7 @@ def statement(batch: Sequence[Append], incarnation: int) -> tuple[str, list[obje
 def nothing(incarnation: int) -> list[tuple[str, list[object]]]:
     """Statements that append nothing, of the forms that most appends have."""
     return [
-        (APPEND_ONE, [0, 0, incarnation, 1, 0, b"", None]),  # no head has the number 0
+        (lone_text((), 1), [0, 0, incarnation, 0, 0, b"", None]),  # no head has the number 0
         *((text((), ids=ids), columns((), incarnation)) for ids in (False, True)),
     ]
 
