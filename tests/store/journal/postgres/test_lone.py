@@ -76,7 +76,7 @@ async def written(postgres: PostgresCluster, node: Journal) -> list[dict[str, li
     connection = await postgres.bridge.run(asyncpg.connect, postgres.url)
     await postgres.bridge.run(connection.execute, f"TRUNCATE {', '.join(TABLES + MORE_TABLES)} RESTART IDENTITY")
     head = (await claim(node)).head
-    found = []
+    found: list[dict[str, list[dict[str, object]]]] = []
     for number, brought in enumerate(STEPS):
         events = [event(head.offset + one) for one in range(1, 2 + number % EVENTS_MAX)]
         (outcome,) = await node.append([Append(head.id, head.fence, head.offset, events, brought, head.shard)])
