@@ -11,11 +11,12 @@ from typing import Any
 
 from greenroom.store.journal.consequences.consequence import Part
 from greenroom.store.journal.consequences.consequences import KINDS
+from greenroom.store.journal.postgres.places import Place
 from greenroom.store.journal.records import Append
 
 EVENTS_MAX = 2  # a step that was answered, and the next one; each number is a text of its own
 ROWS_MAX = 8  # of one kind; beyond, it is not even looked at
-OWN = 4  # parameters that all of these have: head, fence, incarnation, and the offset before
+OWN = 5  # parameters that all of these have: head, fence, incarnation, the offset before, and the head's place
 EVENT = ("bigint", "bytea", "bytea")  # at_ms, payload, info
 
 # By the name of its part; with the field of Consequences that it writes. In the order in which they are declared.
@@ -24,13 +25,14 @@ PARTS: dict[str, tuple[str, Part[Any]]] = {
 }
 
 
-def lone(item: Append, incarnation: int) -> tuple[str, list[object]] | None:
+def lone(item: Append, incarnation: int, place: Place | None = None) -> tuple[str, list[object]] | None:
     """The statement that appends it, with its arguments; None where it takes arrays: for a command's id, for rows of
-    views, or for more events or rows than a text is kept for. It returns the head's id, for each event once."""
+    views, or for more events or rows than a text is kept for. It returns the head's id and place, for each event once.
+    `place`: where it is, as far as is known."""
     events = item.events
     if not 0 < len(events) <= EVENTS_MAX:
         return None
-    arguments: list[object] = [item.head_id, item.fence, incarnation, item.after]
+    arguments: list[object] = [item.head_id, item.fence, incarnation, item.after, place]
     for event in events:
         if event.command_id is not None:
             return None
@@ -84,12 +86,13 @@ def _row(kinds: Iterable[str], numbers: Iterator[int]) -> str:
 HEAD = """
 WITH owned AS (
     UPDATE heads SET "offset" = $4::bigint + {events}
-    WHERE id = $1::bigint AND fence = $2::bigint AND incarnation = $3::bigint AND "offset" = $4::bigint
+    WHERE ctid = coalesce($5::tid, (SELECT h.ctid FROM heads h WHERE h.id = $1::bigint))
+        AND id + 0 = $1::bigint AND fence = $2::bigint AND incarnation = $3::bigint AND "offset" = $4::bigint
         AND lineage = (SELECT lineage())
-    RETURNING id, fence, "offset"
+    RETURNING id, fence, "offset", ctid AS place
 )"""
 INSERT = """INSERT INTO journal (id, "offset", fence, at_ms, payload, info)
 {landed}
-RETURNING id
+RETURNING id, (SELECT place FROM owned)
 """
 OWNED = "EXISTS (SELECT FROM owned)"

@@ -16,6 +16,7 @@ from greenroom.store.journal.postgres.arrays import argument, integers, paramete
 from greenroom.store.journal.postgres.inline import ANSWER, COLUMNS, arguments_of, inline_of, parts_of, tables_of
 from greenroom.store.journal.postgres.lone import PARTS, lone
 from greenroom.store.journal.postgres.lone import text as lone_text
+from greenroom.store.journal.postgres.places import Places, places
 from greenroom.store.journal.records import Append
 
 # IS TRUE and IS NOT TRUE keep the sub-selects hashed: as joins they were planned as nested loops, events times heads.
@@ -29,17 +30,26 @@ LANDED = """, landed AS (
 )
 """
 
+# Each where it was written last, or else where its id leads: see places.py. `+ 0` keeps it so: while the table is small
+# the planner would rather look the id up.
+ITEMS = """(
+        SELECT p.id, p.fence, p.after, p.events,
+            coalesce(p.place, (SELECT f.ctid FROM heads f WHERE f.id = p.id)) AS place
+        FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[], $15::text::tid[])
+            AS p (id, fence, after, events, place)
+        OFFSET 0
+    ) i"""
+
 # Nobody repeats a command that came without an id.
 WITHOUT_IDS = (
     """
 WITH owned AS (
     UPDATE heads h SET "offset" = i.after + i.events
-    FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[])
-        AS i (id, fence, after, events)
-    WHERE h.id = i.id AND h.fence = i.fence AND h.incarnation = $5 AND h."offset" = i.after
+    FROM {items}
+    WHERE h.ctid = i.place AND h.id + 0 = i.id AND h.fence = i.fence AND h.incarnation = $5 AND h."offset" = i.after
         AND h.lineage = (SELECT lineage())
-    RETURNING h.id
-)"""
+    RETURNING h.id, h.ctid AS place
+)""".replace("{items}", ITEMS)
     + LANDED
 )
 
@@ -54,28 +64,30 @@ WITH kept AS MATERIALIZED (
     JOIN kept_ids k ON k.id = c.id AND k.command_id = c.command_id
 ), owned AS (
     UPDATE heads h SET "offset" = i.after + i.events
-    FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[])
-        AS i (id, fence, after, events)
-    JOIN heads seen ON seen.id = i.id
-    WHERE h.id = i.id AND h.fence = i.fence AND h.incarnation = $5 AND h."offset" = i.after
+    FROM {items}
+    JOIN heads seen ON seen.ctid = i.place AND seen.id + 0 = i.id
+    WHERE h.ctid = i.place AND h.id + 0 = i.id AND h.fence = i.fence AND h.incarnation = $5 AND h."offset" = i.after
         AND h.lineage = (SELECT lineage()) AND h.trimmed = seen.trimmed AND (h.id IN (SELECT id FROM kept)) IS NOT TRUE
-    RETURNING h.id
-)"""
+    RETURNING h.id, h.ctid AS place
+)""".replace("{items}", ITEMS)
     + LANDED
 )
 COMMAND_IDS = 11  # where the command ids are among the arguments
-PARAMETERS = 14  # how many parameters the appends of batches have
+PARAMETERS = 15  # how many parameters the appends of batches have
 
 
-def statement(batch: Sequence[Append], incarnation: int) -> tuple[str, list[object]]:
+NOWHERE = Places()  # nobody notes anything in it
+
+
+def statement(batch: Sequence[Append], incarnation: int, known: Places = NOWHERE) -> tuple[str, list[object]]:
     """The statement that appends `batch`, by rising head id, with its arguments: one array a column.
 
     Most batches have no consequences and no command ids, and pay nothing for them; the others pay for the parts that
-    have rows. It returns the ids of the heads that were appended to; of a batch with rows of views: see `ANSWER`.
+    have rows. It returns the heads that were appended to, id and place; of a batch with rows of views: see `ANSWER`.
     """
-    if len(batch) == 1 and (alone := lone(batch[0], incarnation)) is not None:
+    if len(batch) == 1 and (alone := lone(batch[0], incarnation, known.get(batch[0].head_id))) is not None:
         return alone
-    arguments = columns(batch, incarnation)
+    arguments = columns(batch, incarnation, known)
     present: list[str] = []
     own = [(item, item.consequences) for item in batch if item.consequences is not None]
     for name, (field, part) in PARTS.items() if own else ():
@@ -96,7 +108,7 @@ def statement(batch: Sequence[Append], incarnation: int) -> tuple[str, list[obje
 def nothing(incarnation: int) -> list[tuple[str, list[object]]]:
     """Statements that append nothing, of the forms that most appends have."""
     return [
-        (lone_text((), 1), [0, 0, incarnation, 0, 0, b"", None]),  # no head has the number 0
+        (lone_text((), 1), [0, 0, incarnation, 0, None, 0, b"", None]),  # no head has the number 0
         *((text((), ids=ids), columns((), incarnation)) for ids in (False, True)),
     ]
 
@@ -113,7 +125,7 @@ def text(present: tuple[str, ...], tables: tuple[tuple[InlineTable, Form], ...] 
         rows = f"unnest({arrays}) AS m ({', '.join(part.columns)})"
         parts.append(f", {name} AS (\n    {part.sql.format(rows=rows, owned=OWNED).strip()}\n)\n")
         number += len(part.columns)
-    answer = "SELECT id FROM owned"
+    answer = "SELECT id, place FROM owned"
     if tables:
         answer = "\nUNION ALL ".join((ANSWER, *(table.texts[form][1] for table, form in tables)))
     for table, form in tables:
@@ -125,7 +137,7 @@ def text(present: tuple[str, ...], tables: tuple[tuple[InlineTable, Form], ...] 
 OWNED = "(m.id IN (SELECT id FROM owned)) IS TRUE"
 
 
-def columns(batch: Sequence[Append], incarnation: int) -> list[object]:
+def columns(batch: Sequence[Append], incarnation: int, known: Places = NOWHERE) -> list[object]:
     """The arguments of WITH_IDS and WITHOUT_IDS."""
     events = [event for item in batch for event in item.events]
     return [
@@ -143,6 +155,7 @@ def columns(batch: Sequence[Append], incarnation: int) -> list[object]:
         _sparse([None if event.command_id is None else encode_name(event.command_id) for event in events]),
         _sparse([event.reply for event in events]),
         _sparse([event.digest for event in events]),
+        places([known.get(item.head_id) for item in batch]),
     ]
 
 

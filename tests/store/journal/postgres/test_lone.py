@@ -67,7 +67,7 @@ STEPS = (
 async def test_it_writes_what_a_batch_writes(postgres: PostgresCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     node = postgres.node(1)
     alone = await written(postgres, node)
-    monkeypatch.setattr(statements, "lone", lambda item, incarnation: None)
+    monkeypatch.setattr(statements, "lone", lambda item, incarnation, place: None)
     assert await written(postgres, node) == alone
 
 
