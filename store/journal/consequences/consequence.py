@@ -21,7 +21,6 @@ class Part(Struct, Generic[C], frozen=True):
     sql: str  # holds {rows}, where the rows come from, and {owned}, true for those that may be written
     # Head id, its shard, consequence -> rows, in the order of `columns`.
     rows: Callable[[int, int | None, C], Iterable[tuple[object, ...]]]
-    few: int = 1  # rows up to which a lone append has a text of its own for their number: see postgres/lone.py
 
 
 class Tables:

@@ -36,7 +36,6 @@ class Timers(dict[str, TimerRow | None]):
                 for row in timers.values()
                 if row is not None
             ],
-            few=2,  # a saga and its first step begin with one each, and end together
         ),
         Part(
             name="ended",
@@ -45,7 +44,6 @@ class Timers(dict[str, TimerRow | None]):
             rows=lambda head_id, shard, timers: [
                 (head_id, encode_name(name)) for name, row in timers.items() if row is None
             ],
-            few=2,
         ),
     )
 

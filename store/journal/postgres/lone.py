@@ -1,7 +1,7 @@
 """The append of one entity alone that brings little along: scalars, where the append of a batch has arrays.
 
 What an idle server is mostly asked for, and each step of whoever waits for his last one. The guards are those of
-`statement.py`; docs/inside/decisions/0062-a-lone-append-takes-scalars.md has the measurements.
+`statement.py`; docs/inside/decisions/0062-an-append-goes-straight-to-its-head.md has the measurements.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,8 +27,10 @@ PARTS: dict[str, tuple[str, Part[Any]]] = {
 
 def lone(item: Append, incarnation: int, place: Place | None = None) -> tuple[str, list[object]] | None:
     """The statement that appends it, with its arguments; None where it takes arrays: for a command's id, for rows of
-    views, or for more events or rows than a text is kept for. It returns the head's id and place, for each event once.
-    `place`: where it is, as far as is known."""
+    views, for more events than a text is kept for, for two rows of one part. `place`: the head's, as far as is known.
+
+    It returns the head's id and place, for each event once.
+    """
     events = item.events
     if not 0 < len(events) <= EVENTS_MAX:
         return None
@@ -42,7 +44,7 @@ def lone(item: Append, incarnation: int, place: Place | None = None) -> tuple[st
         return text((), len(events)), arguments
     if brought.inline:
         return None
-    present: list[tuple[str, int]] = []
+    present: list[str] = []
     for field, kind in KINDS.items():
         one = getattr(brought, field)
         if one is None:
@@ -51,18 +53,17 @@ def lone(item: Append, incarnation: int, place: Place | None = None) -> tuple[st
             return None
         for part in kind.parts:
             rows = list(part.rows(item.head_id, item.shard, one))
+            if len(rows) > 1:
+                return None
             if rows:
-                if len(rows) > part.few:
-                    return None
-                present.append((part.name, len(rows)))
-                for row in rows:
-                    arguments += row
+                present.append(part.name)
+                arguments += rows[0]
     return text(tuple(present), len(events)), arguments
 
 
 @lru_cache(maxsize=512)
-def text(present: tuple[tuple[str, int], ...], events: int) -> str:
-    """The append of so many events with so many rows of each of these parts, in the order of PARTS."""
+def text(present: tuple[str, ...], events: int) -> str:
+    """The append of so many events with a row of each of these parts, in the order of PARTS."""
     numbers = count(OWN + 1)
     if events == 1:
         landed = f'SELECT id, "offset", fence, {_row(EVENT, numbers)} FROM owned'
@@ -71,10 +72,9 @@ def text(present: tuple[tuple[str, int], ...], events: int) -> str:
         landed = f"""SELECT o.id, $4::bigint + e.number, o.fence, e.at_ms, e.payload, e.info
 FROM owned o, (VALUES {rows}) AS e (number, at_ms, payload, info)"""
     parts: list[str] = []
-    for name, times in present:
+    for name in present:
         _, part = PARTS[name]
-        values = ", ".join(f"({_row(part.columns.values(), numbers)})" for _ in range(times))
-        rows = f"(VALUES {values}) AS m ({', '.join(part.columns)})"
+        rows = f"(VALUES ({_row(part.columns.values(), numbers)})) AS m ({', '.join(part.columns)})"
         parts.append(f", {name} AS (\n    {part.sql.format(rows=rows, owned=OWNED).strip()}\n)")
     return f"{HEAD.format(events=events)}{''.join(parts)}\n{INSERT.format(landed=landed)}"
 

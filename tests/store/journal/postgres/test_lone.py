@@ -49,8 +49,8 @@ STEPS = (
     Consequences(outbox=Outbox([OutboxRow(1, b"{}")]), marks=Marks({4711: 7})),
     Consequences(marks=Marks({4711: 9})),
     Consequences(marks=Marks({4711: 8})),  # which was seen before
-    Consequences(timers=Timers({name: TimerRow(name, 5, b"{}") for name in ("a", "b")})),
-    Consequences(timers=Timers({"a": TimerRow("a", 6, b"{}"), "b": None})),
+    Consequences(timers=Timers({"a": TimerRow("a", 5, b"{}")})),
+    Consequences(timers=Timers({"a": None, "b": TimerRow("b", 6, b"{}")})),
     Consequences(letters=Letters([LETTER])),
     Consequences(jobs=Jobs(added=[job(A)], taken=[TakeRow("q", 7, "w", 6, [A])])),
     Consequences(jobs=Jobs(back={A: BackRow(A, 8, 1, 0, b'{"error":"yet"}')}, steps=[StepRow(A, "s", b"1")])),

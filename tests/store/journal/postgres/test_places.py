@@ -16,6 +16,7 @@ from tests.store.journal.clusters import PostgresCluster, append_to, claim, even
 TEXTS = (text((), 1), text((), 2), statements.text((), ids=False), statements.text((), ids=True))
 
 
+@pytest.mark.bound("heads whose place in their table is known")
 def test_those_written_longest_ago_are_forgotten_first() -> None:
     known = Places(2)
     for number in (1, 2, 1, 3):
@@ -32,20 +33,31 @@ def test_as_text() -> None:
 
 @pytest.mark.parametrize("sql", TEXTS)
 async def test_no_text_goes_through_the_rows_of_before(sql: str, postgres: PostgresCluster) -> None:
-    """As it is planned for all arguments, in a table that is as good as empty."""
-    run = postgres.bridge.run
     await claim(postgres.node(1))
+    scans = [line for line in await planned(postgres, sql) if "Scan" in line and "heads" in line]
+    assert [scan for scan in scans if scan.startswith("Tid Scan")]
+    others = [scan for scan in scans if not scan.startswith("Tid Scan")]
+    assert len(others) == 1, "where no place is known"
+
+
+async def test_takes_are_looked_up_though_there_seem_to_be_none(postgres: PostgresCluster) -> None:
+    lines = await planned(postgres, statements.text(("jobs_untaken",), ids=False), before="VACUUM ANALYZE job_takes")
+    at = lines.index("Index Scan using job_takes_pkey on job_takes t")
+    assert lines[at + 1].startswith("Index Cond") and "queue" in lines[at + 1] and "token" in lines[at + 1]
+
+
+async def planned(postgres: PostgresCluster, sql: str, before: str = "SELECT") -> list[str]:
+    """As it is for all arguments, in tables that are as good as empty."""
+    run = postgres.bridge.run
     connection = await run(asyncpg.connect, postgres.url)
+    await run(connection.execute, before)
     for name, value in SESSION.items():
         await run(connection.execute, f"SET {name} = '{value}'")
     await run(connection.execute, f"PREPARE this AS {sql}")
     arguments = ", ".join("NULL" for number in range(1, 30) if f"${number}:" in sql or f"${number} " in sql)
     rows = await run(connection.fetch, f"EXPLAIN (COSTS OFF) EXECUTE this ({arguments})")
     await run(connection.close)
-    scans = [row[0].strip().removeprefix("->").strip() for row in rows if "Scan" in row[0] and "heads" in row[0]]
-    assert [scan for scan in scans if scan.startswith("Tid Scan")]
-    others = [scan for scan in scans if not scan.startswith("Tid Scan")]
-    assert len(others) == 1, "where no place is known"
+    return [row[0].strip().removeprefix("->").strip() for row in rows]
 
 
 @pytest.mark.parametrize("is_batch", [False, True])

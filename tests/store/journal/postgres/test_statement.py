@@ -31,18 +31,18 @@ SHAPES: dict[str, tuple[str, Shape]] = {
     "a lone event": (text((), 1), lambda one, _: [append_to(one, event(1))]),
     "two events": (text((), 2), lambda one, _: [append_to(one, event(1), event(2))]),
     "a message and a mark": (
-        text((("sent", 1), ("marked", 1)), 1),
+        text(("sent", "marked"), 1),
         lambda one, _: [
             replace(append_to(one, event(1)), consequences=Consequences(outbox=SENT, marks=Marks({4711: 7})))
         ],
     ),
-    "two timers": (
-        text((("moved", 2),), 2),
-        lambda one, _: [replace(append_to(one, event(1), event(2)), consequences=timers("a", "b"))],
+    "a timer": (
+        text(("moved",), 2),
+        lambda one, _: [replace(append_to(one, event(1), event(2)), consequences=timers("a"))],
     ),
-    "three timers": (
+    "two timers": (
         WITHOUT_IDS,
-        lambda one, _: [replace(append_to(one, event(1)), consequences=timers("a", "b", "c"))],
+        lambda one, _: [replace(append_to(one, event(1)), consequences=timers("a", "b"))],
     ),
     "three events": (WITHOUT_IDS, lambda one, _: [append_to(one, event(1), event(2), event(3))]),
     "two entities": (WITHOUT_IDS, lambda one, two: [append_to(one, event(1)), append_to(two, event(1))]),
