@@ -26,6 +26,7 @@ from greenroom.store.journal.postgres.keeping import (
     look,
     trim,
 )
+from greenroom.store.journal.postgres.places import Places
 from greenroom.store.journal.postgres.probe import probe
 from greenroom.store.journal.postgres.reads import (
     DELIVERED,
@@ -64,6 +65,7 @@ class PostgresJournal:
         self._shards = shards
         self._new_epoch = new_epoch
         self._lanes: dict[int, Connection] = {}
+        self._places = Places()  # of heads; whoever moves one here says so, for a wrong one costs a second try
         self._claims = pool.group("claim", CLAIMS_AT_ONCE)
 
     async def claim(
@@ -72,6 +74,7 @@ class PostgresJournal:
         """See Journal."""
         async with self._claims.connection() as connection:
             found = await self._claiming(connection).run(terms, window=window, above=above)
+        self._places.forget(one.head.id for one in found.values() if isinstance(one, Claimed))
         return [found[entity] for entity in terms]
 
     async def warm(self, *, lanes: int) -> None:
@@ -81,7 +84,7 @@ class PostgresJournal:
             for _ in range(CLAIMS_AT_ONCE):
                 nursery.start_soon(self._warm_claims)
             for lane in range(lanes):
-                nursery.start_soon(Appending(self._lane(lane), self._incarnation).warm)
+                nursery.start_soon(Appending(self._lane(lane), self._incarnation, self._places).warm)
         await self.received(0, ())  # after them, to whom readers would give their sessions
         await self.replies(0, ())
 
@@ -100,7 +103,7 @@ class PostgresJournal:
 
     async def append(self, batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
         """See Journal."""
-        appending = Appending(self._lane(lane), self._incarnation)
+        appending = Appending(self._lane(lane), self._incarnation, self._places)
         await appending.run(batch)
         fenced = Outcome.FENCED  # named once: see `Committer`
         return [appending.outcomes.get(item.head_id, fenced) for item in batch]
@@ -172,6 +175,7 @@ class PostgresJournal:
         """See Journal. Whether a lost one landed matters to nobody: the fence decides, and it is only a short cut."""
         async with self._pool.connection() as connection:
             rows = await connection.fetch(SAVE_SNAPSHOT, head_id, fence, self._incarnation, offset, body)
+        self._places.forget((head_id,))
         return bool(rows)
 
     async def stored(self, entity: str) -> Claimed | None:
@@ -186,12 +190,16 @@ class PostgresJournal:
     async def save_folded(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
         """See Journal."""
         async with self._pool.connection() as connection:
-            return bool(await connection.fetch(SAVE_FOLDED, head_id, fence, offset, body))
+            rows = await connection.fetch(SAVE_FOLDED, head_id, fence, offset, body)
+        self._places.forget((head_id,))
+        return bool(rows)
 
     async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> Trimmed:
         """See Journal."""
         async with self._pool.connection() as connection:
-            return await trim(connection, head_id, keep_count, keep_after_ms, ids_after_ms, self._now_ms())
+            trimmed = await trim(connection, head_id, keep_count, keep_after_ms, ids_after_ms, self._now_ms())
+        self._places.forget((head_id,))
+        return trimmed
 
     async def expire_ids(self, head_id: int, *, before_ms: int) -> bool:
         """See SweptJournal."""

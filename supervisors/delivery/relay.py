@@ -44,6 +44,9 @@ PAGE = 500  # rows read at once by a sweep; fewer where they are large
 STEP = 32  # rows or pairs whose messages are sent between two chances for others
 SWEEP_S = 5.0
 SWEEP_GAP_S = 0.2  # the least time between two sweeps
+# After one that came to the end, so many times as long as it took passes: while a transaction that is open elsewhere
+# keeps their rows, it goes through all that were delivered since that began.
+REST = 20
 OWNED_S = 1.0  # between two looks at which shards are ours: the outbox of one that is new need not wait for a sweep
 STUCK_AFTER = 4  # attempts of one message; where memory is short, its sender is parked
 START, OFFSET_MAX = (0, 0), (1 << 63) - 1  # before the first position in the outbox; the last offset there can be
@@ -404,12 +407,16 @@ class Relay:
         """Find what nobody posted: of entities that sleep since a crash, and what did not fit into memory."""
         while True:
             self._wake_sweep = trio.Event()
+            begun = trio.current_time()
             try:
                 await self._sweep_once()
             except StoreUnavailable as error:
                 log.debug("outbox_sweep_postponed", error=str(error))
-            next_at = trio.current_time() + self._sweep_s
-            await trio.sleep(SWEEP_GAP_S)
+            ended = trio.current_time()
+            is_through = self._read_to == START and not self._left_out  # else there is more to read, or soon will be
+            rest_s = REST * (ended - begun) if is_through else 0.0
+            next_at = ended + max(self._sweep_s, rest_s)
+            await trio.sleep(max(SWEEP_GAP_S, min(self._sweep_s, rest_s)))
             while self._shards() is self._swept and (now := trio.current_time()) < next_at:
                 with trio.move_on_at(min(next_at, now + OWNED_S)):
                     await self._wake_sweep.wait()

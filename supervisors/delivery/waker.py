@@ -6,6 +6,7 @@ and it is enough to look for what is due every `SCAN_S`. What falls due before t
 """
 
 import heapq
+import math
 from collections.abc import Callable
 
 import structlog
@@ -24,6 +25,10 @@ PAGE = 500
 SOON_MAX = 50_000  # in memory; beyond, a look finds them when others have been woken
 WOKEN_MAX = 5_000  # entities woken by one look; the next goes on behind them
 START = (-(1 << 62), 0)
+# After a look at all of them, so many times as long as it took passes until the next. While a transaction that is open
+# elsewhere keeps the rows of timers that were ended, these lie before the others, and what takes a millisecond takes
+# seconds.
+REST = 20
 
 
 class Waker:
@@ -50,6 +55,8 @@ class Waker:
         self._known: set[tuple[int, str]] = set()
         self._wake = trio.Event()
         self._position = START  # where the last look ended: those before it may be ones that nobody can wake
+        self._whole_at = -math.inf  # not before, on trio's clock, all are looked at again
+        self._near = START  # where a look begins meanwhile: at what has come near since the last one
         self._overdue = 0  # since START
         self.overdue = 0  # timers found due for more than a second when all were last looked at
 
@@ -66,7 +73,7 @@ class Waker:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Wake entities until cancelled. A store that is away makes timers late."""
         self._soon, self._known = [], set()
-        self._position, self._overdue = START, 0
+        self._position, self._overdue, self._whole_at = START, 0, -math.inf
         async with trio.open_nursery() as nursery:  # owner: this call
             nursery.start_soon(self._scan)
             nursery.start_soon(self._fire)
@@ -86,18 +93,29 @@ class Waker:
         shards = self._shards()
         if shards is not self._looked_at:  # what lay on those that are new has been due for a while
             self._looked_at = shards
-            self._position, self._overdue = START, 0
+            self._position, self._overdue, self._whole_at = START, 0, -math.inf
+        begun = trio.current_time()
+        is_whole = self._position != START or begun >= self._whole_at
+        after = self._position if is_whole else self._near
         while found < WOKEN_MAX:
-            page = await self._journal.due(before_ms=now_ms + AHEAD_MS, after=self._position, limit=PAGE, shards=shards)
+            page = await self._journal.due(before_ms=now_ms + AHEAD_MS, after=after, limit=PAGE, shards=shards)
             for due_ms, _, entity in page:
-                self._overdue += due_ms < now_ms - 1000
+                self._overdue += is_whole and due_ms < now_ms - 1000
                 self.soon(due_ms, entity)
             found += len(page)
             if len(page) < PAGE:
-                self.overdue = self._overdue
-                self._position, self._overdue = START, 0
+                after = (now_ms, 0)  # once more what is ahead: somebody may have set one there meanwhile
+                break
+            after = page[-1][:2]
+        else:
+            if is_whole:
+                self._position = after
                 return
-            self._position = page[-1][:2]
+        self._near = after
+        if is_whole:
+            self.overdue = self._overdue
+            self._position, self._overdue = START, 0
+            self._whole_at = begun + (1 + REST) * (trio.current_time() - begun)
 
     async def _fire(self) -> None:
         while True:

@@ -231,10 +231,14 @@ class Jobs(Struct):
                 for row in jobs.back.values()
             ],
         ),
+        # Not by `=`: planned while the table was empty, that would go through all of it for each row of ours, and until
+        # the next vacuum also when it is full of rows that are removed, and that somebody's open transaction keeps.
         Part(
             name="jobs_untaken",
             columns={"id": "bigint", "queue": "text", "token": "bigint"},
-            sql="DELETE FROM job_takes t USING {rows} WHERE t.queue = m.queue AND t.token = m.token AND {owned}",
+            sql="""
+    DELETE FROM job_takes t USING {rows}
+    WHERE t.queue = ANY (ARRAY[m.queue]) AND t.token = ANY (ARRAY[m.token]) AND {owned}""",
             rows=lambda head_id, shard, jobs: [(head_id, row.queue, row.token) for row in jobs.untaken],
         ),
         # As it was read, where retention has dropped the row meanwhile.

@@ -1,13 +1,15 @@
 """Appending: the statement, and whom to tell what when the server did not take all of a batch."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import structlog
 
 from greenroom.store.errors import DataRefused, OutcomeLost, StoreUnavailable
-from greenroom.store.journal.consequences.inline import note_landed
+from greenroom.store.journal.consequences.inline import Inline, note_landed
 from greenroom.store.journal.names import encode_name
-from greenroom.store.journal.postgres.inline import inline_of, without_inline
+from greenroom.store.journal.postgres.inline import PLACE_AT, inline_of, without_inline
+from greenroom.store.journal.postgres.places import Place, Places, parse
 from greenroom.store.journal.postgres.statement import nothing, statement
 from greenroom.store.journal.records import Append, Outcome
 from greenroom.store.postgres.connection import Connection
@@ -34,8 +36,9 @@ WHERE EXISTS (SELECT FROM journal j WHERE j.id = c.id AND j.command_id = c.comma
 class Appending:
     """One batch on its way. `outcomes`, by head id, grows; what is in none of it was not written: it is fenced."""
 
-    def __init__(self, connection: Connection, incarnation: int) -> None:
+    def __init__(self, connection: Connection, incarnation: int, known: Places) -> None:
         self._connection = connection
+        self._known = known
         self._incarnation = incarnation
         self.outcomes: dict[int, Outcome] = {}
 
@@ -61,7 +64,7 @@ class Appending:
         Raises: StoreUnavailable, also where such races don't end: what is left was not written, and is not fenced."""
         races = 0
         while todo:
-            sql, arguments = statement(todo, self._incarnation)
+            sql, arguments = statement(todo, self._incarnation, self._known)
             inline = inline_of(todo)
             try:
                 rows = await self._connection.fetch(sql, *arguments, write=True)
@@ -79,17 +82,26 @@ class Appending:
                 else:
                     raise
                 continue
-            landed = {row[0] for row in rows if row[0] is not None}
-            if inline:
-                for row in rows:
-                    if row[0] is None:
-                        note_landed(inline, row)
+            landed = {row[0]: row[1] for row in rows} if not inline else self._note_inline(inline, rows)
+            for head_id, place in landed.items():
+                self._known.note(head_id, place)
             self.outcomes.update(dict.fromkeys(landed, Outcome.LANDED))
-            missing = [item for item in todo if item.head_id not in landed]
+            missing = [item for item in todo if item.head_id not in landed] if len(landed) < len(todo) else []
+            self._known.forget(item.head_id for item in missing)  # else the same would not find them again
             todo = await self._sort_out(missing) if missing else []
             races += 1
             if todo and races == RACES_MAX:
                 raise StoreUnavailable(f"retention came between {races} times")
+
+    def _note_inline(self, inline: dict[int, Inline], rows: Sequence[Any]) -> dict[int, Place]:
+        """The heads that were appended to, and what was done of rows of views."""
+        landed = {}
+        for row in rows:
+            if row[0] is None:
+                note_landed(inline, row)
+            else:
+                landed[row[0]] = parse(row[PLACE_AT][0])
+        return landed
 
     async def _divide(self, refused: list[Append], error: DataRefused, *, is_last: bool) -> None:
         """Nobody knows whose data it was: by halves, until that one is alone, and then once more. What it ran into may

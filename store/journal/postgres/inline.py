@@ -9,8 +9,10 @@ from greenroom.store.journal.postgres.arrays import argument, integers, paramete
 from greenroom.store.journal.records import Append
 
 COLUMNS = ("id", "before", "through", "what")  # beside a row's values
-# A line for each head that was appended to, and one for each table: see InlineTable.
-ANSWER = "SELECT id, NULL::int, NULL::bigint[], NULL::text[], NULL::bigint[], NULL::bigint[], NULL::bigint[] FROM owned"
+# A line for each head that was appended to, with its place as a text, and one for each table: see InlineTable.
+ANSWER = """SELECT id, NULL::int, NULL::bigint[], ARRAY[place::text], NULL::bigint[], NULL::bigint[], NULL::bigint[]
+FROM owned"""
+PLACE_AT = 3
 
 
 def inline_of(batch: Sequence[Append]) -> dict[int, Inline]:

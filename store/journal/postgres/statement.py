@@ -1,4 +1,4 @@
-"""The append statement: a narrow text for a lone event, one for batches, others for what a batch brings along.
+"""The append statement: narrow texts for a lone append (`lone.py`), one for batches, others for what these bring along.
 
 The append *updates* the heads whose fence, incarnation and offset all match and inserts only the events of the rows it
 updated: the row lock orders it against a claim of the same head, which therefore either waits for the append and
@@ -10,26 +10,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from greenroom.store.journal.consequences.consequence import Part
-from greenroom.store.journal.consequences.consequences import KINDS
 from greenroom.store.journal.consequences.inline import Form, InlineTable
 from greenroom.store.journal.names import encode_name
 from greenroom.store.journal.postgres.arrays import argument, integers, parameter
 from greenroom.store.journal.postgres.inline import ANSWER, COLUMNS, arguments_of, inline_of, parts_of, tables_of
+from greenroom.store.journal.postgres.lone import PARTS, lone
+from greenroom.store.journal.postgres.lone import text as lone_text
+from greenroom.store.journal.postgres.places import Places, places
 from greenroom.store.journal.records import Append
-
-# One event of one entity, and nothing with it: what an idle server is mostly asked for. A third of what arrays cost.
-APPEND_ONE = """
-WITH owned AS (
-    UPDATE heads SET "offset" = $4::bigint
-    WHERE id = $1::bigint AND fence = $2::bigint AND incarnation = $3::bigint AND "offset" = $4::bigint - 1
-        AND lineage = (SELECT lineage())
-    RETURNING id, fence, "offset"
-)
-INSERT INTO journal (id, "offset", fence, at_ms, payload, info)
-SELECT id, "offset", fence, $5::bigint, $6::bytea, $7::bytea FROM owned
-RETURNING id
-"""
 
 # IS TRUE and IS NOT TRUE keep the sub-selects hashed: as joins they were planned as nested loops, events times heads.
 LANDED = """, landed AS (
@@ -42,17 +30,26 @@ LANDED = """, landed AS (
 )
 """
 
+# Each where it was written last, or else where its id leads: see places.py. `+ 0` keeps it so: while the table is small
+# the planner would rather look the id up.
+ITEMS = """(
+        SELECT p.id, p.fence, p.after, p.events,
+            coalesce(p.place, (SELECT f.ctid FROM heads f WHERE f.id = p.id)) AS place
+        FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[], $15::text::tid[])
+            AS p (id, fence, after, events, place)
+        OFFSET 0
+    ) i"""
+
 # Nobody repeats a command that came without an id.
 WITHOUT_IDS = (
     """
 WITH owned AS (
     UPDATE heads h SET "offset" = i.after + i.events
-    FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[])
-        AS i (id, fence, after, events)
-    WHERE h.id = i.id AND h.fence = i.fence AND h.incarnation = $5 AND h."offset" = i.after
+    FROM {items}
+    WHERE h.ctid = i.place AND h.id + 0 = i.id AND h.fence = i.fence AND h.incarnation = $5 AND h."offset" = i.after
         AND h.lineage = (SELECT lineage())
-    RETURNING h.id
-)"""
+    RETURNING h.id, h.ctid AS place
+)""".replace("{items}", ITEMS)
     + LANDED
 )
 
@@ -67,38 +64,30 @@ WITH kept AS MATERIALIZED (
     JOIN kept_ids k ON k.id = c.id AND k.command_id = c.command_id
 ), owned AS (
     UPDATE heads h SET "offset" = i.after + i.events
-    FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[])
-        AS i (id, fence, after, events)
-    JOIN heads seen ON seen.id = i.id
-    WHERE h.id = i.id AND h.fence = i.fence AND h.incarnation = $5 AND h."offset" = i.after
+    FROM {items}
+    JOIN heads seen ON seen.ctid = i.place AND seen.id + 0 = i.id
+    WHERE h.ctid = i.place AND h.id + 0 = i.id AND h.fence = i.fence AND h.incarnation = $5 AND h."offset" = i.after
         AND h.lineage = (SELECT lineage()) AND h.trimmed = seen.trimmed AND (h.id IN (SELECT id FROM kept)) IS NOT TRUE
-    RETURNING h.id
-)"""
+    RETURNING h.id, h.ctid AS place
+)""".replace("{items}", ITEMS)
     + LANDED
 )
 COMMAND_IDS = 11  # where the command ids are among the arguments
-PARAMETERS = 14  # how many parameters the appends of batches have
-
-# By the name of its part; with the field of Consequences that it writes. In the order in which they are declared.
-PARTS: dict[str, tuple[str, Part[Any]]] = {
-    part.name: (field, part) for field, kind in KINDS.items() for part in kind.parts
-}
+PARAMETERS = 15  # how many parameters the appends of batches have
 
 
-def statement(batch: Sequence[Append], incarnation: int) -> tuple[str, list[object]]:
+NOWHERE = Places()  # nobody notes anything in it
+
+
+def statement(batch: Sequence[Append], incarnation: int, known: Places = NOWHERE) -> tuple[str, list[object]]:
     """The statement that appends `batch`, by rising head id, with its arguments: one array a column.
 
     Most batches have no consequences and no command ids, and pay nothing for them; the others pay for the parts that
-    have rows. It returns the ids of the heads that were appended to; of a batch with rows of views: see `ANSWER`.
+    have rows. It returns the heads that were appended to, id and place; of a batch with rows of views: see `ANSWER`.
     """
-    if len(batch) == 1:
-        (only,) = batch
-        if only.consequences is None and len(only.events) == 1 and only.events[0].command_id is None:
-            event = only.events[0]
-            return APPEND_ONE, [
-                only.head_id, only.fence, incarnation, event.offset, event.at_ms, event.payload, event.info
-            ]  # fmt: skip
-    arguments = columns(batch, incarnation)
+    if len(batch) == 1 and (alone := lone(batch[0], incarnation, known.get(batch[0].head_id))) is not None:
+        return alone
+    arguments = columns(batch, incarnation, known)
     present: list[str] = []
     own = [(item, item.consequences) for item in batch if item.consequences is not None]
     for name, (field, part) in PARTS.items() if own else ():
@@ -119,7 +108,7 @@ def statement(batch: Sequence[Append], incarnation: int) -> tuple[str, list[obje
 def nothing(incarnation: int) -> list[tuple[str, list[object]]]:
     """Statements that append nothing, of the forms that most appends have."""
     return [
-        (APPEND_ONE, [0, 0, incarnation, 1, 0, b"", None]),  # no head has the number 0
+        (lone_text((), 1), [0, 0, incarnation, 0, None, 0, b"", None]),  # no head has the number 0
         *((text((), ids=ids), columns((), incarnation)) for ids in (False, True)),
     ]
 
@@ -136,7 +125,7 @@ def text(present: tuple[str, ...], tables: tuple[tuple[InlineTable, Form], ...] 
         rows = f"unnest({arrays}) AS m ({', '.join(part.columns)})"
         parts.append(f", {name} AS (\n    {part.sql.format(rows=rows, owned=OWNED).strip()}\n)\n")
         number += len(part.columns)
-    answer = "SELECT id FROM owned"
+    answer = "SELECT id, place FROM owned"
     if tables:
         answer = "\nUNION ALL ".join((ANSWER, *(table.texts[form][1] for table, form in tables)))
     for table, form in tables:
@@ -148,7 +137,7 @@ def text(present: tuple[str, ...], tables: tuple[tuple[InlineTable, Form], ...] 
 OWNED = "(m.id IN (SELECT id FROM owned)) IS TRUE"
 
 
-def columns(batch: Sequence[Append], incarnation: int) -> list[object]:
+def columns(batch: Sequence[Append], incarnation: int, known: Places = NOWHERE) -> list[object]:
     """The arguments of WITH_IDS and WITHOUT_IDS."""
     events = [event for item in batch for event in item.events]
     return [
@@ -166,6 +155,7 @@ def columns(batch: Sequence[Append], incarnation: int) -> list[object]:
         _sparse([None if event.command_id is None else encode_name(event.command_id) for event in events]),
         _sparse([event.reply for event in events]),
         _sparse([event.digest for event in events]),
+        places([known.get(item.head_id) for item in batch]),
     ]
 
 

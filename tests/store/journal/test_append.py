@@ -12,6 +12,7 @@ from greenroom.store.journal.consequences.inline import FORMS, SET, Inline, Inli
 from greenroom.store.journal.journal_postgres import PostgresJournal
 from greenroom.store.journal.keep import Keep
 from greenroom.store.journal.postgres.append import RACES_MAX, Appending
+from greenroom.store.journal.postgres.places import Places
 from greenroom.store.journal.records import Append, Claimed, Outcome, StoredEvent
 from greenroom.store.journal.retention import Retention
 from greenroom.store.postgres.bridge import Bridge
@@ -133,5 +134,5 @@ async def test_only_what_a_server_refuses_is_tried_again_without_its_rows(has_se
     row = InlineRow(InlineTable(1, ("text",), 0, (("", ""),) * FORMS), 0, 1, "a", Nobody(), SET, ("a",))
     append = Append(1, 1, 0, [StoredEvent(1, 1, b"{}")], Consequences(inline=Inline({1: row})))
     with pytest.raises(StoreUnavailable):
-        await Appending(connection, 1).run([append])
+        await Appending(connection, 1, Places()).run([append])
     assert len(connection.asked) == (2 if has_session else 1)

@@ -18,7 +18,7 @@ from greenroom.actors.model.errors import ActorError, Unavailable
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Done
 from greenroom.store.journal.consequences.outbox import OutboxRow
-from greenroom.supervisors.delivery.relay import Relay
+from greenroom.supervisors.delivery.relay import START, Relay
 from greenroom.supervisors.supervision.backoff import Backoff
 from tests.supervisors.kernel.small_kernel import Heard, Log
 
@@ -36,6 +36,8 @@ class Outbox:
         self.errors: dict[str, deque[Exception]] = {"outbox": deque(), "delivered": deque()}
         self.deleted: list[tuple[int, int]] = []
         self.reading: Callable[[], None] = lambda: None  # called between a read and its answer
+        self.sweeps = 0  # that have begun
+        self.sweep_s = 0.0  # what a read of a sweep takes
 
     async def lineage(self) -> str:
         await trio.lowlevel.checkpoint()
@@ -44,7 +46,8 @@ class Outbox:
     async def outbox(
         self, *, after: tuple[int, int], limit: int, shards: frozenset[int] | None = None
     ) -> list[OutboxRow]:
-        await trio.lowlevel.checkpoint()
+        self.sweeps += after == START
+        await trio.sleep(self.sweep_s)
         if self.errors["outbox"]:
             raise self.errors["outbox"].popleft()
         keys = [key for key in sorted(self.rows) if key > after and (shards is None or key[0] in shards)]

@@ -250,3 +250,18 @@ async def test_what_is_posted_of_a_history_that_has_ended_is_left_to_the_outbox(
         run.relay.post(*kept, before)
         await run.decide_all(30)
         assert run.texts() == ["kept"] and not run.journal.rows
+
+
+async def test_a_sweep_that_takes_long_is_followed_by_a_long_rest(autojump_clock: MockClock) -> None:
+    """Of rows that were delivered the database may have to keep millions."""
+    async with world() as run:
+        run.journal.sweep_s = 1.0
+        await trio.sleep(SWEEP_S + 1.0)
+        run.journal.sweeps = 0
+        await trio.sleep(5 * relay_module.REST)
+        assert run.journal.sweeps in range(3, 7)
+        run.journal.sweep_s = 0.0
+        await trio.sleep(relay_module.REST + 1.0)
+        run.journal.sweeps = 0
+        await trio.sleep(10 * SWEEP_S)
+        assert run.journal.sweeps >= 9

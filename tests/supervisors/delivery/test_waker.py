@@ -15,7 +15,7 @@ from greenroom.actors.model.errors import Overloaded, Unavailable, UnknownKind
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.records import Due
 from greenroom.supervisors.delivery import waker as waker_module
-from greenroom.supervisors.delivery.waker import SCAN_S, Waker
+from greenroom.supervisors.delivery.waker import REST, SCAN_S, START, Waker
 
 BEGIN_S = 1e6
 
@@ -27,6 +27,8 @@ class Rows:
         self.rows: set[Due] = set()
         self.errors: deque[Exception] = deque()
         self.looks = 0
+        self.whole_looks = 0
+        self.whole_s = 0.0  # what these take
         self.ahead_s = 0.0  # of the wall clock, before the monotonic one
         self.unwakeable: dict[str, Exception] = {}
         self.woken: list[tuple[float, str]] = []
@@ -52,6 +54,9 @@ class Rows:
     ) -> list[Due]:
         await trio.lowlevel.checkpoint()
         self.looks += 1
+        if after == START:
+            self.whole_looks += 1
+            await trio.sleep(self.whole_s)
         if self.errors:
             raise self.errors.popleft()
         mine = [row for row in self.rows if shards is None or row.head_id in shards]
@@ -253,3 +258,31 @@ async def test_timers_of_others_shards_are_left_alone_and_those_of_a_new_one_are
         await trio.sleep(2 * SCAN_S)
         assert [entity for _, entity in run.woken] == ["a:new"]
         assert run.woken[0][0] - began <= SCAN_S
+
+
+async def test_what_takes_long_to_look_through_is_looked_through_rarely_and_keeps_nobody_waiting(
+    autojump_clock: MockClock,
+) -> None:
+    """Of timers that were ended the database may have to keep millions of rows."""
+    async with rows() as run:
+        run.whole_s = 0.5
+        await trio.sleep(SCAN_S)
+        begun = trio.current_time()
+        for number in range(60):
+            run.set(f"room:{number}", 2.5 + number, tell=False)
+        run.whole_looks = 0
+        await trio.sleep(60.0)
+        assert run.whole_looks in range(60 // (REST + 1), 60 * 2 // REST + 1)
+        assert [round(at - begun, 1) for at, _ in run.woken] == [2.5 + number for number in range(len(run.woken))]
+        assert len(run.woken) >= 57
+
+
+async def test_what_could_not_be_woken_is_tried_again_though_a_look_takes_long(autojump_clock: MockClock) -> None:
+    async with rows() as run:
+        run.whole_s = 0.5
+        run.unwakeable["room:a"] = Overloaded("full")
+        run.set("room:a", 0.1)
+        await trio.sleep(1.0)
+        run.unwakeable.clear()
+        await trio.sleep((REST + 3) * run.whole_s)
+        assert [entity for _, entity in run.woken] == ["room:a"]

@@ -7,17 +7,44 @@ import pytest
 import trio
 from msgspec.structs import replace
 
-from greenroom.store.journal.postgres.statement import APPEND_ONE, WITH_IDS, WITHOUT_IDS, statement
+from greenroom.store.journal.consequences.consequences import Consequences
+from greenroom.store.journal.consequences.marks import Marks
+from greenroom.store.journal.consequences.outbox import Outbox, OutboxRow
+from greenroom.store.journal.consequences.timers import TimerRow, Timers
+from greenroom.store.journal.postgres.lone import text
+from greenroom.store.journal.postgres.statement import WITH_IDS, WITHOUT_IDS, statement
 from greenroom.store.journal.records import Append, Claimed, Outcome
 from tests.store.journal.clusters import PostgresCluster, append_to, claim, event, memory, offsets, postgres
 
 __all__ = ["memory", "postgres"]
 
+SENT = Outbox([OutboxRow(1, b"{}")])
+
+
+def timers(*names: str) -> Consequences:
+    return Consequences(timers=Timers({name: TimerRow(name, 1_000, b"{}") for name in names}))
+
+
 Shape = Callable[[Claimed, Claimed], list[Append]]
 
 SHAPES: dict[str, tuple[str, Shape]] = {
-    "a lone event": (APPEND_ONE, lambda one, _: [append_to(one, event(1))]),
-    "two events": (WITHOUT_IDS, lambda one, _: [append_to(one, event(1), event(2))]),
+    "a lone event": (text((), 1), lambda one, _: [append_to(one, event(1))]),
+    "two events": (text((), 2), lambda one, _: [append_to(one, event(1), event(2))]),
+    "a message and a mark": (
+        text(("sent", "marked"), 1),
+        lambda one, _: [
+            replace(append_to(one, event(1)), consequences=Consequences(outbox=SENT, marks=Marks({4711: 7})))
+        ],
+    ),
+    "a timer": (
+        text(("moved",), 2),
+        lambda one, _: [replace(append_to(one, event(1), event(2)), consequences=timers("a"))],
+    ),
+    "two timers": (
+        WITHOUT_IDS,
+        lambda one, _: [replace(append_to(one, event(1)), consequences=timers("a", "b"))],
+    ),
+    "three events": (WITHOUT_IDS, lambda one, _: [append_to(one, event(1), event(2), event(3))]),
     "two entities": (WITHOUT_IDS, lambda one, two: [append_to(one, event(1)), append_to(two, event(1))]),
     "a command id": (WITH_IDS, lambda one, _: [append_to(one, event(1, command_id="a", reply=b"1"))]),
     "one id of two": (
