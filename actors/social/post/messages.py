@@ -92,6 +92,8 @@ class Shared(Tell, tag="post.shared"):
 class AudienceChanged(Tell, tag="post.audience_changed"):
     """By its author's `follows`: who may do what has changed."""
 
+    user: Subject = ""  # for them alone; "": for anybody
+
 
 class LookAgain(Tell, tag="post.look_again"):
     """To itself: may those who watch do so still?"""

@@ -8,6 +8,7 @@ import pytest
 
 from greenroom import Ask, InvalidCommand, Refused
 from greenroom.actors.inbox.messages import Notify, Withdraw
+from greenroom.actors.model.errors import Unavailable
 from greenroom.actors.social.moderation.messages import Flag, Verdict
 from greenroom.actors.social.post.messages import CommentsChanged
 from greenroom.actors.social.ranking.messages import Engaged
@@ -17,11 +18,13 @@ from greenroom.actors.social.thread.events import Cleared, CommentMade
 from greenroom.actors.social.thread.messages import (
     Close,
     Comment,
+    CommentShown,
     Delete,
     Edit,
     Hide,
     Like,
     Open,
+    Read,
     Unlike,
 )
 from greenroom.testing import Kit
@@ -37,8 +40,12 @@ def judged(verdict: Verdict, message: object) -> Verdict:
     return verdict
 
 
+def shown(kit: Kit[Thread]) -> list[CommentShown]:
+    return kit.state.shown(to="")[::-1]
+
+
 def texts(kit: Kit[Thread]) -> list[str]:
-    return [one["text"] for one in kit.view()["comments"]]
+    return [one.text for one in shown(kit)]
 
 
 def test_there_must_be_a_post() -> None:
@@ -56,7 +63,7 @@ def test_comments_and_replies_are_counted_exactly() -> None:
     kit, _ = opened()
     first = say(kit, "bob", "one")
     second = say(kit, "ann", "two", reply_to=first)
-    assert texts(kit) == ["two", "one"] and kit.view()["comments"][0]["reply_to"] == first
+    assert texts(kit) == ["two", "one"] and shown(kit)[0].reply_to == first
     kit.ask(Delete(offset=first), user="bob")
     with pytest.raises(Refused, match=r"thread\.no_such_comment"):
         kit.ask(Delete(offset=first), user="bob")
@@ -149,7 +156,7 @@ def test_a_moderator_shows_the_comment_that_they_have_seen() -> None:
     ]
     kit.restart(from_snapshot=True)
     kit.tell(Hide(offset=offset, hidden=False, edited_ms=int(kit.now * 1000)))
-    assert texts(kit) == ["two"] and kit.view()["comments"][0]["edited_ms"] == int(kit.now * 1000)
+    assert texts(kit) == ["two"] and shown(kit)[0].edited_ms == int(kit.now * 1000)
     kit.ask(Delete(offset=offset), user="bob")
     assert kit.state.edited == {}
 
@@ -210,7 +217,7 @@ def test_likes_of_a_comment_are_one_of_a_user() -> None:
     offset = say(kit, "bob")
     for user in ("ann", "ann", "cat", "bob"):
         kit.ask(Like(offset=offset), user=user)
-    assert kit.view()["comments"][0]["likes"] == 3 == kit.state.likes
+    assert shown(kit)[0].likes == 3 == kit.state.likes
     assert kit.ephemerals[-1] == {"type": "thread.likes", "offset": offset, "likes": 3}
     assert [entity for entity, said in told(kit, Notify) if said.kind == "like"] == ["inbox:bob", "inbox:bob"]
     assert {said.at_ms for _, said in told(kit, Notify)} == {int(kit.now * 1000)}
@@ -244,7 +251,7 @@ def test_of_a_post_that_is_gone_nothing_stays() -> None:
     kit.tell(Close())
     with pytest.raises(Refused, match=r"post\.gone") as refused:
         say(kit, "ann")
-    assert refused.value.status == 410 and kit.view()["comments"] == []
+    assert refused.value.status == 410 and shown(kit) == []
     with pytest.raises(Refused, match=r"post\.not_found"):
         say(kit, "bob")
     deliver_own(kit)
@@ -317,6 +324,46 @@ def test_the_history_has_no_texts() -> None:
     kit.ask(Edit(offset=offset, text="bad"), user="bob")
     say(kit, "bob", "bad")
     assert "bad" not in str(kit.publications) + str(kit.ephemerals)
+
+
+def test_words_are_told_live_where_no_block_stands_between_any_who_watch() -> None:
+    kit, others = opened()
+
+    def said() -> list[str]:
+        return [one["text"] for one in kit.ephemerals if one["type"] == "thread.said"]
+
+    for user in ("ann", "cat"):
+        kit.ask(Read(), user=user)
+        kit.watch(user=user)
+    offset = say(kit, "bob", "for all")
+    others.unwanted = {("bob", "cat")}
+    say(kit, "bob", "not for cat")
+    kit.ask(Edit(offset=offset, text="not for cat, too"), user="bob")
+    kit.tell(Hide(offset=offset, hidden=True))
+    kit.tell(Hide(offset=offset, hidden=False))
+    say(kit, "dan", "dan's")
+    others.unwanted, others.many_barred = set(), {"bob"}
+    say(kit, "bob", "who knows")
+    assert said() == ["for all", "dan's"]
+    assert [one["type"] for one in kit.publications].count("thread.commented") == 4, "that there is one is told"
+
+    def away(message: object) -> object:
+        raise Unavailable("away")
+
+    kit.when_asked("feed:bob", away)
+    say(kit, "bob", "nobody knows")
+    assert said() == ["for all", "dan's"]
+    others.play(kit, "bob")
+    others.many_barred = set()
+    say(kit, "bob", "for all again")
+    assert said()[2:] == ["for all again"]
+
+
+def test_its_channel_begins_without_words() -> None:
+    """They would be the same for all who watch."""
+    kit, _ = opened()
+    say(kit, "bob")
+    assert kit.watch(user="ann") == {"comments": [], "next": None, "count": 1}
 
 
 def test_its_events_are_kept() -> None:
