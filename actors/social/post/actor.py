@@ -335,9 +335,10 @@ class Post(TellingPost):
         state = self.state
         if not state.author or state.gone:
             return
-        if not ask.hidden and ask.edited_ms not in (None, state.content.edited_ms):
+        if ask.edited_ms not in (None, state.content.edited_ms):
             self.tell(case_of(self.key), Flag(author=state.author, rule="", verdict="hide"))
-            return
+            if not ask.hidden:
+                return
         was_out, was_seen = state.is_out, state.is_seen
         if ask.hidden and not state.is_hidden:
             self.record(Hidden(author=state.author, tags=state.content.tags, reason=ask.reason))

@@ -104,7 +104,7 @@ class Hide(Tell, tag="post.hide"):
 
     hidden: bool
     reason: Annotated[str, Meta(max_length=200)] = ""
-    edited_ms: int | None = None  # of what was looked at: another text stays hidden; None: whichever it is
+    edited_ms: int | None = None  # of what was looked at: another text is hidden, and its case told; None: whichever
 
 
 class Mine(Struct, frozen=True):

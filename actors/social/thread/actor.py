@@ -235,9 +235,10 @@ class Thread(TellingThread):
         state, offset = self.state, ask.offset
         if offset not in state.authors or ask.hidden == (offset in state.veils):
             return DONE
-        if not ask.hidden and ask.edited_ms not in (None, state.edited.get(offset, 0)):
+        if ask.edited_ms not in (None, state.edited.get(offset, 0)):
             self.tell(case_of(self.key, offset), Flag(author=state.authors[offset], rule="", verdict="hide"))
-            return DONE
+            if not ask.hidden:
+                return DONE
         if not ask.hidden:
             return self._unveil(offset)
         self._withdraw(offset)

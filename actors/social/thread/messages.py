@@ -115,7 +115,7 @@ class Hide(Tell, tag="thread.hide"):
 
     offset: Offset
     hidden: bool
-    edited_ms: int | None = None  # of what was looked at: another text stays hidden; None: whichever it is
+    edited_ms: int | None = None  # of what was looked at: another text is hidden, and its case told; None: whichever
 
 
 class Clear(Tell, tag="thread.clear"):

@@ -152,6 +152,7 @@ async def test_so_many_are_read_at_once(monkeypatch: pytest.MonkeyPatch, autojum
     monkeypatch.setattr(asides, "READING_MAX", 3)
     async with kernel(kinds=(Quick, Brief)) as run:
         first = [aside(run, sleeping(1.0)) for _ in range(3)]
+        await settled()
         others = [aside(run, sleeping(1.0), entity=B) for _ in range(2)]
         await trio.sleep(2.0)
         answers = [slot.answer for slot in (*first, *others)]

@@ -376,3 +376,12 @@ def test_nothing_is_cleared_while_the_post_is_there() -> None:
     say(kit, "bob")
     kit.actor._clear()
     assert len([one for one in kit.events if isinstance(one, CommentMade)]) == len(kit.state.authors) == 1
+
+
+def test_what_was_edited_while_a_moderator_hid_it_is_hidden_and_comes_back_to_the_queue() -> None:
+    kit, _ = opened()
+    offset = say(kit, "bob", "bad")
+    kit.ask(Edit(offset=offset, text="good"), user="bob")
+    kit.tell(Hide(offset=offset, hidden=True, edited_ms=0))
+    assert texts(kit) == []
+    assert told(kit, Flag) == [(f"case:{ID}.{offset}", Flag(author="bob", rule="", verdict="hide"))]
