@@ -338,6 +338,8 @@ class Inbox(Actor[InboxState]):
             raise Refused("inbox.no_such_pace", "the channel itself is `now` or `off`", status=422)
         if self.state.preferences.get(wanted.kind, {}).get(wanted.channel) != wanted.pace:
             self.record(Preferred(kind=wanted.kind, channel=wanted.channel, pace=wanted.pace))
+            if wanted.pace == "off":
+                self._outgoing.turned_off(wanted.kind, wanted.channel)
 
     def _set_hours(self, wanted: SetHours) -> None:
         """Raises: Refused."""

@@ -155,6 +155,12 @@ class Outgoing:
         for pace in self._digests:
             self._begin_digests(pace)
 
+    def turned_off(self, kind: str, channel: str) -> None:
+        """What waits of it is not sent: who has ended mails at one click gets none of them any more."""
+        numbers = [n for n in self._state.waiting.get(channel, {}) if self._state.groups[n].kind == kind]
+        if numbers:
+            self._inbox.record(Kept(channel=channel, groups=numbers, reason="you have it off"))
+
     @property
     def _digests(self) -> list[Digest]:
         """Those that something waits for."""
@@ -246,7 +252,15 @@ class Outgoing:
         match to:
             case Mail(address=address):
                 subject, body = subject_and_body(list(groups.values()))
-                return MailOrder(provider=mail_provider(address), id=id_, to=address, subject=subject, body=body)
+                return MailOrder(
+                    provider=mail_provider(address),
+                    id=id_,
+                    to=address,
+                    subject=subject,
+                    body=body,
+                    user=self._inbox.key,
+                    kinds=sorted({group.kind for group in groups.values()}),
+                )
             case Hook(url=url):
                 body = hook_body(self._inbox.key, groups, unread)
                 return HookOrder(provider=web_provider(url), id=id_, url=url, secret=to.secret, body=body)

@@ -118,6 +118,18 @@ def test_a_job_that_has_yet_to_begin_is_cancelled_where_nobody_needs_it_any_more
     assert outcome(kit, "comment:p1:ann", "push") == "not delivered: it was read, or taken back, before"
 
 
+def test_what_is_turned_off_while_it_waits_is_not_sent() -> None:
+    kit = with_mail(with_push(inbox()))
+    kit.tell(notice("ann", "comment"))
+    kit.tell(notice("bob", "mention"))
+    kit.ask(Prefer(kind="comment", channel="mail", pace="off"), user="me")
+    kit.advance(86_400)
+    (mail,) = [one.job for one in sent(kit) if isinstance(one.job, MailOrder)]
+    assert (mail.user, mail.kinds) == ("me", ["mention"]), "one click ends what is in it"
+    assert outcome(kit, "comment:p1:ann", "mail") == "you have it off"
+    assert [one for one in orders(kit) if one.startswith("push")], "by mail alone"
+
+
 def test_a_mail_waits_until_it_is_time_for_the_daily_digest() -> None:
     kit = with_mail(inbox(now=at("2026-01-10 12:00")))
     kit.ask(SetHours(timezone="Europe/Berlin", digest_at=8 * 60), user="me")
