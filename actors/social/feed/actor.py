@@ -58,7 +58,7 @@ from greenroom.actors.social.feed.messages import (
     Unwanted,
     UnwantedAmong,
 )
-from greenroom.actors.social.feed.ordering import explain
+from greenroom.actors.social.feed.ordering import explain, ranked_by
 from greenroom.actors.social.feed.privacy import barred, unwanted_among
 from greenroom.actors.social.feed.reader import Reader
 from greenroom.actors.social.feed.rows import shown, visible
@@ -271,7 +271,7 @@ class Feed(Reader):
                         signal=signal,
                         author=served.author,
                         score=served.place.score,
-                        model=served.ranking,
+                        model=ranked_by(served),
                         experiment=served.experiment,
                         features=logged(served.place.values) if served.place.values else {},
                     )

@@ -340,13 +340,15 @@ class Thread(TellingThread):
 
     @classmethod
     def publication(cls, event: ThreadEvent) -> Struct | None:
+        """With a veil as without one, or whose it is would see by their own channel that it has one. What is told says
+        neither whose it is nor what it says; who reads then finds it, or nothing."""
         match event:
-            case CommentMade(veil=""):
+            case CommentMade():
                 return CommentNew()
-            case CommentEdited(comment=comment, veil="") | CommentVeiled(comment=comment, veil=""):
-                return CommentAnew(comment)
-            case CommentDeleted(comment=comment) | CommentVeiled(comment=comment, veil="pending" | "shadowed"):
+            case CommentEdited(comment=comment, veil="pending", before="") | CommentDeleted(comment=comment):
                 return CommentGone(comment)
-            case CommentEdited(comment=comment, veil="pending", before=""):
-                return CommentGone(comment)  # not of what had a veil: nobody has seen it but whose it is
+            case CommentEdited(comment=comment) | CommentVeiled(comment=comment, veil=""):
+                return CommentAnew(comment)
+            case CommentVeiled(comment=comment):
+                return CommentGone(comment)
         return None

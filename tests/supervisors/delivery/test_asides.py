@@ -194,3 +194,15 @@ def test_the_kit_reads_at_once() -> None:
     kit = Kit(Reader, key="a")
     kit.when_asked(B, lambda message: ["theirs"])
     assert kit.ask(Read()) == ["theirs"]
+
+
+async def test_what_was_read_is_no_answer_before_the_lease_is_fresh(autojump_clock: MockClock) -> None:
+    async with kernel(kinds=(Quick, Brief)) as run:
+        fresh = trio.Event()
+        run.kernel.asides._fresh = fresh.wait
+        reading = aside(run, sleeping(0.1))
+        await trio.sleep(1.0)
+        assert not reading.answers
+        fresh.set()
+        await settled()
+        assert reading.answer is None

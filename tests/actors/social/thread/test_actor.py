@@ -121,7 +121,7 @@ def test_rules_are_asked_before_something_is_said() -> None:
         assert kit.state.veils[offset] == veil
         flag = Flag(author="bob", rule="", verdict=verdict.verdict)  # type: ignore[arg-type]
         assert told(kit, Flag)[-1] == (f"case:{ID}.{offset}", flag)
-    assert texts(kit) == [] and counts(kit) == [] and kit.publications == [] and not told(kit, Notify)
+    assert texts(kit) == [] and counts(kit) == [] and kit.ephemerals == [] and not told(kit, Notify)
     kit.when_asked("rules:all", lambda _: FINE)
     pending, shadowed = kit.state.veils
     with pytest.raises(Refused, match=r"thread\.no_such_comment"):
@@ -181,24 +181,16 @@ def test_one_edits_ones_own() -> None:
 
 
 @pytest.mark.parametrize("verdict", ["shadow", "hide"])
-def test_an_edit_of_what_nobody_sees_is_shown_to_nobody(verdict: Any) -> None:
+def test_an_edit_of_what_nobody_sees_counts_for_nothing_and_has_no_words(verdict: Any) -> None:
     kit, _ = opened()
     kit.when_asked("rules:all", lambda _: Verdict(verdict=verdict))
     offset = say(kit, "bob", "one")
     for rule in (verdict, "fine"):
         kit.when_asked("rules:all", partial(judged, Verdict(verdict=rule)))
         kit.ask(Edit(offset=offset, text=f"two {rule}"), user="bob")
-    assert kit.publications == [] and counts(kit) == []
+    assert kit.ephemerals == [] and counts(kit) == []
+    assert all(one.keys() <= {"type", "comment"} for one in kit.publications)
     kit.restart()
-
-
-def test_an_edit_that_shadows_a_comment_says_to_nobody_that_it_is_gone() -> None:
-    kit, _ = opened()
-    offset = say(kit, "bob", "one")
-    shown = list(kit.publications)
-    kit.when_asked("rules:all", lambda _: Verdict(verdict="shadow"))
-    kit.ask(Edit(offset=offset, text="two"), user="bob")
-    assert kit.publications == shown
 
 
 def test_who_deletes_a_comment() -> None:
@@ -324,6 +316,29 @@ def test_the_history_has_no_texts() -> None:
     kit.ask(Edit(offset=offset, text="bad"), user="bob")
     say(kit, "bob", "bad")
     assert "bad" not in str(kit.publications) + str(kit.ephemerals)
+
+
+@pytest.mark.parametrize("verdict", ["shadow", "hide"])
+def test_by_their_own_channel_nobody_sees_that_what_they_say_has_a_veil(verdict: Any) -> None:
+    def seen(veiled: bool) -> list[dict[str, Any]]:
+        kit, _ = opened()
+        if veiled:
+            kit.when_asked("rules:all", lambda _: Verdict(verdict=verdict))
+        offset = say(kit, "bob", "one")
+        kit.ask(Edit(offset=offset, text="two"), user="bob")
+        kit.ask(Delete(offset=offset), user="bob")
+        return kit.publications
+
+    assert [one["type"] for one in seen(veiled=True)] == [one["type"] for one in seen(veiled=False)]
+
+
+def test_who_is_shadowed_by_an_edit_sees_it_and_others_read_it_no_more() -> None:
+    kit, _ = opened()
+    offset = say(kit, "bob", "one")
+    kit.when_asked("rules:all", lambda _: Verdict(verdict="shadow"))
+    kit.ask(Edit(offset=offset, text="bad"), user="bob")
+    assert kit.publications[-1] == {"type": "thread.edited", "comment": offset}
+    assert texts(kit) == []
 
 
 def test_words_are_told_live_where_no_block_stands_between_any_who_watch() -> None:

@@ -106,6 +106,7 @@ class Panel {
   #said = element("p", { class: "hint", role: "status" });
   #subscription = null;
   #missing;
+  #changed;
   #isLeft = false;
 
   constructor(page, post) {
@@ -147,6 +148,8 @@ class Panel {
         publication: (publication) => {
           if (this.#comments.publication(publication, this.#page.session.user)) this.#missed(publication.data.offset, UNKNOWN_MS);
           else if (publication.data?.type === "thread.commented") this.#missed(publication.offset);
+          else if (publication.data?.type === "thread.edited") this.#changed = setTimeout(() => this.#isLeft || this.#again(), MISSED_MS);
+          else if (publication.data?.type === "thread.said") clearTimeout(this.#changed);
           this.#draw();
         },
         unsubscribed: () => {
