@@ -1,11 +1,14 @@
 """What goes out, and when: decided and delivered in virtual time."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 
+from greenroom import Refused
 from greenroom.actors.inbox.actor import Inbox
 from greenroom.actors.inbox.deliveries.orders import HookOrder, MailOrder, Outcome, PushOrder
 from greenroom.actors.inbox.messages import (
@@ -23,8 +26,10 @@ from greenroom.actors.inbox.messages import (
 )
 from greenroom.actors.inbox.outgoing import SENDER_PER_H
 from greenroom.actors.inbox.state import FLIGHTS_IN_ALL_MAX, FLIGHTS_MAX, Flight
+from greenroom.actors.inbox.wording import Wording, Words
 from greenroom.actors.jobs.single.messages import Cancel
 from greenroom.actors.model.effects import StartJob, Told
+from greenroom.store.errors import StoreUnavailable
 from greenroom.testing import Kit
 from tests.actors.inbox.inboxes import AUTH, ENDPOINT, code_of, inbox, notice, with_hook, with_mail, with_push
 
@@ -428,3 +433,47 @@ def test_of_one_who_does_too_much_nothing_goes_out_at_once_and_all_of_it_is_list
     kit.advance(3_600)
     kit.tell(notice("ann", "mention", post="later"))
     assert outcome(kit, "mention:later:ann", "push") == "waits a moment"
+
+
+GERMAN = Wording(
+    one={"comment": "{who} hat deinen Beitrag kommentiert"},
+    several={"comment": "{who} haben deinen Beitrag kommentiert"},
+    both="{first} und {second}",
+    and_more="{says}, und {count} weitere",
+)
+
+
+class GermanInbox(Inbox):
+    """As an application has its own."""
+
+    asked: ClassVar[list[Sequence[str]]] = []
+    error: ClassVar[Exception | None] = None
+
+    async def words(self, users: Sequence[str]) -> Words:
+        if self.error is not None:
+            raise self.error
+        self.asked.append(users)
+        return Words(wording=GERMAN, names={"ann": "Änne"})
+
+
+def test_an_application_says_it_in_its_own_words_and_asks_once_what_these_are() -> None:
+    kit = with_push(Kit(GermanInbox, key="me"))
+    GermanInbox.asked.clear()
+    for user in ("bob", "ann"):
+        kit.tell(notice(user, "comment"))
+    kit.tell(notice("cat", "mention"))
+    kit.advance(2)
+    assert orders(kit) == ["push: cat, und 1 weitere"] and GermanInbox.asked == [["ann", "bob", "cat"]]
+    kit.tell(notice("dan", "comment", post="p2"))
+    kit.tell(notice("ann", "comment", post="p2"))
+    kit.advance(2)
+    assert orders(kit)[1:] == ["push: Änne und dan haben deinen Beitrag kommentiert"]
+
+
+@pytest.mark.parametrize("error", [Refused("views.away"), StoreUnavailable("away")])
+def test_where_nobody_knows_the_words_ids_do(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GermanInbox, "error", error)
+    kit = with_push(Kit(GermanInbox, key="me"))
+    kit.tell(notice("ann", "comment"))
+    kit.advance(2)
+    assert orders(kit) == ["push: ann commented on your post"]
