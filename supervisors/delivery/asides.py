@@ -11,6 +11,7 @@ from greenroom.actors.life.life import Life
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.errors import HandlerFailed, Overloaded, Unavailable
 from greenroom.config.telemetry.shown import shown
+from greenroom.store.errors import StoreUnavailable
 from greenroom.supervisors.supervision.watched_steps import watched_steps
 
 log = structlog.get_logger("greenroom.cell")
@@ -21,9 +22,16 @@ READING_MAX = 10_000  # of all entities of the node
 class Asides:
     """Of one node."""
 
-    def __init__(self, *, turn: Turn, fresh: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        *,
+        turn: Turn,
+        fresh: Callable[[], Awaitable[None]],
+        note_store_unavailable: Callable[[Exception], None],
+    ) -> None:
         """`fresh` returns while the lease holds: what was read is no answer without one."""
         self._turn = turn
+        self._note_store_unavailable = note_store_unavailable
         self._fresh = fresh
         self._nursery: trio.Nursery | None = None
         self._count = 0
@@ -34,12 +42,13 @@ class Asides:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled. Owner of what is read: no crash of one ends the others."""
-        try:
-            async with trio.open_nursery() as self._nursery:
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            try:
                 task_status.started()
                 await trio.sleep_forever()
-        finally:
-            self._nursery = None
+            finally:
+                self._nursery = None  # it takes nobody in any more, while those in it end
 
     def start(self, life: Life, due: Reading) -> None:
         """Read it now."""
@@ -56,6 +65,9 @@ class Asides:
     async def _read(self, life: Life, due: Reading) -> None:
         try:
             await read_aside(due, self._fresh_answer(life, due))
+        except StoreUnavailable as error:
+            self._note_store_unavailable(error)
+            due.later.reject(Unavailable("what it reads is not there now"))
         except Exception as error:  # the edge, as a departure that fails is: the entity itself is none the worse
             log.exception("departure_failed", entity=life.entity, error=shown(error))
             due.later.reject(HandlerFailed(shown(error)))

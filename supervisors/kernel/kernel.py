@@ -117,7 +117,7 @@ class Kernel:
         self.snapshots = SnapshotWriter(journal, now=clock, note_store_unavailable=note_store_unavailable)
         self.failures = Failures(clock)
         self.turn = turn or Turn()
-        self.asides = Asides(turn=self.turn, fresh=self.ownership.fresh)
+        self.asides = Asides(turn=self.turn, fresh=self.ownership.fresh, note_store_unavailable=note_store_unavailable)
         self.afters = Afters(keep_letter=self.letters.keep)
         self._cells = cells = dict[str, Cell]()
         self._audiences = audiences

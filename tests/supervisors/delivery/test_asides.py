@@ -4,12 +4,17 @@ from typing import Any
 
 import pytest
 import trio
+from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from greenroom.actors.life import life as life_module
+from greenroom.actors.life.departures import Reading
+from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.actor import Aside, KindLimits
 from greenroom.actors.model.errors import DeadlineExceeded, HandlerFailed, Overloaded, Refused, Unavailable
+from greenroom.actors.model.message import Later
 from greenroom.config.limits import PassivationConfig
+from greenroom.store.errors import StoreUnavailable
 from greenroom.supervisors.delivery import asides
 from greenroom.testing import Kit
 from tests.store.journal.faulty_journal import Fault
@@ -206,3 +211,45 @@ async def test_what_was_read_is_no_answer_before_the_lease_is_fresh(autojump_clo
         fresh.set()
         await settled()
         assert reading.answer is None
+
+
+async def test_where_the_store_is_away_who_asked_hears_so_and_it_is_no_failure(autojump_clock: MockClock) -> None:
+    async def read(reads: Any) -> None:
+        raise StoreUnavailable("away")
+
+    async with kernel(kinds=(Quick, Brief)) as run:
+        with capture_logs() as logs:
+            reading = aside(run, read)
+            await settled()
+        assert isinstance(reading.answer, Unavailable)
+        assert [one["event"] for one in logs] == ["store_unavailable"]
+
+
+async def test_while_the_node_stops_nothing_more_is_read(autojump_clock: MockClock) -> None:
+    async def read(reads: Any) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(1.0)
+
+    part = asides.Asides(turn=Turn(), fresh=trio.lowlevel.checkpoint, note_store_unavailable=lambda error: None)
+    async with kernel(kinds=(Quick, Brief)) as run:
+        run.send(A, Note(text="awake"))
+        await settled()
+        life = run.cell(A)._life
+        assert life is not None
+        async with trio.open_nursery() as nursery:
+            await nursery.start(part.run)
+            first = Slot(run)
+            part.start(life, Reading(_later(first), lambda: read(None), 10.0))
+            await settled()
+            nursery.cancel_scope.cancel()
+            with trio.CancelScope(shield=True):
+                await trio.sleep(0.5)
+                late = Slot(run)
+                part.start(life, Reading(_later(late), lambda: read(None), 10.0))
+        assert isinstance(late.answer, Unavailable) and len(first.answers) == 1
+
+
+def _later(slot: Slot) -> Later:
+    later = Later()
+    later.wait(slot, {})
+    return later
