@@ -14,7 +14,7 @@ from greenroom.actors.jobs.schedule.declared import schedule
 from greenroom.actors.jobs.unique import Unique
 from greenroom.actors.jobs.waits import WaitFor
 from greenroom.actors.jobs.work import Cancel, Child, Discard, Pause, Snooze, Work
-from greenroom.actors.model.actor import Actor, KindLimits
+from greenroom.actors.model.actor import Actor, Aside, KindLimits, Reads
 from greenroom.actors.model.errors import ActorError, InvalidCommand, Refused
 from greenroom.actors.model.lifecycle import Answered, Undelivered
 from greenroom.actors.model.message import Ask, Done, Event, Message, Tell
@@ -34,6 +34,7 @@ __all__ = [
     "Actor",
     "ActorError",
     "Answered",
+    "Aside",
     "Ask",
     "Batch",
     "BatchRefused",
@@ -57,6 +58,7 @@ __all__ = [
     "Principal",
     "Queue",
     "Rate",
+    "Reads",
     "Refused",
     "Retry",
     "Rows",

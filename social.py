@@ -3,12 +3,12 @@
 Its parts are entities, views and jobs like those of an application; docs/guides/social.md says what each is for.
 """
 
-from greenroom.actors.inbox.actor import Inbox
 from greenroom.actors.inbox.view import Notices
 from greenroom.actors.social.feed.actor import Feed
 from greenroom.actors.social.follows.actor import Follows
 from greenroom.actors.social.follows.recount import RecountFollowers
 from greenroom.actors.social.follows.views import Authors, Followers, Following
+from greenroom.actors.social.inbox import NamedInbox
 from greenroom.actors.social.moderation.cases import Case
 from greenroom.actors.social.moderation.rules import Rules
 from greenroom.actors.social.moderation.view import Cases
@@ -41,7 +41,7 @@ __all__ = [
     "Followers",
     "Following",
     "Follows",
-    "Inbox",
+    "NamedInbox",
     "Notices",
     "People",
     "Post",

@@ -285,3 +285,5 @@ class NoticesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     vapid_private_key: SecretStr | None = None  # 32 bytes in base64url
     vapid_subject: str = ""
     notices_url: str = ""  # where mails lead to
+    unsubscribe_url: str = ""  # of this server's /unsubscribe; "": no mail has such a link
+    secret: SecretStr | None = None  # what these links are signed with

@@ -57,12 +57,12 @@ from greenroom.actors.inbox.messages import (
     Why,
     Withdraw,
 )
-from greenroom.actors.inbox.outgoing import Outgoing, digest_of
+from greenroom.actors.inbox.outgoing import Outgoing, Speaking, digest_of
 from greenroom.actors.inbox.preferences import pace_of
 from greenroom.actors.inbox.quiet import zone_named
 from greenroom.actors.inbox.showing import InboxShown, publication_of, view_of
-from greenroom.actors.inbox.state import BY_THEM, BY_US, GROUPS_MAX, Group, InboxState
-from greenroom.actors.model.actor import Actor, KindLimits, Runtime
+from greenroom.actors.inbox.state import BY_THEM, BY_US, GROUPS_MAX, Group
+from greenroom.actors.model.actor import KindLimits, Runtime
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.lifecycle import Answered, Undelivered
 from greenroom.actors.model.message import Done, Event, Message
@@ -72,7 +72,7 @@ LATE_MS = 600_000  # what says no time and comes so long after the end of what i
 DONE = Done()
 
 
-class Inbox(Actor[InboxState]):
+class Inbox(Speaking):
     """One user's; the key is their id."""
 
     kind = "inbox"
@@ -338,6 +338,8 @@ class Inbox(Actor[InboxState]):
             raise Refused("inbox.no_such_pace", "the channel itself is `now` or `off`", status=422)
         if self.state.preferences.get(wanted.kind, {}).get(wanted.channel) != wanted.pace:
             self.record(Preferred(kind=wanted.kind, channel=wanted.channel, pace=wanted.pace))
+            if wanted.pace == "off":
+                self._outgoing.turned_off(wanted.kind, wanted.channel)
 
     def _set_hours(self, wanted: SetHours) -> None:
         """Raises: Refused."""

@@ -6,7 +6,7 @@ before, is not sent; a job that has yet to begin is cancelled.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Final, Literal, get_args
 
@@ -37,9 +37,12 @@ from greenroom.actors.inbox.state import (
     Mail,
     Push,
 )
+from greenroom.actors.inbox.wording import PLAIN, Words
 from greenroom.actors.jobs.single.messages import Cancel
 from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.lifecycle import Answered, Undelivered
+from greenroom.store.errors import StoreUnavailable
 
 SETTLE_S = {"mail": 60.0, "push": 2.0, "hook": 1.0}  # in which it may still be read, or be more
 AGAIN_S = {"mail": 3_600.0, "push": 60.0, "hook": 0.0}  # between two messages about one group
@@ -50,6 +53,7 @@ FULL_S = 300.0  # until it is tried again, where too many jobs are under way
 DIGESTS: Final[tuple[Digest, ...]] = get_args(Digest)
 HOURLY, DAILY = "0 * * * *", "{minute} {hour} * * *"
 TOLD_BEFORE = "you were told of it before"
+NAMED_GROUPS_MAX = 100  # as many as one message has
 DELIVERY = "delivery"  # the label of jobs that we want to hear of
 
 
@@ -71,11 +75,22 @@ class Plan:
         self.outcomes: dict[str, str] = {}
 
 
+class Speaking(Actor[InboxState]):
+    """An inbox, as far as it says something."""
+
+    async def words(self, users: Sequence[str]) -> Words:
+        """For what is sent to its user now: which sentences, and how these users are called. An application's own inbox
+        may ask entities and views here, and must not record. Raises: ActorError, StoreUnavailable; then they are called
+        by their ids, in English."""
+        return PLAIN
+
+
 class Outgoing:
     """Of one inbox, for as long as it is awake: what it must not forget is in the inbox's state."""
 
-    def __init__(self, inbox: Actor[InboxState]) -> None:
+    def __init__(self, inbox: Speaking) -> None:
         self._inbox = inbox
+        self._words = PLAIN
 
     @property
     def _state(self) -> InboxState:
@@ -155,6 +170,12 @@ class Outgoing:
         for pace in self._digests:
             self._begin_digests(pace)
 
+    def turned_off(self, kind: str, channel: str) -> None:
+        """What waits of it is not sent: who has ended mails at one click gets none of them any more."""
+        numbers = [n for n in self._state.waiting.get(channel, {}) if self._state.groups[n].kind == kind]
+        if numbers:
+            self._inbox.record(Kept(channel=channel, groups=numbers, reason="you have it off"))
+
     @property
     def _digests(self) -> list[Digest]:
         """Those that something waits for."""
@@ -166,7 +187,23 @@ class Outgoing:
         cron = HOURLY if pace == "hourly" else DAILY.format(hour=hour, minute=minute)
         self._inbox.set_timer(pace, Due(pace=pace), cron=cron, timezone=self._state.timezone)
 
-    def due(self, message: Due) -> None:
+    async def due(self, message: Due) -> None:
+        """It is time for what waits: said in words as they are now."""
+        try:
+            self._words = await self._inbox.words(self._named(message))
+        except (ActorError, StoreUnavailable):
+            self._words = PLAIN  # who they are by their ids is better than nothing
+        self._due(message)
+
+    def _named(self, message: Due) -> list[str]:
+        """Whom it may name."""
+        state = self._state
+        channels = (message.channel,) if message.channel else OUTSIDE
+        groups = {number: None for channel in channels for number in state.waiting.get(channel, {})}
+        newest = [state.groups[number] for number in sorted(groups, reverse=True)[:NAMED_GROUPS_MAX]]
+        return sorted({name for group in newest for name in group.names})
+
+    def _due(self, message: Due) -> None:
         if message.pace == "now":
             self._due_now(message)
         elif self._quiet_until is not None:
@@ -245,10 +282,18 @@ class Outgoing:
         unread = self._state.unread
         match to:
             case Mail(address=address):
-                subject, body = subject_and_body(list(groups.values()))
-                return MailOrder(provider=mail_provider(address), id=id_, to=address, subject=subject, body=body)
+                subject, body = subject_and_body(list(groups.values()), self._words)
+                return MailOrder(
+                    provider=mail_provider(address),
+                    id=id_,
+                    to=address,
+                    subject=subject,
+                    body=body,
+                    user=self._inbox.key,
+                    kinds=sorted({group.kind for group in groups.values()}),
+                )
             case Hook(url=url):
-                body = hook_body(self._inbox.key, groups, unread)
+                body = hook_body(self._inbox.key, groups, unread, self._words)
                 return HookOrder(provider=web_provider(url), id=id_, url=url, secret=to.secret, body=body)
             case Push(endpoint=endpoint):
                 return PushOrder(
@@ -257,7 +302,7 @@ class Outgoing:
                     endpoint=endpoint,
                     p256dh=to.p256dh,
                     auth=to.auth,
-                    payload=push_payload(groups, unread),
+                    payload=push_payload(groups, unread, self._words),
                     topic=digest_of(f"{self._inbox.entity} {next(iter(groups))}"),
                 )
 

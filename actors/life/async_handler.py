@@ -4,6 +4,7 @@ from collections.abc import Awaitable
 
 import trio
 
+from greenroom.actors.life.departures import Reading
 from greenroom.actors.life.life import Life
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError, DeadlineExceeded, refusal_in
@@ -35,3 +36,20 @@ async def await_handler(life: Life, waiting: Awaitable[object], envelope: Envelo
         life.refuse(envelope, DeadlineExceeded(f"the handler took longer than {deadline - started:.3g} s"))
     else:
         life.finish(envelope, reply)
+
+
+async def read_aside(due: Reading, reading: Awaitable[object]) -> None:
+    """Answer with what `reading`, of `due`, comes to, or refuses, or that it took too long. Raises: what else it
+    raises."""
+    refusal: ActorError | None = None
+    try:
+        with trio.CancelScope(deadline=trio.current_time() + due.seconds):
+            due.later.resolve(await reading, None)
+            return
+    except ActorError as error:
+        refusal = error
+    except ExceptionGroup as group:
+        refusal = refusal_in(group)
+        if refusal is None:
+            raise
+    due.later.reject(refusal or DeadlineExceeded(f"it took longer than {due.seconds:.3g} s to read"))

@@ -4,12 +4,14 @@ A publication is the stored event itself; effects that need no more than to wait
 `gc=False`: nothing that one leads to leads back to it, and there are many.
 """
 
+from collections.abc import Awaitable, Callable
+
 from msgspec import Struct
 
 from greenroom.actors.life.outgoing import Outgoing
 from greenroom.actors.model.effects import After, Ephemeral, Kick, Nudge, StartJob, Told
 from greenroom.actors.model.errors import ActorError
-from greenroom.actors.model.message import ReplySlot
+from greenroom.actors.model.message import Later, ReplySlot
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.store.journal.dead_letters import DeadLetter
 from greenroom.store.journal.records import StoredEvent
@@ -28,6 +30,14 @@ class Rejection(Struct, frozen=True, gc=False):
 
     slot: ReplySlot
     error: ActorError
+
+
+class Reading(Struct, frozen=True, gc=False):
+    """An answer that is read aside, in so many seconds."""
+
+    later: Later
+    read: Callable[[], Awaitable[object]]
+    seconds: float
 
 
 class Posted(Struct, frozen=True, gc=False):
@@ -70,6 +80,7 @@ Departure = (
     StoredEvent
     | Answer
     | Rejection
+    | Reading
     | Ephemeral
     | Told
     | Posted

@@ -15,16 +15,16 @@ from msgspec.structs import replace
 
 from greenroom.actors.life.command_ids import repeated
 from greenroom.actors.life.decided import Decided
-from greenroom.actors.life.departures import Answer, GivenUp, Rejection
+from greenroom.actors.life.departures import Answer, GivenUp, Reading, Rejection
 from greenroom.actors.life.durable_timers import DurableTimers
 from greenroom.actors.life.gathered import undelivered_to
 from greenroom.actors.life.once import DONE, Once, Unknown
 from greenroom.actors.life.reading import inspected
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.life.world import World
-from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.actor import Actor, Aside, Reads
 from greenroom.actors.model.envelope import Envelope, Firing, Origin
-from greenroom.actors.model.errors import ActorError, DeadlineExceeded, HandlerStuck, Unavailable
+from greenroom.actors.model.errors import ActorError, DeadlineExceeded, HandlerStuck, Overloaded, Unavailable
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import AudienceChanged, Inspect, Inspected
 from greenroom.actors.model.mailbox import Item
@@ -39,6 +39,7 @@ from greenroom.store.journal.records import Claimed, Head, Remembered
 log = structlog.get_logger("greenroom.cell")
 
 BURST_S = 0.002  # what one burst may take before others get the loop
+ASIDES_MAX = 256  # answers of one entity that are being read
 LOOK_EVERY = 15  # a mask: the clock is read after every 16th message
 
 
@@ -55,8 +56,8 @@ class Life:
     """
 
     __slots__ = (
-        "_laters", "_turn", "_view", "_world", "actor", "decided", "ended", "entity", "epoch", "head", "kind", "once",
-        "position", "waits_for",
+        "_laters", "_turn", "_view", "_world", "actor", "asides", "decided", "ended", "entity", "epoch", "head", "kind",
+        "once", "position", "waits_for",
     )  # fmt: skip
 
     def __init__(self, kind: Kind, entity: str, world: World, turn: Turn, head: Head | None = None) -> None:
@@ -71,6 +72,7 @@ class Life:
         # What must be waited for before the message at `position` can be handled.
         self.waits_for: CoroutineType[object, object, object] | Unknown | None = None
         self.ended = False
+        self.asides = 0  # answers that are being read: see Aside
         self._world = world
         self._turn = turn
         self._view: bytes | None = None  # JSON of view(), until the next message
@@ -232,6 +234,9 @@ class Life:
         if type(reply) is Later:
             self._keep_waiting(envelope, reply)
             reply = None
+        elif type(reply) is Aside:
+            self._read_aside(envelope, reply, now)
+            return None
         if effects.events or effects.others or in_flight or source is not None or self.decided.departures:
             self.decided.collect(envelope, reply)
         else:  # nothing before it is still on its way to the disk
@@ -250,6 +255,24 @@ class Life:
             self._keep_waiting(envelope, reply)
             reply = None
         self.decided.collect(envelope, reply)
+
+    def _read_aside(self, envelope: Envelope, aside: Aside[object], now: float) -> None:
+        """Have it read once what was recorded before it is durable, while other messages are handled.
+
+        Raises: RuntimeError where its handler has recorded or named something.
+        """
+        actor = self.actor
+        if actor.effects.events or actor.effects.others:
+            raise RuntimeError(f"{self.entity}: what is answered by an Aside must record and name nothing")
+        if self.asides >= ASIDES_MAX:
+            self.refuse(envelope, Overloaded(f"{ASIDES_MAX} answers are being read"))
+            return
+        self.asides += 1
+        seconds = min(envelope.deadline - now, self.kind.limits.async_handler_s)
+        reads, later = Reads(self._world, envelope.chain), Later()
+        self._keep_waiting(envelope, later)
+        self.decided.collect(envelope, None)
+        self.decided.depart(Reading(later, lambda: aside.read(reads), seconds))
 
     def _keep_waiting(self, envelope: Envelope, later: Later) -> None:
         """Whoever asked hears of it by another message, or when this life ends."""

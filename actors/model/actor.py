@@ -12,7 +12,7 @@ Handlers do no I/O behind the runtime's back: they record events and name effect
 once the events are durable. An `async def handle` is for entities whose work is I/O; it takes one message at a time.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar, get_args, get_origin
 
@@ -112,6 +112,58 @@ class Runtime(Protocol):
         """Is it certain that a process, named `host/process`, runs no more?"""
 
 
+class Reads:
+    """What an `Aside` may do: ask other entities and views, as `Actor.ask`, `query` and `query_pages` do, on behalf of
+    the message that it answers."""
+
+    __slots__ = ("_chain", "_runtime")
+
+    def __init__(self, runtime: Runtime, chain: tuple[str, ...]) -> None:
+        self._runtime = runtime
+        self._chain = chain  # of who asked: the entity itself waits for nobody meanwhile
+
+    async def ask(self, entity: str, message: Ask[Reply]) -> Reply:
+        """Raises: see Actor.ask."""
+        return await self._runtime.ask(entity, message, chain=self._chain, principal=SYSTEM)
+
+    async def query(
+        self,
+        row: type[Row],
+        key: str,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        before: str | None = None,
+        search: str | None = None,
+        where: Filters = NO_FILTERS,
+    ) -> Rows[Row]:
+        """Raises: see Actor.query."""
+        asked = Asked(limit=limit, after=after, before=before, search=search, where=where)
+        return await self._runtime.query(row, key, asked)
+
+    async def query_pages(
+        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters = NO_FILTERS
+    ) -> dict[str, list[Row]]:
+        """Raises: see Actor.query_pages."""
+        return await self._runtime.query_pages(row, keys, limit=limit, where=where)
+
+
+class Aside(Generic[Reply]):
+    """What `handle` returns in place of the reply where nothing is left to do but to read: `Aside(read)`, where
+    `read(reads)` is async, and returns the reply or raises Refused.
+
+    Other messages of the entity are handled meanwhile, as with an `async def handle` they are not. So `read` sees the
+    state as it then is, must not use `self.principal`, which is another message's by then, and must not record or name
+    anything. It has `limits.async_handler_s`. Where the entity begins anew before it has ended, whoever asked hears
+    `unavailable`, and may ask again. The answer is not remembered by an idempotency key.
+    """
+
+    __slots__ = ("read",)
+
+    def __init__(self, read: Callable[[Reads], Awaitable[Reply]]) -> None:
+        self.read = read
+
+
 class Actor(Generic[State_co]):
     """An entity while it is awake; the class attributes say what its kind takes, records and may use.
 
@@ -179,7 +231,8 @@ class Actor(Generic[State_co]):
 
         Runs once for each message, after the events before it were applied; again where its flight was lost, from the
         state without it. May use all of `self`: record, tell, publish, timers, `now`, `audience`, `principal`; no I/O,
-        unless it is an `async def`, which alone may `ask`, and keeps the entity's other messages waiting.
+        unless it is an `async def`, which alone may `ask`, and keeps the entity's other messages waiting. What is only
+        read need not keep them: see `Aside`.
         Raises: Refused to say no, with nothing recorded; after `record` it is a crash, as any other exception is.
         """
         raise NotImplementedError

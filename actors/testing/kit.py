@@ -20,13 +20,14 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from greenroom.actors.life.async_handler import await_handler
+from greenroom.actors.life.async_handler import await_handler, read_aside
 from greenroom.actors.life.departures import (
     Answer,
     Departure,
     GivenUp,
     JobsStarted,
     Posted,
+    Reading,
     Rejection,
     SnapshotDue,
     TimersSet,
@@ -118,6 +119,7 @@ class Kit(Generic[A_co]):
         self._timers: dict[str, TimerRow] = {}  # durable timers, as stored
         self._afters: list[tuple[float, int, Life, Message]] = []
         self._refusal: ActorError | None = None  # what a timer's message was refused with: nobody else would hear of it
+        self._asides: list[Reading] = []
         self._numbers = count(1)
         kinds = None if others is None else Kinds(with_sessions((actor, *others)))
         self._world = KitWorld(self.kind, kinds, now)
@@ -198,9 +200,13 @@ class Kit(Generic[A_co]):
     ) -> Any:
         """As `ask`, of an entity with async handlers from a test that is async itself."""
         envelope = self._envelope(message, principal or _principal(user, roles))
+        slot = envelope.slot
         waiting = self._handle(envelope)
         if waiting is not None:
             await self._await(waiting, envelope)
+        if self._asides:
+            envelope.slot = slot
+            await self._read_asides()
         return _reply_of(envelope)
 
     def ask_later(
@@ -358,9 +364,21 @@ class Kit(Generic[A_co]):
         return _reply_of(envelope)
 
     def _finish(self, envelope: Envelope) -> None:
+        slot = envelope.slot
         waiting = self._handle(envelope)
         if waiting is not None:
             run_through(self._await, waiting, envelope)
+        if self._asides:
+            envelope.slot = slot
+            run_through(self._read_asides)
+
+    async def _read_asides(self) -> None:
+        while self._asides:
+            due = self._asides.pop(0)
+            try:
+                await read_aside(due, due.read())
+            finally:
+                self._life.asides -= 1
 
     def _envelope(self, message: Message, principal: Principal) -> Envelope:
         """As `message` arrives when it is sent as JSON. Raises: InvalidCommand, UnknownCommand."""
@@ -434,6 +452,8 @@ class Kit(Generic[A_co]):
                 departure.slot.reject(departure.error)
             case Ephemeral():
                 self.ephemerals.append(decode(encode(departure.data)))
+            case Reading():
+                self._asides.append(departure)
             case Told():
                 self.told.append(departure)
             case Posted():

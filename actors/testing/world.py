@@ -82,7 +82,8 @@ class KitWorld:
         """Raises: AssertionError when the test has not said what that entity answers."""
         await trio.lowlevel.checkpoint()
         self.asked.append(Told(entity, message))
-        assert entity in self.answers, f"{chain[-1]} asks {entity}: say kit.when_asked({entity!r}, ...)"
+        asker = chain[-1] if chain else self._kind.name
+        assert entity in self.answers, f"{asker} asks {entity}: say kit.when_asked({entity!r}, ...)"
         reply: Reply = self.answers[entity](message)
         return reply
 

@@ -344,6 +344,19 @@ class NodeSettings(SectionSettings):
     notices_url: Annotated[str, AfterValidator(web_address)] | None = _setting(
         None, "where mails lead to, to read what they tell of", allowed="https://host/path"
     )
+    unsubscribe_url: Annotated[str, AfterValidator(web_address)] | None = _setting(
+        None,
+        "where this server's /unsubscribe is: mails then have a link that ends such mails, at one click and without "
+        "signing in",
+        allowed="https://host/unsubscribe",
+    )
+    unsubscribe_secret: SecretStr | None = _setting(
+        None,
+        "what these links are signed with, on workers and servers alike; unset: a key made of AUTH_SECRET. With "
+        "another one, links in mails that were sent hold no more",
+        allowed="any text of at least 32 bytes",
+        min_length=32,
+    )
 
     @property
     def notices(self) -> NoticesConfig:
@@ -358,6 +371,8 @@ class NodeSettings(SectionSettings):
             vapid_private_key=self.vapid_private_key,
             vapid_subject=self.vapid_subject or "",
             notices_url=self.notices_url or "",
+            unsubscribe_url=self.unsubscribe_url or "",
+            secret=self.unsubscribe_secret or self.auth_secret,
         )
 
     @property

@@ -103,6 +103,9 @@ def _notices(settings: NodeSettings) -> Iterator[Problem]:
             yield "smtp_security", "plain shows what is told, and the password, to whoever listens on the way"
     if bool(settings.smtp_user) != bool(_text(settings.smtp_password)):
         yield "smtp_password", "must be set with GREENROOM_SMTP_USER, and only with it"
+    has_secret = settings.unsubscribe_secret is not None or bool(_text(settings.auth_secret))
+    if settings.unsubscribe_url is not None and not has_secret:
+        yield "unsubscribe_secret", "must be set with GREENROOM_UNSUBSCRIBE_URL, where GREENROOM_AUTH_SECRET is not"
     if settings.vapid_private_key is not None and settings.vapid_subject is None:
         yield "vapid_subject", "must be set with GREENROOM_VAPID_PRIVATE_KEY: services of push want to know"
 

@@ -549,7 +549,8 @@ class Cell:
         life = self._life
         assert life is not None
         mailbox, actor = self.mailbox, life.actor
-        if len(mailbox) > mailbox.nudges or self._in_flight.flights or actor.afters or not actor.may_sleep():
+        has_plans = actor.afters or life.asides or not actor.may_sleep()
+        if len(mailbox) > mailbox.nudges or self._in_flight.flights or has_plans:
             self.last_active = trio.current_time()  # to the end of the line, so that others are asked before it
             return False
         snapshot = self._snapshot(SNAPSHOT_WORTH)

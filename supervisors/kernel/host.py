@@ -26,6 +26,7 @@ from greenroom.store.journal.consequences.inline import Inline
 from greenroom.store.journal.journal import Journal
 from greenroom.store.journal.records import Head, StoredEvent
 from greenroom.store.views.asked import Asked, Filters, Row, Rows
+from greenroom.supervisors.delivery.asides import Asides
 from greenroom.supervisors.delivery.relay import Relay
 from greenroom.supervisors.delivery.waker import Waker
 from greenroom.supervisors.kernel.after import Afters
@@ -158,6 +159,7 @@ class Host:
     relay: Relay
     waker: Waker
     afters: Afters
+    asides: Asides
     snapshots: SnapshotWriter
     letters: LetterWriter
     failures: Failures

@@ -23,6 +23,7 @@ from greenroom.store.journal.committer import Committer
 from greenroom.store.journal.dead_letters import DeadLetters
 from greenroom.store.journal.journal import Journal
 from greenroom.store.journal.records import Append
+from greenroom.supervisors.delivery.asides import Asides
 from greenroom.supervisors.delivery.relay import KEPT_MAX, Relay
 from greenroom.supervisors.delivery.waker import Waker
 from greenroom.supervisors.kernel.after import Afters
@@ -115,6 +116,8 @@ class Kernel:
         )
         self.snapshots = SnapshotWriter(journal, now=clock, note_store_unavailable=note_store_unavailable)
         self.failures = Failures(clock)
+        self.turn = turn or Turn()
+        self.asides = Asides(turn=self.turn, fresh=self.ownership.fresh, note_store_unavailable=note_store_unavailable)
         self.afters = Afters(keep_letter=self.letters.keep)
         self._cells = cells = dict[str, Cell]()
         self._audiences = audiences
@@ -135,7 +138,6 @@ class Kernel:
             kept_max=relay_kept_max,
         )
         self.waker = Waker(journal=journal, now=clock, wake=self.router.wake, shards=self.ownership.shards)
-        self.turn = turn or Turn()
         self.world = world = NodeWorld(
             kinds=kinds,
             router=self.router,
@@ -160,6 +162,7 @@ class Kernel:
             relay=self.relay,
             waker=self.waker,
             afters=self.afters,
+            asides=self.asides,
             snapshots=self.snapshots,
             letters=self.letters,
             failures=self.failures,
@@ -216,6 +219,7 @@ class Kernel:
         return (
             ChildSpec(name="letters", start=self.letters.run, shutdown_s=1.0),
             ChildSpec(name="snapshots", start=self.snapshots.run, shutdown_s=1.0),
+            ChildSpec(name="asides", start=self.asides.run, shutdown_s=1.0),
             ChildSpec(name="afters", start=self.afters.run, shutdown_s=1.0),
             ChildSpec(name="passivation", start=self.passivation.run, shutdown_s=1.0),
             ChildSpec(name="waker", start=self.waker.run, shutdown_s=1.0),

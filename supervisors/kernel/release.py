@@ -16,6 +16,7 @@ from greenroom.actors.life.departures import (
     GivenUp,
     JobsStarted,
     Posted,
+    Reading,
     Rejection,
     SnapshotDue,
     TimersSet,
@@ -76,6 +77,8 @@ def _release_rare(host: Host, life: Life, mailbox: Mailbox, departure: Departure
     match departure:
         case Rejection():
             departure.slot.reject(departure.error)
+        case Reading():
+            host.asides.start(life, departure)
         case Told():
             host.router.tell(departure.entity, departure.message)
         case Nudge():

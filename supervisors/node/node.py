@@ -82,6 +82,7 @@ from greenroom.supervisors.node.health import Health, Pulse
 from greenroom.supervisors.node.joined import Joined
 from greenroom.supervisors.node.left_out import LeftOut
 from greenroom.supervisors.node.media import media_of
+from greenroom.supervisors.node.unsubscribing import unsubscribing_of
 from greenroom.supervisors.sinks.deliverer import delivering_to
 from greenroom.supervisors.supervision.backoff import new_backoff
 from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
@@ -437,6 +438,7 @@ class Node:
             desk=self._desk,
             operators=operators,
             media=media,
+            unsubscribing=unsubscribing_of(settings, kinds, kernel.router.ask),
             static=settings.static,
             prefix=settings.path_prefix,
         )

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from greenroom.actors.inbox.deliveries.orders import MailOrder, Outcome
 from greenroom.config.limits import NoticesConfig
 from greenroom.config.settings import load_settings
+from greenroom.transports.notices.unsubscribe import Unsubscribing
 
 NOBODY = frozenset((550, 551, 553))  # of RCPT: there is no such mailbox
 PERMANENT = 500
@@ -41,10 +42,23 @@ def message_of(order: MailOrder, config: NoticesConfig) -> EmailMessage:
     message["Date"] = formatdate(usegmt=True)
     message["Message-ID"] = f"<{order.id}@{_domain(config.smtp_from)}>"
     message["Auto-Submitted"] = "auto-generated"
-    if config.notices_url:
+    link = _unsubscribe_link(order, config)
+    if link:
+        message["List-Unsubscribe"] = f"<{link}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
+    elif config.notices_url:
         message["List-Unsubscribe"] = f"<{config.notices_url}>"  # where preferences are; not with one click
-    message.set_content(order.body if not config.notices_url else f"{order.body}\n{config.notices_url}\n")
+    lines = [order.body, *(f"{one}\n" for one in (config.notices_url, link) if one)]
+    message.set_content("\n".join(lines))
     return message
+
+
+def _unsubscribe_link(order: MailOrder, config: NoticesConfig) -> str:
+    """ "": there is none, or it is a mail that nobody is sent twice, such as that with a code."""
+    if not (config.unsubscribe_url and config.secret and order.user and order.kinds):
+        return ""
+    links = Unsubscribing(config.secret.get_secret_value().encode())
+    return f"{config.unsubscribe_url}?{links.query_of(order.user, 'mail', order.kinds)}"
 
 
 def send(message: EmailMessage, to: str, config: NoticesConfig) -> Outcome:

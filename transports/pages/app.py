@@ -1,7 +1,7 @@
 """The Quart app: the pages for chat and for people's posts with their files, health, metrics, the documents of the API,
 the page for operators, and the operator's own pages.
 
-But for the routes of `admin.py` it only reads: no other takes a body or changes anything, and none sets a cookie.
+But for the routes of `admin.py` and `unsubscribing.py` it only reads: no other changes anything; none sets a cookie.
 Everything that lives longer than a request is given by the node through PagesContext.
 """
 
@@ -21,6 +21,7 @@ from greenroom.transports.pages.assets import Asset, asset, load_assets
 from greenroom.transports.pages.context import PagesContext
 from greenroom.transports.pages.documents import Documents
 from greenroom.transports.pages.own_files import IsFolder, OwnFiles
+from greenroom.transports.pages.unsubscribing import unsubscribe_routes
 
 REQUEST_BYTES_MAX = 65_536
 
@@ -71,7 +72,7 @@ def create_pages(context: PagesContext) -> QuartTrio:
     @app.after_request
     async def secure(response: Response) -> Response:
         for name, value in _HEADERS.items():
-            response.headers[name] = value
+            response.headers.setdefault(name, value)
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 
@@ -166,6 +167,9 @@ def create_pages(context: PagesContext) -> QuartTrio:
             return _cached(admin)
 
         app.register_blueprint(admin_routes(context.desk, context.operators))
+
+    if context.unsubscribing is not None:
+        app.register_blueprint(unsubscribe_routes(*context.unsubscribing))
 
     if own is not None:
 

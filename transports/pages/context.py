@@ -2,15 +2,17 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from greenroom.actors.inbox.messages import Prefer
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.views.installed import Views
 from greenroom.transports.admin.desk import Desk
 from greenroom.transports.admin.roles import Operators
 from greenroom.transports.auth.details import Guard, anybody
+from greenroom.transports.notices.unsubscribe import Unsubscribing
 
 if TYPE_CHECKING:
     from hypercorn.typing import ASGIFramework
@@ -40,4 +42,7 @@ class PagesContext(Struct, frozen=True, kw_only=True):
     desk: Desk | None = None  # what operators ask; None: there is no /admin
     operators: Operators | None = None  # who these are; with `desk`
     media: "ASGIFramework | None" = None  # what answers `/media`; None: there is none
+    unsubscribing: "tuple[Unsubscribing, Callable[[str, Prefer], Awaitable[Any]]] | None" = (
+        None  # None: no mail has links
+    )
     static: Path | None = None  # the folder of the operator's own pages, which take `/` and what no other path takes

@@ -6,7 +6,7 @@ import msgspec
 
 from greenroom.actors.inbox.events import GroupShown
 from greenroom.actors.inbox.state import Group
-from greenroom.actors.inbox.wording import about_of, sentence
+from greenroom.actors.inbox.wording import PLAIN, Words, about_of, sentence
 
 MAIL_GROUPS_MAX = 50
 BODY_GROUPS_MAX = 100
@@ -14,14 +14,14 @@ PUSH_TEXT_CHARS = 200  # with the sentence far below the 4 KiB that services of 
 SUBJECT_CHARS = 120
 
 
-def shown(number: int, group: Group, unread: int = 0) -> GroupShown:
+def shown(number: int, group: Group, unread: int = 0, words: Words = PLAIN) -> GroupShown:
     return GroupShown(
         id=number,
         kind=group.kind,
         about=about_of(group.about, group.names),
         names=group.names,
         count=group.count,
-        says=sentence(group.kind, group.names, group.count, group.says),
+        says=_says(group, words),
         text=group.text,
         at_ms=group.at_ms,
         read=group.read,
@@ -29,27 +29,29 @@ def shown(number: int, group: Group, unread: int = 0) -> GroupShown:
     )
 
 
-def subject_and_body(groups: Sequence[Group]) -> tuple[str, str]:
+def subject_and_body(groups: Sequence[Group], words: Words = PLAIN) -> tuple[str, str]:
     """`groups`: at least one, the newest first."""
-    said = [sentence(group.kind, group.names, group.count, group.says) for group in groups[:MAIL_GROUPS_MAX]]
-    subject = said[0] if len(groups) == 1 else f"{said[0]}, and {len(groups) - 1} more"
+    wording = words.wording
+    said = [_says(group, words) for group in groups[:MAIL_GROUPS_MAX]]
+    more = len(groups) - 1
+    subject = wording.and_more.format(says=said[0], count=more) if more else said[0]
     lines = []
     for group, says in zip(groups, said, strict=False):
         lines.append(f"- {_line(says)}")
         if group.text:
             lines.append(f"  {_line(group.text)}")
     if len(groups) > MAIL_GROUPS_MAX:
-        lines.append(f"- and {len(groups) - MAIL_GROUPS_MAX} more")
+        lines.append(f"- {wording.list_more.format(count=len(groups) - MAIL_GROUPS_MAX)}")
     return _line(subject)[:SUBJECT_CHARS], "\n".join(lines) + "\n"
 
 
-def push_payload(groups: Mapping[int, Group], unread: int) -> str:
+def push_payload(groups: Mapping[int, Group], unread: int, words: Words = PLAIN) -> str:
     """`groups`: at least one, the newest first."""
     number, newest = next(iter(groups.items()))
-    says = sentence(newest.kind, newest.names, newest.count, newest.says)
+    says = _says(newest, words)
     more = len(groups) - 1
     payload = {
-        "title": _line(says if not more else f"{says}, and {more} more")[:PUSH_TEXT_CHARS],
+        "title": _line(words.wording.and_more.format(says=says, count=more) if more else says)[:PUSH_TEXT_CHARS],
         "body": _line(newest.text)[:PUSH_TEXT_CHARS],
         "about": about_of(newest.about, newest.names),
         "group": number,
@@ -58,10 +60,14 @@ def push_payload(groups: Mapping[int, Group], unread: int) -> str:
     return msgspec.json.encode(payload).decode()
 
 
-def hook_body(user: str, groups: Mapping[int, Group], unread: int) -> str:
-    newest = [shown(number, group) for number, group in list(groups.items())[:BODY_GROUPS_MAX]]
+def hook_body(user: str, groups: Mapping[int, Group], unread: int, words: Words = PLAIN) -> str:
+    newest = [shown(number, group, words=words) for number, group in list(groups.items())[:BODY_GROUPS_MAX]]
     body = {"type": "inbox.notices", "user": user, "unread": unread, "count": len(groups), "groups": newest}
     return msgspec.json.encode(body).decode()
+
+
+def _says(group: Group, words: Words) -> str:
+    return sentence(group.kind, group.names, group.count, group.says, words)
 
 
 def _line(text: str) -> str:

@@ -7,12 +7,12 @@ away or strict holds up its own.
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from greenroom.actors.jobs.job import Job, JobLimits
 from greenroom.actors.jobs.limits import JobQueue, Rate
 from greenroom.actors.jobs.retry import Retry
-from greenroom.actors.personal.fields import Secret
+from greenroom.actors.personal.fields import Secret, Subject
 
 DELIVER = JobQueue("deliver", per_key=4, per_key_rate=Rate(20))
 _PATIENT = Retry(attempts=10, first_s=10.0, max_s=1_800.0)  # two hours; what is later is no news
@@ -35,6 +35,8 @@ class MailOrder(Job, queue=DELIVER, tag="job.inbox_mail"):
     to: Secret[str]
     subject: Secret[str]
     body: Secret[str]
+    user: Subject = ""  # whose inbox it tells of; "": it tells of none
+    kinds: list[str] = field(default_factory=list)  # of the notices in it
     partition = "provider"
     retry = _PATIENT
     limits = _LIMITS

@@ -31,6 +31,7 @@ from greenroom.actors.social.feed.events import (
 )
 from greenroom.actors.social.feed.messages import (
     Arrived,
+    BarredAsk,
     BarredChanged,
     CloseChanged,
     FeedPage,
@@ -54,8 +55,11 @@ from greenroom.actors.social.feed.messages import (
     Stories,
     Tagged,
     Top,
+    Unwanted,
+    UnwantedAmong,
 )
-from greenroom.actors.social.feed.ordering import explain
+from greenroom.actors.social.feed.ordering import explain, ranked_by
+from greenroom.actors.social.feed.privacy import barred, unwanted_among
 from greenroom.actors.social.feed.reader import Reader
 from greenroom.actors.social.feed.rows import shown, visible
 from greenroom.actors.social.feed.state import BY_THEM, BY_US, change
@@ -96,6 +100,8 @@ class Feed(Reader):
         MutedChanged,
         BarredChanged,
         CloseChanged,
+        UnwantedAmong,
+        BarredAsk,
         SayMade,
         Made,
         Flush,
@@ -135,6 +141,10 @@ class Feed(Reader):
                 return made.say(self, message)
             case Made():
                 return made.take(self, message)
+            case UnwantedAmong(users=users):
+                return Unwanted(unwanted_among(self.state, users))
+            case BarredAsk():
+                return barred(self.state)
             case FollowsChanged() | MutedChanged() | BarredChanged() | CloseChanged():
                 return self._mirror(message)
         self._require_owner()
@@ -263,7 +273,7 @@ class Feed(Reader):
                         signal=signal,
                         author=served.author,
                         score=served.place.score,
-                        model=served.ranking,
+                        model=ranked_by(served),
                         experiment=served.experiment,
                         features=logged(served.place.values) if served.place.values else {},
                     )

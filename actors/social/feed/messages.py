@@ -198,6 +198,23 @@ class CloseChanged(Tell, tag="feed.close_changed"):
     close: bool
 
 
+class Unwanted(Struct, frozen=True):
+    """Some users."""
+
+    users: list[Subject]
+    and_more: bool = False
+
+
+class UnwantedAmong(Ask[Unwanted], tag="feed.unwanted_among"):
+    """By a thread: whose words does its user not want to read, or may not?"""
+
+    users: list[Subject]
+
+
+class BarredAsk(Ask[Unwanted], tag="feed.barred_ask"):
+    """By a thread, of who says something: between whom and them is there a block?"""
+
+
 class SayMade(Tell, tag="feed.say_made"):
     """Somebody follows its user by now: tell them what there is that may not have been written to them."""
 

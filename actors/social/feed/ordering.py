@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from greenroom.actors.model.errors import ActorError, Refused
 from greenroom.actors.social.feed.cursor import Placed, Snapshot
-from greenroom.actors.social.feed.reader import Reader
+from greenroom.actors.social.feed.reader import Reader, Served
 from greenroom.actors.social.feed.rows import Found
 from greenroom.actors.social.post.views import Posts
 from greenroom.actors.social.ranking.candidates import CANDIDATES_MAX, Candidate, Reason
@@ -59,6 +59,12 @@ async def _features(feed: Reader, authors: set[str]) -> FeaturesShown:
         return await feed.ask(f"features:{feed.key}", FeaturesOf(authors=sorted(authors)[:CANDIDATES_MAX]))
     except ActorError:
         return NOTHING_KNOWN  # a page in a worse order is better than none
+
+
+def ranked_by(served: Served) -> str:
+    """What has put it there: of a ranked page, those behind the best have the light score and no model's."""
+    is_lightly = served.ranking != NEWEST and not served.place.values
+    return LIGHT if is_lightly else served.ranking
 
 
 async def explain(feed: Reader, post: str) -> Explained:

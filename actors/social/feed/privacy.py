@@ -4,10 +4,13 @@ By the feed of whoever reads: it has been told whom its user follows, who has bl
 their friends. So whatever was written before, into rows, snapshots or memory, an end of these holds at the next read.
 """
 
+from collections.abc import Iterable
 from typing import Protocol
 
-from greenroom.actors.social.feed.messages import Visibility
+from greenroom.actors.social.feed.messages import Unwanted, Visibility
 from greenroom.actors.social.feed.state import FeedState
+
+ALL_BARRED_MAX = 1_000
 
 
 class Posted(Protocol):
@@ -32,6 +35,18 @@ class Posted(Protocol):
 def is_barred(state: FeedState, author: str) -> bool:
     """Has one of the two blocked the other? Who is followed has blocked nobody: a block ends that."""
     return author in state.barred or (state.is_barred_by_more and author not in state.follows)
+
+
+def unwanted_among(state: FeedState, users: Iterable[str]) -> list[str]:
+    """Whose words its user does not want to read, or may not."""
+    return [user for user in users if user in state.muted or is_barred(state, user)]
+
+
+def barred(state: FeedState) -> Unwanted:
+    """All between whom and its user there is a block, as far as they are few."""
+    if state.is_barred_by_more or len(state.barred) > ALL_BARRED_MAX:
+        return Unwanted([], and_more=True)
+    return Unwanted(list(state.barred))
 
 
 def may_see(me: str, state: FeedState, post: Posted, now_ms: int, *, is_private: bool = False) -> bool:

@@ -387,12 +387,15 @@ class Follows(Readable):
             self.record(FollowerLost(follower=follower))
             if not left.has_asked_again:
                 self.tell(self._inbox, Withdraw(id=f"follow:{follower}"))
+        if left.was_admitted:  # who watches one of our posts as a follower is to do so no more
+            for post in self._askers.where_edges_count(self.now, private=state.private):
+                self.tell(f"post:{post}", AudienceChanged(user=follower))
 
     # What others ask.
 
     def _allowed(self, ask: MayAsk) -> Allowed:
         state = self.state
-        self._askers.note(ask.post, self.now)
+        self._askers.note(ask.post, self.now, for_followers=ask.for_followers)
         return Allowed(
             barred=ask.user in state.blocked,
             close=ask.user in state.close,

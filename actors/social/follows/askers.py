@@ -11,19 +11,28 @@ class Askers:
     """Those of one author."""
 
     def __init__(self) -> None:
-        self._asked_s: dict[str, float] = {}  # post -> when; who asked longest ago is first
+        self._asked: dict[str, tuple[float, bool]] = {}  # post -> when, for followers; who asked longest ago is first
 
     def __len__(self) -> int:
-        return len(self._asked_s)
+        return len(self._asked)
 
-    def note(self, post: str, now_s: float) -> None:
-        self._asked_s.pop(post, None)
-        self._asked_s[post] = now_s
-        if len(self._asked_s) > ASKERS_MAX:
-            del self._asked_s[next(iter(self._asked_s))]
+    def note(self, post: str, now_s: float, *, for_followers: bool = False) -> None:
+        """`for_followers`: it is not for everybody, whatever the account is."""
+        self._asked.pop(post, None)
+        self._asked[post] = now_s, for_followers
+        if len(self._asked) > ASKERS_MAX:
+            del self._asked[next(iter(self._asked))]
 
     def take(self, now_s: float) -> list[str]:
         """Those that may have an answer still. Once told they have none, until they ask again."""
-        posts = [post for post, asked_s in self._asked_s.items() if asked_s + KEPT_S >= now_s]
-        self._asked_s.clear()
+        posts = [post for post, (asked_s, _) in self._asked.items() if asked_s + KEPT_S >= now_s]
+        self._asked.clear()
         return posts
+
+    def where_edges_count(self, now_s: float, *, private: bool) -> list[str]:
+        """Those that may have an answer which depends on who follows; of a `private` account, all."""
+        return [
+            post
+            for post, (asked_s, for_followers) in self._asked.items()
+            if (private or for_followers) and asked_s + KEPT_S >= now_s
+        ]

@@ -216,7 +216,8 @@ class MayAsk(Ask[Allowed], tag="follows.may_ask"):
     """Of a post, to its author's: how does `user` stand to them?"""
 
     user: Subject
-    post: str  # told AudienceChanged when a block or the friends change
+    post: str  # told AudienceChanged when a block, the friends or the followers change
+    for_followers: bool = False  # the post is not for everybody
 
 
 class Edge(Struct, frozen=True):

@@ -9,7 +9,6 @@ but as many again bring it before moderators once more. Each step is an event th
 never thinned out. Only moderators see any of it.
 """
 
-from collections.abc import Coroutine
 from typing import Any, ClassVar
 
 from greenroom.actors.inbox.messages import Notify, Withdraw
@@ -148,50 +147,52 @@ class Case(Actor[CaseFile]):
         hidden, was = message.verdict == "hide", self.state.state
         if was is None:
             self.record(Opened(author=message.author, state="pending" if hidden else "open", rule=message.rule))
-        elif hidden and was not in UNSEEN:
+        elif hidden and (was not in UNSEEN or (was == "hidden" and not message.rule)):
             self.record(Moved(was=was, state="pending", rule=message.rule))
 
     # What is made of it.
 
-    def _hide(self, message: HidePost) -> Done | Coroutine[Any, Any, Done]:
-        """Whether anybody has reported it or not."""
-        if self.state.state is not None:
-            return self._move("hidden", message.why)
-
-        async def first() -> Done:
-            self.record(Opened(author=(await self._look()).author, state="open"))
-            return self._move("hidden", message.why)
-
-        return first()
+    async def _hide(self, message: HidePost) -> Done:
+        """Whether anybody has reported it or not. Raises: Refused."""
+        if self.state.state is None:
+            looked = await self._look()
+            _require_same(looked.edited_ms, message.edited_ms)
+            self.record(Opened(author=looked.author, state="open"))
+        else:
+            await self._require_unedited(message.edited_ms)
+        return self._move("hidden", message.why, message.edited_ms)
 
     async def _clear(self, message: Restore | Dismiss) -> Done:
-        """What was looked at, and not what has taken its place since. Raises: Refused."""
+        """Raises: Refused."""
+        await self._require_unedited(message.edited_ms)
+        return self._move("cleared", message.why, message.edited_ms)
+
+    async def _require_unedited(self, edited_ms: int) -> None:
+        """What was looked at is decided, and not what has taken its place since. Raises: Refused."""
         try:
-            edited_ms = (await self._look()).edited_ms
+            looked = await self._look()
         except Refused as error:
             if error.temporary:
                 raise
-            edited_ms = message.edited_ms  # of what is gone nothing is shown, and so nothing exchanged
-        if edited_ms != message.edited_ms:
-            raise Refused("case.edited", "it says something else by now: look at it again", status=409)
-        return self._move("cleared", message.why, edited_ms)
+            return  # of what is gone nothing is shown, and so nothing exchanged
+        _require_same(looked.edited_ms, edited_ms)
 
     def _move(self, to: CaseState, why: str = "", edited_ms: int = 0) -> Done:
-        """By a moderator; `pending` by nobody. `edited_ms` is of what is cleared."""
+        """By a moderator; `pending` by nobody. `edited_ms` is of what was looked at."""
         was, by = _some(self.state.state), self.principal.user if to in DECIDED else ""
         if was == to:
             return DONE
         self.record(Moved(was=was, state=to, by=by, why=why, edited_ms=edited_ms))
         hides, hid = to in UNSEEN, was in UNSEEN
         if hides != hid:
-            self._hide_or_show(hides, edited_ms)
+            self._hide_or_show(hides, None if to == "pending" else edited_ms)
         if hides != hid or to in DECIDED:
             self._tell_author(hides)
         return DONE
 
-    def _hide_or_show(self, hidden: bool, edited_ms: int) -> None:
-        """What was looked at is shown; what was edited by then stays hidden, and comes back with a flag."""
-        about, seen = self._about, None if hidden else edited_ms
+    def _hide_or_show(self, hidden: bool, seen: int | None) -> None:
+        """What was looked at; what was edited by then is hidden either way, and comes back with a flag."""
+        about = self._about
         if about is not None and about.comment:
             self.tell(f"thread:{about.post}", HideComment(offset=about.comment, hidden=hidden, edited_ms=seen))
         elif about is not None:
@@ -246,6 +247,12 @@ def _some(state: CaseState | None) -> CaseState:
     """Of a case that there is."""
     assert state is not None
     return state
+
+
+def _require_same(is_now: int, was_seen: int) -> None:
+    """Raises: Refused."""
+    if is_now != was_seen:
+        raise Refused("case.edited", "it says something else by now: look at it again", status=409)
 
 
 def _not_found() -> Refused:

@@ -137,6 +137,7 @@ class HidePost(Ask[Done], tag="case.hide"):
     """Show it to nobody but its author."""
 
     why: Why = ""
+    edited_ms: EditedMs = 0
 
 
 class Restore(Ask[Done], tag="case.restore"):
@@ -177,11 +178,11 @@ class Look(Ask[Looked], tag="case.look"):
 
 
 class Flag(Tell, tag="case.flag"):
-    """A rule has hidden it, or shadowed it, as it was said; or it stays hidden, since it says something else than what
-    a moderator has looked at."""
+    """A rule has hidden it, or shadowed it, as it was said; or it is hidden, and says something else than what a
+    moderator has looked at."""
 
     author: Subject
-    rule: str  # "": the one before
+    rule: str  # "": the one before; and it is the text that nobody has looked at
     verdict: VerdictName
 
 

@@ -128,7 +128,7 @@ class Post(TellingPost):
 
     def handle(self, message: Any) -> Any:
         """Raises: Refused; TypeError for what is none of its messages."""
-        self._look_later()
+        self._watchers.look_later()
         match message:
             case React():
                 user = self.require_user()
@@ -153,11 +153,11 @@ class Post(TellingPost):
             case MayAct(user=user):
                 self._require_there(user)
                 return self._for(user, lambda: DONE)
-            case AudienceChanged():
-                self.nudge([self._thread], LookAtThread(is_changed=True))
-                return self._look_again(is_changed=True)
+            case AudienceChanged(user=user):
+                self.nudge([self._thread], LookAtThread(is_changed=True, user=user))
+                return self._watchers.changed(user)
             case LookAgain():
-                return self._look_again()
+                return self._watchers.again()
             case CommentsChanged(count=count):
                 if self.state.author and not self.state.gone and count != self.state.comments:
                     self.record(CommentsCounted(count=count))
@@ -335,9 +335,10 @@ class Post(TellingPost):
         state = self.state
         if not state.author or state.gone:
             return
-        if not ask.hidden and ask.edited_ms not in (None, state.content.edited_ms):
+        if ask.edited_ms not in (None, state.content.edited_ms):
             self.tell(case_of(self.key), Flag(author=state.author, rule="", verdict="hide"))
-            return
+            if not ask.hidden:
+                return
         was_out, was_seen = state.is_out, state.is_seen
         if ask.hidden and not state.is_hidden:
             self.record(Hidden(author=state.author, tags=state.content.tags, reason=ask.reason))

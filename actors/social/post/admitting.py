@@ -6,18 +6,29 @@ Who may not hears that there is no such post, whether there is one, was one, or 
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from greenroom.actors.model.actor import Actor, Runtime
 from greenroom.actors.model.errors import ActorError, Refused
 from greenroom.actors.model.principal import STAFF_ROLES, Principal
 from greenroom.actors.social.follows.messages import EdgeAsk, MayAsk
 from greenroom.actors.social.post.audience import may_see, wants_edge
+from greenroom.actors.social.post.messages import LookAgain
 from greenroom.actors.social.post.state import PostState
-from greenroom.actors.social.post.watching import WatchedBySome, is_staff
+from greenroom.actors.social.post.watching import Watchers, is_staff
 
 Reply = TypeVar("Reply")
 
 
-class AdmittingPost(WatchedBySome[PostState]):
+class AdmittingPost(Actor[PostState]):
     """A post that knows who may act on it."""
+
+    def __init__(self, entity: str, runtime: Runtime) -> None:
+        super().__init__(entity, runtime)
+        self._watchers = Watchers(self, LookAgain(), admit=self._admit, is_free=self._is_free)
+        self._known = self._watchers.known
+
+    def audience_changed(self, who: Principal, joined: bool) -> None:
+        if joined:
+            self._watchers.look_later()
 
     def _require_there(self, user: str) -> None:
         """Is there something that a user might see? Raises: Refused."""
@@ -46,7 +57,8 @@ class AdmittingPost(WatchedBySome[PostState]):
 
     async def _having_asked(self, user: str, then: Callable[[], Reply]) -> Reply:
         author, visibility = self.state.author, self.state.content.visibility
-        allowed = await self.ask(f"follows:{author}", MayAsk(user=user, post=self.key))
+        asked = MayAsk(user=user, post=self.key, for_followers=visibility != "public")
+        allowed = await self.ask(f"follows:{author}", asked)
         edge = None
         if wants_edge(visibility, allowed):
             edge = await self.ask(f"follows:{user}", EdgeAsk(author=author))

@@ -57,7 +57,10 @@ class Known:
         """Everybody may, but these."""
         self._barred, self._barred_until = frozenset(barred), now + KNOWN_S
 
-    def forget(self) -> None:
-        """Something has changed."""
+    def forget(self, user: str = "") -> None:
+        """Something has changed, for that user or for anybody. What is known of all does not depend on who follows."""
+        if user:
+            self._found.pop(user, None)
+            return
         self._found.clear()
         self._barred = None

@@ -92,6 +92,8 @@ class Shared(Tell, tag="post.shared"):
 class AudienceChanged(Tell, tag="post.audience_changed"):
     """By its author's `follows`: who may do what has changed."""
 
+    user: Subject = ""  # for them alone; "": for anybody
+
 
 class LookAgain(Tell, tag="post.look_again"):
     """To itself: may those who watch do so still?"""
@@ -102,7 +104,7 @@ class Hide(Tell, tag="post.hide"):
 
     hidden: bool
     reason: Annotated[str, Meta(max_length=200)] = ""
-    edited_ms: int | None = None  # of what was looked at: another text stays hidden; None: whichever it is
+    edited_ms: int | None = None  # of what was looked at: another text is hidden, and its case told; None: whichever
 
 
 class Mine(Struct, frozen=True):

@@ -1,77 +1,84 @@
 """Who may watch what only some may see: whom it is known that they may. And who watches is looked at again.
 
-A subscription has no end of its own, and who may see a post changes: by a block, a friend less, an account that becomes
-private. So whoever has begun to watch is asked about anew once what was found holds no longer, at once where the
-author's `follows` says that something has changed, and ceases to watch where they may no more.
+A subscription has no end of its own, and who may see a post changes: by a block, a friend or a follower less, an
+account that becomes private. So whoever has begun to watch is asked about anew once what was found holds no longer, at
+once where the author's `follows` says that something has changed, and ceases to watch where they may no more.
 """
 
-from typing import ClassVar, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any
 
-from greenroom.actors.model.actor import Actor, Runtime
+from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.message import Message
 from greenroom.actors.model.principal import STAFF_ROLES, Principal
 from greenroom.actors.social.post.audience import Known
-from greenroom.actors.social.post.messages import LookAgain
 
 LOOK_S = 15.0  # between two looks at who watches
 LOOKS_AT_ONCE = 50  # users asked about while messages wait; the others a second later
 NOT_SEEN = 2100  # ends a subscription, for good
 
-State_co = TypeVar("State_co", covariant=True)
 
+class Watchers:
+    """Of one entity, a part of it.
 
-class WatchedBySome(Actor[State_co]):
-    """An entity that only some may watch: what it is, the subclass says."""
+    `admit` finds out whether a user may see it, lets `known` learn that, and raises ActorError where they may not;
+    `is_free`: may they, whatever is found? Its author, and staff. `look_again` is what it tells itself, and has `again`
+    called.
+    """
 
-    look_again: ClassVar[type[Message]] = LookAgain  # what it tells itself
-
-    def __init__(self, entity: str, runtime: Runtime) -> None:
-        super().__init__(entity, runtime)
-        self._known = Known()
+    def __init__(
+        self,
+        entity: Actor[Any],
+        look_again: Message,
+        *,
+        admit: Callable[[str], Awaitable[None]],
+        is_free: Callable[[Principal], bool],
+    ) -> None:
+        self.known = Known()
+        self._entity = entity
+        self._look_again = look_again
+        self._admit = admit
+        self._is_free = is_free
         self._look_s = float("-inf")  # Unix: when it looks next
 
-    async def _admit(self, user: str) -> None:
-        """Find out whether that user may see it, and remember. Raises: ActorError where they may not."""
-        raise NotImplementedError
-
-    def _is_free(self, who: Principal) -> bool:
-        """May they, whatever is found? Its author, and staff."""
-        raise NotImplementedError
-
-    def audience_changed(self, who: Principal, joined: bool) -> None:
-        if joined:
-            self._look_later()
-
-    def _look_later(self, seconds: float = LOOK_S) -> None:
+    def look_later(self, seconds: float = LOOK_S) -> None:
         """While somebody watches, which keeps it awake. With each message, too: after a crash nothing else would."""
-        if self.audience and not 0 <= self._look_s - self.now <= seconds:
-            self._look_s = self.now + seconds
-            self.after(seconds, self.look_again())
+        entity = self._entity
+        if entity.audience and not 0 <= self._look_s - entity.now <= seconds:
+            self._look_s = entity.now + seconds
+            entity.after(seconds, self._look_again)
 
-    async def _look_again(self, *, is_changed: bool = False) -> None:
-        """`is_changed`: what was found before does not hold."""
-        if is_changed:
-            self._known.forget()
-        elif self._look_s - self.now > 0.5:
+    async def changed(self, user: str = "") -> None:
+        """What was found before does not hold, for that user or for anybody: look now."""
+        self.known.forget(user)
+        await self._look(user)
+
+    async def again(self) -> None:
+        """It has told itself to."""
+        if self._look_s - self._entity.now > 0.5:
             return  # it looks earlier, or has just looked: another one is on its way
-        else:
-            self._look_s = float("-inf")
+        self._look_s = float("-inf")
+        await self._look()
+
+    async def _look(self, user: str = "") -> None:
+        entity = self._entity
+        watching = {one.user for one in entity.audience if not self._is_free(one)}
         asked = 0
-        for user in sorted({who.user for who in self.audience if not self._is_free(who)}):
-            if self._known.look(user, self.now + LOOK_S + 1.0):
+        for who in sorted(watching & {user} if user else watching):
+            if self.known.look(who, entity.now + LOOK_S + 1.0):
                 continue  # until the next look; and one answer may be enough for many
             if asked == LOOKS_AT_ONCE:
-                self._look_later(1.0)
+                self.look_later(1.0)
                 return
             asked += 1
             try:
-                await self._admit(user)
+                await self._admit(who)
             except ActorError as error:
                 if error.temporary:
                     break  # nobody can say now
-                self.kick(NOT_SEEN, "it is not for you any more", user=user, but_roles=STAFF_ROLES)
-        self._look_later()
+                entity.kick(NOT_SEEN, "it is not for you any more", user=who, but_roles=STAFF_ROLES)
+        self.look_later()
 
 
 def is_staff(who: Principal) -> bool:

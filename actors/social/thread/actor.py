@@ -16,9 +16,10 @@ from msgspec.structs import asdict
 
 from greenroom.actors.inbox.messages import Withdraw
 from greenroom.actors.model.actor import KindLimits
-from greenroom.actors.model.errors import Refused
+from greenroom.actors.model.errors import ActorError, Refused
 from greenroom.actors.model.message import Done, Event, Message
 from greenroom.actors.model.principal import STAFF_ROLES
+from greenroom.actors.social.feed.messages import BarredAsk
 from greenroom.actors.social.moderation.messages import Flag, Judge
 from greenroom.actors.social.moderation.subject import case_of, flag_of
 from greenroom.actors.social.notices import notice, notice_id
@@ -100,7 +101,7 @@ class Thread(TellingThread):
 
     def handle(self, message: Any) -> Any:
         """Raises: Refused; TypeError for what is none of its messages."""
-        self._look_later()
+        self._watchers.look_later()
         match message:
             case Open():
                 if not self.state.author:
@@ -113,11 +114,11 @@ class Thread(TellingThread):
             case Cover(covered=covered):
                 self._cover(covered)
             case LookAgain():
-                return self._look_again(is_changed=message.is_changed)
+                return self._watchers.changed(message.user) if message.is_changed else self._watchers.again()
             case Clear():
                 self._clear()
             case Hide():
-                self._hide(message)
+                return self._hide(message)
             case TellNamed():
                 return self._tell_named(message)
             case Comment():
@@ -155,12 +156,13 @@ class Thread(TellingThread):
             if len(state.authors) >= COMMENTS_MAX:
                 raise Refused("thread.full", f"a post takes {COMMENTS_MAX} comments", status=409)
             veil, flag = await self._judged(user, text)
+            is_for_all = not veil and await self._is_for_all(user)
             offset = self.record(CommentMade(author=user, text=text, reply_to=ask.reply_to or 0, veil=veil))
             commented = Commented(offset, self.at_ms)
             if flag is not None:
                 self.tell(case_of(self.key, offset), flag)
             if not veil:
-                self._show(offset)
+                self._show(offset, is_for_all)
                 self._tell_of(offset, user, text)
                 if user != state.author:
                     self.tell(f"features:{user}", Engaged(author=state.author, post=self.key, did="comment"))
@@ -180,6 +182,7 @@ class Thread(TellingThread):
             if self.state.authors[offset] != user:
                 raise Refused("thread.not_yours", "only its author may edit a comment")
             veil, flag = await self._judged(user, text)
+            is_for_all = not veil and await self._is_for_all(user)
             before = self.state.veils.get(offset, "")
             if veil and not before:
                 self._withdraw(offset)
@@ -187,7 +190,7 @@ class Thread(TellingThread):
             if flag is not None:
                 self.tell(case_of(self.key, offset), flag)
             if not (veil or before):
-                self._show(offset)
+                self._show(offset, is_for_all)
                 self._name(offset, text)
             elif not before:
                 self.tell(self._post, CommentsChanged(count=self.state.count))
@@ -228,23 +231,30 @@ class Thread(TellingThread):
         if was_seen:
             self.tell(self._post, CommentsChanged(count=state.count))
 
-    def _hide(self, ask: Hide) -> None:
+    def _hide(self, ask: Hide) -> Done | Coroutine[Any, Any, Done]:
         state, offset = self.state, ask.offset
         if offset not in state.authors or ask.hidden == (offset in state.veils):
-            return
-        if not ask.hidden and ask.edited_ms not in (None, state.edited.get(offset, 0)):
+            return DONE
+        if ask.edited_ms not in (None, state.edited.get(offset, 0)):
             self.tell(case_of(self.key, offset), Flag(author=state.authors[offset], rule="", verdict="hide"))
-            return
-        if ask.hidden:
-            self._withdraw(offset)
+            if not ask.hidden:
+                return DONE
+        if not ask.hidden:
+            return self._unveil(offset)
+        self._withdraw(offset)
+        self.record(CommentVeiled(comment=offset, veil="pending"))
+        self.tell(self._post, CommentsChanged(count=state.count))
+        return DONE
+
+    async def _unveil(self, offset: int) -> Done:
+        state, author = self.state, self.state.authors[offset]
+        is_for_all = await self._is_for_all(author)
         named = state.named.get(offset, ())
-        self.record(CommentVeiled(comment=offset, veil="pending" if ask.hidden else ""))
-        if ask.hidden:
-            self.tell(self._post, CommentsChanged(count=state.count))
-        else:
-            said = state.window.get(offset)
-            self._show(offset)
-            self._tell_of(offset, state.authors[offset], "" if said is None else said.text, named)
+        self.record(CommentVeiled(comment=offset, veil=""))
+        said = state.window.get(offset)
+        self._show(offset, is_for_all)
+        self._tell_of(offset, author, "" if said is None else said.text, named)
+        return DONE
 
     def _cover(self, covered: bool) -> None:
         state = self.state
@@ -310,21 +320,35 @@ class Thread(TellingThread):
 
     # What is seen of it.
 
-    def _show(self, offset: int) -> None:
+    async def _is_for_all(self, author: str) -> bool:
+        """May all who watch be told what that user says? Not where there is a block between them and one of these: then
+        there is a comment, and who may reads what it says."""
+        watching = {who.user for who in self.audience}
+        if not watching:
+            return True
+        try:
+            barred = await self.ask(f"feed:{author}", BarredAsk())
+        except ActorError:
+            return False
+        return not barred.and_more and watching.isdisjoint(barred.users)
+
+    def _show(self, offset: int, is_for_all: bool) -> None:
         """To who watches now, and to nobody later."""
         shown = self.state.shown_one(offset)
-        if shown is not None:
+        if shown is not None and is_for_all:
             self.publish(CommentSaid(**asdict(shown)), key=f"said {offset}")
 
     @classmethod
     def publication(cls, event: ThreadEvent) -> Struct | None:
+        """With a veil as without one, or whose it is would see by their own channel that it has one. What is told says
+        neither whose it is nor what it says; who reads then finds it, or nothing."""
         match event:
-            case CommentMade(veil=""):
+            case CommentMade():
                 return CommentNew()
-            case CommentEdited(comment=comment, veil="") | CommentVeiled(comment=comment, veil=""):
-                return CommentAnew(comment)
-            case CommentDeleted(comment=comment) | CommentVeiled(comment=comment, veil="pending" | "shadowed"):
+            case CommentEdited(comment=comment, veil="pending", before="") | CommentDeleted(comment=comment):
                 return CommentGone(comment)
-            case CommentEdited(comment=comment, veil="pending", before=""):
-                return CommentGone(comment)  # not of what had a veil: nobody has seen it but whose it is
+            case CommentEdited(comment=comment) | CommentVeiled(comment=comment, veil=""):
+                return CommentAnew(comment)
+            case CommentVeiled(comment=comment):
+                return CommentGone(comment)
         return None

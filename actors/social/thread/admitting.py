@@ -4,23 +4,28 @@ The post is asked each time that something is said; what it has said holds for a
 Who may not hears that there is no such post, whatever they ask of it.
 """
 
-from typing import ClassVar
-
+from greenroom.actors.model.actor import Actor, Reads, Runtime
 from greenroom.actors.model.errors import Refused
-from greenroom.actors.model.message import Message
 from greenroom.actors.model.principal import STAFF_ROLES, Principal
 from greenroom.actors.social.post.messages import MayAct
-from greenroom.actors.social.post.watching import WatchedBySome, is_staff
+from greenroom.actors.social.post.watching import Watchers, is_staff
 from greenroom.actors.social.thread.messages import LookAgain
 from greenroom.actors.social.thread.state import ThreadState
 
 MODERATORS = STAFF_ROLES | {"moderator"}
 
 
-class AdmittingThread(WatchedBySome[ThreadState]):
+class AdmittingThread(Actor[ThreadState]):
     """A thread that knows who may read it."""
 
-    look_again: ClassVar[type[Message]] = LookAgain
+    def __init__(self, entity: str, runtime: Runtime) -> None:
+        super().__init__(entity, runtime)
+        self._watchers = Watchers(self, LookAgain(), admit=self._admit, is_free=self._is_free)
+        self._known = self._watchers.known
+
+    def audience_changed(self, who: Principal, joined: bool) -> None:
+        if joined:
+            self._watchers.look_later()
 
     @property
     def _post(self) -> str:
@@ -34,7 +39,7 @@ class AdmittingThread(WatchedBySome[ThreadState]):
     def _require_open(self) -> None:
         state = self.state
         if not state.author or (state.closed and not self._is_free(self.principal)):
-            raise _not_found()
+            raise not_found()
         if state.closed:
             raise Refused("post.gone", "it was deleted, or its time is over", status=410)
 
@@ -51,9 +56,9 @@ class AdmittingThread(WatchedBySome[ThreadState]):
         if not self._is_free(self.principal):
             await self._admit(user)
 
-    async def _admit(self, user: str) -> None:
+    async def _admit(self, user: str, reads: Reads | None = None) -> None:
         try:
-            await self.ask(self._post, MayAct(user=user))
+            await (reads or self).ask(self._post, MayAct(user=user))
         except Refused:
             self._known.learn(user, False, self.now)
             raise
@@ -69,8 +74,8 @@ class AdmittingThread(WatchedBySome[ThreadState]):
         if self._is_free(self.principal):
             return
         if self.state.covered or not user or not self._known.look(user, self.now):
-            raise _not_found()
+            raise not_found()
 
 
-def _not_found() -> Refused:
+def not_found() -> Refused:
     return Refused("post.not_found", "there is no such post", status=404)

@@ -121,11 +121,13 @@ class CommentSaid(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fie
 
 
 class CommentNew(Struct, frozen=True, tag_field="type", tag="thread.commented"):
-    """There is a comment, whose name is this publication's offset. `thread.read` has what it says."""
+    """There is a comment, whose name is this publication's offset. `thread.read` has what it says, where the reader may
+    see it."""
 
 
 class CommentAnew(Struct, frozen=True, tag_field="type", tag="thread.edited"):
-    """A comment says something else, or may be seen again. `thread.read` has what it says."""
+    """A comment says something else, or may be seen again. `thread.read` has what it says, where the reader may see
+    it."""
 
     comment: int
 

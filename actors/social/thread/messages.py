@@ -65,7 +65,7 @@ class CommentShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CommentPage(Struct, frozen=True, kw_only=True):
-    """Newest first."""
+    """Newest first, without those by whom the reader has muted, or who has blocked the other. All count."""
 
     comments: list[CommentShown]
     next: str | None = None
@@ -104,6 +104,7 @@ class LookAgain(Tell, tag="thread.look_again"):
     """By its post, where who may see that has changed, and to itself: may those who watch do so still?"""
 
     is_changed: bool = False  # what was found before does not hold
+    user: Subject = ""  # for them alone; "": for anybody
 
 
 # By moderators, and by itself.
@@ -114,7 +115,7 @@ class Hide(Tell, tag="thread.hide"):
 
     offset: Offset
     hidden: bool
-    edited_ms: int | None = None  # of what was looked at: another text stays hidden; None: whichever it is
+    edited_ms: int | None = None  # of what was looked at: another text is hidden, and its case told; None: whichever
 
 
 class Clear(Tell, tag="thread.clear"):

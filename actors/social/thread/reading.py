@@ -1,15 +1,19 @@
 """Reading a thread: its newest comments out of the state, older ones out of the view `comments`.
 
-The first page costs no statement, and the post is asked about a reader once in a while only: a thread that thousands
-read goes on taking what they say. A cursor made here names the comment behind which rows are to be read; those behind
-that are the view's own.
+The first page costs no statement, and the post is asked about a reader once in a while only; whose words the reader
+does not want, or may not have, the reader's feed says each time. A thread that thousands read goes on meanwhile. A
+cursor made here names the comment behind which rows are to be read; those behind that are the view's own.
 """
 
-from collections.abc import Coroutine, Iterable
-from typing import Any
+from collections.abc import Iterable
 
+from msgspec.structs import replace
+
+from greenroom.actors.model.actor import Aside, Reads
 from greenroom.actors.model.errors import Refused
-from greenroom.actors.social.thread.admitting import AdmittingThread
+from greenroom.actors.social.feed.messages import UnwantedAmong
+from greenroom.actors.social.post.watching import is_staff
+from greenroom.actors.social.thread.admitting import AdmittingThread, not_found
 from greenroom.actors.social.thread.messages import CommentPage, CommentShown, Read
 from greenroom.actors.social.thread.view import Comments
 from greenroom.actors.views.page import LIMIT_MAX
@@ -22,20 +26,33 @@ BEHIND = "behind "  # what a cursor begins with that names a comment: no cursor 
 class ReadThread(AdmittingThread):
     """A thread that can be read."""
 
-    def _read(self, ask: Read) -> CommentPage | Coroutine[Any, Any, CommentPage]:
-        user = self._speaker()
+    def _read(self, ask: Read) -> Aside[CommentPage]:
+        """Beside what is said meanwhile."""
+        user, who = self._speaker(), self.principal
         self.limit_user("thread.too_many_reads", READS_PER_H)
-        may = self._is_free(self.principal) or self._known.look(user, self.now)
-        newest = self._newest(user, ask.limit) if ask.cursor is None else None
-        if may and newest is not None:
-            return newest
+        is_free = self._is_free(who)
 
-        async def read() -> CommentPage:
-            if not may:
-                await self._require_admitted(user)
-            return newest if newest is not None else await self._older(user, ask)
+        async def read(reads: Reads) -> CommentPage:
+            if not (is_free or self._known.look(user, self.now)):
+                await self._admit(user, reads)
+            if (self.state.covered or self.state.closed) and not is_free:
+                raise not_found()
+            page = self._newest(user, ask.limit) if ask.cursor is None else None
+            if page is None:
+                page = await self._older(user, ask, reads)
+            return page if is_staff(who) else await self._wanted(user, page, reads)
 
-        return read()
+        return Aside(read)
+
+    async def _wanted(self, user: str, page: CommentPage, reads: Reads) -> CommentPage:
+        """Without what is by whom they have muted, or who has blocked the other: their feed knows."""
+        authors = {one.author for one in page.comments} - {user}
+        if not authors:
+            return page
+        unwanted = (await reads.ask(f"feed:{user}", UnwantedAmong(users=sorted(authors)))).users
+        if not unwanted:
+            return page
+        return replace(page, comments=[one for one in page.comments if one.author not in unwanted])
 
     def _newest(self, user: str, limit: int) -> CommentPage | None:
         """None where the state knows none of those that are there."""
@@ -49,7 +66,7 @@ class ReadThread(AdmittingThread):
         has_more = next(iter(state.authors), last) < last
         return self._page(user, shown, f"{BEHIND}{last}" if has_more else None)
 
-    async def _older(self, user: str, ask: Read) -> CommentPage:
+    async def _older(self, user: str, ask: Read, reads: Reads) -> CommentPage:
         """Raises: Refused."""
         cursor, limit, before = ask.cursor, ask.limit, None
         if cursor is not None and cursor.startswith(BEHIND):
@@ -57,7 +74,7 @@ class ReadThread(AdmittingThread):
             newer = sum(1 for offset in self.state.authors if offset >= before)
             limit = min(LIMIT_MAX, limit + newer)
         try:
-            found = await self.query(Comments.Row, self.key, limit=limit, after=cursor)
+            found = await reads.query(Comments.Row, self.key, limit=limit, after=cursor)
         except BadQuery as error:
             raise Refused("thread.bad_cursor", str(error), status=422) from None
         comments = [
@@ -79,8 +96,8 @@ class ReadThread(AdmittingThread):
         return CommentPage(comments=list(comments), next=behind, count=self.state.count_for(user))
 
     def view(self) -> CommentPage:
-        """The newest ones, newest first."""
-        return CommentPage(comments=self.state.shown()[::-1], count=self.state.count)
+        """How many there are. What they say is not for all who watch, and read."""
+        return CommentPage(comments=[], count=self.state.count)
 
 
 def _offset(cursor: str) -> int:

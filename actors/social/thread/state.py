@@ -126,7 +126,7 @@ class ThreadState(Struct):
         """How many like it."""
         return len(self.likers.get(comment, ()))
 
-    def shown(self, *, to: str = "") -> list[CommentShown]:
+    def shown(self, *, to: str) -> list[CommentShown]:
         """The newest ones that all may see, and those of the user `to`, oldest first."""
         return [
             self._as_shown(offset, said)

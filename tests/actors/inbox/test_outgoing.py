@@ -1,11 +1,14 @@
 """What goes out, and when: decided and delivered in virtual time."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 
+from greenroom import Refused
 from greenroom.actors.inbox.actor import Inbox
 from greenroom.actors.inbox.deliveries.orders import HookOrder, MailOrder, Outcome, PushOrder
 from greenroom.actors.inbox.messages import (
@@ -23,8 +26,10 @@ from greenroom.actors.inbox.messages import (
 )
 from greenroom.actors.inbox.outgoing import SENDER_PER_H
 from greenroom.actors.inbox.state import FLIGHTS_IN_ALL_MAX, FLIGHTS_MAX, Flight
+from greenroom.actors.inbox.wording import Wording, Words
 from greenroom.actors.jobs.single.messages import Cancel
 from greenroom.actors.model.effects import StartJob, Told
+from greenroom.store.errors import StoreUnavailable
 from greenroom.testing import Kit
 from tests.actors.inbox.inboxes import AUTH, ENDPOINT, code_of, inbox, notice, with_hook, with_mail, with_push
 
@@ -116,6 +121,18 @@ def test_a_job_that_has_yet_to_begin_is_cancelled_where_nobody_needs_it_any_more
     assert (told.entity, told.message) == (f"job:{job.id}", Cancel(reason="withdrawn"))
     ended(kit, job, refused="job.cancelled")
     assert outcome(kit, "comment:p1:ann", "push") == "not delivered: it was read, or taken back, before"
+
+
+def test_what_is_turned_off_while_it_waits_is_not_sent() -> None:
+    kit = with_mail(with_push(inbox()))
+    kit.tell(notice("ann", "comment"))
+    kit.tell(notice("bob", "mention"))
+    kit.ask(Prefer(kind="comment", channel="mail", pace="off"), user="me")
+    kit.advance(86_400)
+    (mail,) = [one.job for one in sent(kit) if isinstance(one.job, MailOrder)]
+    assert (mail.user, mail.kinds) == ("me", ["mention"]), "one click ends what is in it"
+    assert outcome(kit, "comment:p1:ann", "mail") == "you have it off"
+    assert [one for one in orders(kit) if one.startswith("push")], "by mail alone"
 
 
 def test_a_mail_waits_until_it_is_time_for_the_daily_digest() -> None:
@@ -416,3 +433,47 @@ def test_of_one_who_does_too_much_nothing_goes_out_at_once_and_all_of_it_is_list
     kit.advance(3_600)
     kit.tell(notice("ann", "mention", post="later"))
     assert outcome(kit, "mention:later:ann", "push") == "waits a moment"
+
+
+GERMAN = Wording(
+    one={"comment": "{who} hat deinen Beitrag kommentiert"},
+    several={"comment": "{who} haben deinen Beitrag kommentiert"},
+    both="{first} und {second}",
+    and_more="{says}, und {count} weitere",
+)
+
+
+class GermanInbox(Inbox):
+    """As an application has its own."""
+
+    asked: ClassVar[list[Sequence[str]]] = []
+    error: ClassVar[Exception | None] = None
+
+    async def words(self, users: Sequence[str]) -> Words:
+        if self.error is not None:
+            raise self.error
+        self.asked.append(users)
+        return Words(wording=GERMAN, names={"ann": "Änne"})
+
+
+def test_an_application_says_it_in_its_own_words_and_asks_once_what_these_are() -> None:
+    kit = with_push(Kit(GermanInbox, key="me"))
+    GermanInbox.asked.clear()
+    for user in ("bob", "ann"):
+        kit.tell(notice(user, "comment"))
+    kit.tell(notice("cat", "mention"))
+    kit.advance(2)
+    assert orders(kit) == ["push: cat, und 1 weitere"] and GermanInbox.asked == [["ann", "bob", "cat"]]
+    kit.tell(notice("dan", "comment", post="p2"))
+    kit.tell(notice("ann", "comment", post="p2"))
+    kit.advance(2)
+    assert orders(kit)[1:] == ["push: Änne und dan haben deinen Beitrag kommentiert"]
+
+
+@pytest.mark.parametrize("error", [Refused("views.away"), StoreUnavailable("away")])
+def test_where_nobody_knows_the_words_ids_do(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GermanInbox, "error", error)
+    kit = with_push(Kit(GermanInbox, key="me"))
+    kit.tell(notice("ann", "comment"))
+    kit.advance(2)
+    assert orders(kit) == ["push: ann commented on your post"]

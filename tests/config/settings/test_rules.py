@@ -150,6 +150,17 @@ def test_mails_have_a_sender_and_go_in_the_clear_to_this_host_alone() -> None:
         load_settings(smtp_server=server, **given)
 
 
+def test_links_that_end_mails_are_signed() -> None:
+    where = "https://greenroom.example/unsubscribe"
+    (problem,) = problems(unsubscribe_url=where)
+    assert "GREENROOM_UNSUBSCRIBE_SECRET" in problem
+    settings = load_settings(unsubscribe_url=where, auth_secret=32 * "a")
+    assert settings.notices.secret is not None and settings.notices.secret.get_secret_value() == 32 * "a"
+    own = load_settings(unsubscribe_url=where, auth_secret=32 * "a", unsubscribe_secret=32 * "u")
+    assert own.notices.secret is not None and own.notices.secret.get_secret_value() == 32 * "u"
+    assert "aaaa" not in repr(settings.notices) and "uuuu" not in repr(own.notices)
+
+
 def test_a_user_of_the_mail_server_has_a_password_and_a_key_of_push_a_contact() -> None:
     for given in ({"smtp_user": "ann"}, {"smtp_password": "hunter2"}):
         (problem,) = problems(**given)

@@ -15,6 +15,7 @@ from opentelemetry import trace
 from structlog.testing import capture_logs
 
 from greenroom.actors.identity import Session
+from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError, NotHere
 from greenroom.actors.model.kinds import Kinds
@@ -42,6 +43,7 @@ from tests.supervisors.correspondence.linked import Network
 from tests.supervisors.correspondence.small_entities import Hall, Present, SlowOne, Talk
 
 A, B, C, NOBODY = 11, 22, 33, 0
+KINDS: tuple[type[Actor[Any]], ...] = (Talk, Hall, Present, SlowOne, Session)
 
 
 class Owners:
@@ -217,7 +219,7 @@ class Node:
     def __init__(self, cluster: "Cluster", incarnation: int) -> None:
         self.incarnation = incarnation
         self.cluster = cluster
-        self.kinds = Kinds((Talk, Hall, Present, SlowOne, Session))
+        self.kinds = Kinds(cluster.kinds)
         self.journal = FaultyJournal(cluster.rows, incarnation=incarnation)
         self.instruments = Instruments()
         self.ownership = Owning(cluster.owners, incarnation, A)
@@ -356,8 +358,11 @@ class Answer:
 
 
 class Cluster:
-    def __init__(self, network: Network, *, flush_s: float = 0.001) -> None:
+    def __init__(
+        self, network: Network, *, flush_s: float = 0.001, kinds: tuple[type[Actor[Any]], ...] = KINDS
+    ) -> None:
         self.flush_s = flush_s
+        self.kinds = kinds
         self.rows = MemoryRows()
         self.owners = Owners()
         self.network = network
@@ -385,10 +390,14 @@ class Cluster:
 
 @asynccontextmanager
 async def cluster(
-    *incarnations: int, rng: random.Random | None = None, flush_s: float = 0.001, network: Network | None = None
+    *incarnations: int,
+    rng: random.Random | None = None,
+    flush_s: float = 0.001,
+    network: Network | None = None,
+    kinds: tuple[type[Actor[Any]], ...] = KINDS,
 ) -> AsyncIterator[Cluster]:
     """Running nodes, of which the first owns everything until something is moved."""
-    found = Cluster(network or Network(rng=rng), flush_s=flush_s)
+    found = Cluster(network or Network(rng=rng), flush_s=flush_s, kinds=kinds)
     with capture_logs(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(cell, "_why_not", lambda ending: NotHere("the entity has moved"))
         async with trio.open_nursery() as nursery:

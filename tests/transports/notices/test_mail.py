@@ -3,13 +3,17 @@
 import smtplib
 import ssl
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from msgspec.structs import replace
+from pydantic import SecretStr
 
 from greenroom.actors.inbox.deliveries.orders import Outcome
 from greenroom.config.limits import NoticesConfig
 from greenroom.testing import JobKit
 from greenroom.transports.notices.mail import SendMail, message_of, send
+from greenroom.transports.notices.unsubscribe import Unsubscribing
 from tests.transports.notices.receivers import PASSWORD, USER, Mailbox, certificate, mail_server
 
 FROM = "Greenroom <notices@greenroom.example>"
@@ -46,6 +50,28 @@ def test_a_mail_arrives_with_a_name_that_stays(config: pytest.MonkeyPatch) -> No
     assert isinstance(body, bytes)
     assert body.decode() == "- ann commented\n  hällo\n\nhttps://greenroom.example/social\n".replace("\n", "\r\n")
     assert far.envelopes[0] == ("notices@greenroom.example", ["me@example.org"])
+
+
+def test_a_mail_ends_such_mails_at_one_click() -> None:
+    config = NoticesConfig(
+        smtp_server="127.0.0.1:1",
+        smtp_from="a@b.org",
+        notices_url="https://b.org/social",
+        unsubscribe_url="https://b.org/unsubscribe",
+        secret=SecretStr(32 * "k"),
+    )
+    told = replace(order(), user="ann", kinds=["like", "comment"])
+    message = message_of(told, config)
+    link = message["List-Unsubscribe"].strip("<>")
+    assert (
+        link.startswith("https://b.org/unsubscribe?")
+        and message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    )
+    user, preferences = Unsubscribing(32 * b"k").check(dict(parse_qsl(urlsplit(link).query)))
+    assert user == "ann" and [one.kind for one in preferences] == ["like", "comment"]
+    assert link in message.get_content() and "https://b.org/social\n" in message.get_content()
+    for without in (message_of(order(), config), message_of(told, replace(config, secret=None))):
+        assert without["List-Unsubscribe"] == "<https://b.org/social>" and without["List-Unsubscribe-Post"] is None
 
 
 @pytest.mark.parametrize("text", ["x\r\nBcc: eve@example.org", "x\nX: y", "x\r\n\r\nanother body"])

@@ -193,7 +193,7 @@ test("comments come in order, replies below what they answer", () => {
   const comments = new Comments();
   comments.page({ comments: [{ offset: 5, author: "cee", text: "5", reply_to: 2 }, { offset: 4, author: "b", text: "4" }, { offset: 2, author: "a", text: "2" }], next: "more" });
   comments.publication({ offset: 7, data: { type: "thread.commented" } });
-  comments.publication({ data: { type: "thread.said", offset: 7, at_ms: 70, author: "d", text: "7", reply_to: 5 } });
+  assert.equal(comments.publication({ data: { type: "thread.said", offset: 7, at_ms: 70, author: "a", text: "7", reply_to: 5 } }), false);
   assert.deepEqual([offsets(comments), comments.next], ["2 -5 -7 4", "more"]);
   comments.publication({ data: { type: "thread.edited", comment: 4 } });
   comments.publication({ data: { type: "thread.said", offset: 4, at_ms: 40, author: "b", text: "four", edited_ms: 80 } });
@@ -204,7 +204,17 @@ test("comments come in order, replies below what they answer", () => {
   assert.equal(offsets(comments), "4 5 -7", "a reply to what is gone stands by itself");
 });
 
-test("pages of comments may be behind, what the channel begins with is not", () => {
+test("what somebody says who was not read before may be of one who is muted, and is read first", () => {
+  const comments = new Comments();
+  comments.page({ comments: [{ offset: 2, author: "bob", text: "2" }] });
+  const said = (offset, author) => comments.publication({ data: { type: "thread.said", offset, author, at_ms: 1, text: "x" } }, "ann");
+  assert.deepEqual([said(3, "bob"), said(4, "ann"), said(5, "cee")], [false, false, true]);
+  assert.equal(offsets(comments), "2 3 4");
+  comments.begin({ comments: [{ offset: 5, author: "cee", text: "5" }, { offset: 3, author: "bob", text: "3" }] }, "ann");
+  assert.deepEqual([said(6, "cee"), offsets(comments)], [false, "2 3 4 5 6"]);
+});
+
+test("pages of comments may be behind, the newest that are read anew are not", () => {
   const comments = new Comments();
   comments.said({ offset: 6, author: "ann", text: "new" });
   comments.page({ comments: [{ offset: 5, author: "bob", text: "old" }, { offset: 3, author: "bob", text: "3" }], next: "more" });

@@ -5,6 +5,7 @@ import pytest
 from greenroom import Refused
 from greenroom.actors.social.feed.actor import POSTS_PER_H, SEEN_PER_H
 from greenroom.actors.social.feed.messages import (
+    BarredAsk,
     BarredChanged,
     CloseChanged,
     FollowsChanged,
@@ -12,6 +13,7 @@ from greenroom.actors.social.feed.messages import (
     Post,
     Seen,
     Signal,
+    UnwantedAmong,
 )
 from greenroom.actors.social.follows.views import Authors
 from greenroom.actors.social.moderation.messages import Flag, Judge, Verdict
@@ -199,3 +201,10 @@ def test_watchers_see_nothing_of_what_a_feed_knows(world: World) -> None:
     world.kit.tell(BarredChanged(user="cyd", by_us=False, barred=True))
     assert world.kit.publications == []
     assert world.kit.watch(user="ann") == {"follows": 1, "new": 0}
+
+
+def test_a_thread_asks_whose_words_its_user_reads(world: World) -> None:
+    world.kit.tell(MutedChanged(user="bob", muted=True))
+    world.kit.tell(BarredChanged(user="cyd", by_us=False, barred=True))
+    assert world.kit.ask(UnwantedAmong(users=["bob", "cyd", "dan"])).users == ["bob", "cyd"]
+    assert world.kit.ask(BarredAsk()).users == ["cyd"]

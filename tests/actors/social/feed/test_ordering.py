@@ -4,8 +4,12 @@ import pytest
 
 from greenroom import Refused
 from greenroom.actors.model.errors import Unavailable
+from greenroom.actors.social.feed.cursor import Placed
 from greenroom.actors.social.feed.messages import FeedPage, Seen, Signal
+from greenroom.actors.social.feed.ordering import NEWEST, ranked_by
+from greenroom.actors.social.feed.reader import Served
 from greenroom.actors.social.ranking.messages import Explain, FeaturesOf, FeaturesShown
+from greenroom.actors.social.ranking.order import LIGHT
 from tests.actors.social.feed.world import World, ids
 
 
@@ -62,3 +66,10 @@ def test_no_explanation_is_given_of_another_model(world: World) -> None:
     world.read()
     with pytest.raises(Refused, match=r"feed\.not_ranked"):
         world.kit.ask(Explain(post=post), user="ann")
+
+
+def test_an_exposure_names_the_model_for_what_it_has_scored_alone() -> None:
+    best, behind = Placed("p1", values=b"scored"), Placed("p2")
+    assert ranked_by(Served("bob", best, "trees-7", "")) == "trees-7"
+    assert ranked_by(Served("bob", behind, "trees-7", "")) == LIGHT
+    assert ranked_by(Served("bob", behind, NEWEST, "")) == NEWEST

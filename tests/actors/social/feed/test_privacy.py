@@ -3,9 +3,9 @@
 import pytest
 
 from greenroom.actors.social.feed.events import Barred, Followed
-from greenroom.actors.social.feed.messages import Visibility
-from greenroom.actors.social.feed.privacy import is_barred, is_wanted, may_see
-from greenroom.actors.social.feed.state import BARRED_MAX, BY_THEM, FeedState, change
+from greenroom.actors.social.feed.messages import Unwanted, Visibility
+from greenroom.actors.social.feed.privacy import ALL_BARRED_MAX, barred, is_barred, is_wanted, may_see, unwanted_among
+from greenroom.actors.social.feed.state import BARRED_MAX, BY_THEM, BY_US, FeedState, change
 from greenroom.actors.social.post.views import Posts
 
 
@@ -63,3 +63,19 @@ def test_what_is_muted_or_hidden_is_seen_only_by_asking_for_it() -> None:
     assert is_wanted(FeedState(), post())
     assert not is_wanted(FeedState(muted={"bob": True}), post())
     assert not is_wanted(FeedState(hid={"p": True}), post())
+
+
+def test_whose_words_are_not_wanted_or_not_to_be_had() -> None:
+    state = FeedState(muted={"bob": True}, barred={"cyd": BY_THEM, "dan": BY_US}, follows={"eve": 1})
+    assert unwanted_among(state, ["bob", "cyd", "dan", "eve", "fay"]) == ["bob", "cyd", "dan"]
+    assert barred(state) == Unwanted(["cyd", "dan"])
+    state.is_barred_by_more = True
+    assert unwanted_among(state, ["eve", "fay"]) == ["fay"] and barred(state) == Unwanted([], and_more=True)
+
+
+@pytest.mark.bound("users between whom and somebody there is a block, for what they say to be told live")
+def test_all_blocks_are_told_where_they_are_few() -> None:
+    state = FeedState(barred={f"u{number}": BY_THEM for number in range(ALL_BARRED_MAX)})
+    assert len(barred(state).users) == ALL_BARRED_MAX
+    state.barred["one more"] = BY_US
+    assert barred(state) == Unwanted([], and_more=True)

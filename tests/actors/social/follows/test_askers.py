@@ -28,3 +28,13 @@ def test_those_who_asked_longest_ago_make_room() -> None:
     assert len(askers) == ASKERS_MAX
     taken = askers.take(1.0)
     assert "p0" not in taken and {"first", "last", "p1"} <= set(taken)
+
+
+def test_an_edge_counts_for_posts_that_are_not_for_everybody() -> None:
+    askers = Askers()
+    askers.note("old", 0.0, for_followers=True)
+    askers.note("for all", 1.0)
+    askers.note("for followers", 1.0, for_followers=True)
+    assert askers.where_edges_count(KEPT_S + 0.5, private=False) == ["for followers"]
+    assert askers.where_edges_count(KEPT_S + 0.5, private=True) == ["for all", "for followers"]
+    assert len(askers.take(1.0)) == 3, "they have answers of others still"

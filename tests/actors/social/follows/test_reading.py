@@ -8,6 +8,7 @@ from greenroom.actors.social.follows.askers import KEPT_S
 from greenroom.actors.social.follows.messages import (
     ALL_BARRED_MAX,
     Allowed,
+    AskToFollow,
     Block,
     Edge,
     EdgeAsk,
@@ -20,11 +21,13 @@ from greenroom.actors.social.follows.messages import (
     Person,
     Relate,
     Relation,
+    Remove,
     SetClose,
     SetPrivate,
     Suggest,
     Suggestion,
     Unblock,
+    Unfollow,
 )
 from greenroom.actors.social.follows.reading import LISTS_PER_H
 from greenroom.actors.social.follows.suggesting import ASKED_MAX
@@ -34,9 +37,40 @@ from greenroom.actors.social.profile.views import Profiles
 from greenroom.actors.views.query import BadQuery
 from greenroom.store.views.asked import Asked, Rows
 from greenroom.testing import Kit
-from tests.actors.social.follows.people import following, told
+from tests.actors.social.follows.people import People, following, told
 
 # What posts ask.
+
+
+@pytest.mark.parametrize("how", ["unfollow", "remove", "block", "block by the follower"])
+@pytest.mark.parametrize("private", [False, True])
+def test_a_post_hears_at_once_of_who_follows_no_more(how: str, private: bool) -> None:
+    people = People("ann", "bob")
+    people.say("bob", Follow(user="ann"))
+    people.settle()
+    if private:
+        people.say("ann", SetPrivate(private=True))
+    people.settle()
+    ann = people.kits["ann"]
+    ann.ask(MayAsk(user="bob", post="p1", for_followers=True))
+    ann.ask(MayAsk(user="bob", post="p2"))
+    match how:
+        case "unfollow":
+            people.say("bob", Unfollow(user="ann"))
+        case "remove":
+            people.say("ann", Remove(user="bob"))
+        case "block":
+            people.say("ann", Block(user="bob"))
+        case _:
+            people.say("bob", Block(user="ann"))
+    people.settle()
+    assert ann.state.followers == 0
+    posts = {entity: message for entity, message in people.told if entity.startswith("post:")}
+    if how == "block":
+        assert posts == {"post:p1": AudienceChanged(), "post:p2": AudienceChanged()}
+        return
+    told_alone = AudienceChanged(user="bob")
+    assert posts == {"post:p1": told_alone, **({"post:p2": told_alone} if private else {})}
 
 
 def test_a_post_asks_who_may_and_hears_when_that_changes() -> None:
@@ -164,6 +198,31 @@ def test_lists_of_a_private_account_are_for_those_who_follow_it() -> None:
     for which in ("following", "followers"):
         with pytest.raises(Refused, match=r"follows\.closed"):
             kit.ask(List(which=which), user="zoe")
+
+
+def test_lists_keep_nobody_waiting() -> None:
+    kit = Kit(Follows, key="ann")
+
+    def find(key: str, asked: Asked) -> Rows[Followers.Row]:
+        kit.tell(AskToFollow(follower="cat", seq=1))
+        return Rows([Followers.Row(author="ann", follower="bob")])
+
+    kit.when_queried(Followers.Row, find)
+    assert kit.ask(List(which="followers"), user="dan").users == ["bob"]
+    kit.ask(Relate(user="bob"), user="ann")
+    assert kit.state.followers == 2
+
+
+def test_who_is_blocked_while_a_list_is_read_does_not_get_it() -> None:
+    kit = Kit(Follows, key="ann")
+
+    def find(key: str, asked: Asked) -> Rows[Followers.Row]:
+        kit.ask(Block(user="dan"), user="ann")
+        return Rows([Followers.Row(author="ann", follower="bob")])
+
+    kit.when_queried(Followers.Row, find)
+    with pytest.raises(Refused, match=r"follows\.closed"):
+        kit.ask(List(which="followers"), user="dan")
 
 
 def test_a_cursor_of_another_list_is_refused() -> None:

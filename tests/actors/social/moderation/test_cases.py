@@ -228,6 +228,24 @@ def test_a_moderator_clears_what_they_have_looked_at_and_no_other_text(kit: Kit[
     assert kit.view()["state"] == "pending" and kit.view()["rule"] == "luck"
 
 
+@pytest.mark.parametrize("reported", [False, True])
+def test_a_moderator_hides_what_they_have_looked_at_and_no_other_text(kit: Kit[Case], reported: bool) -> None:
+    if reported:
+        report(kit, "bob")
+    play_post(kit, edited_ms=EDITED_MS)
+    with pytest.raises(Refused, match=r"case.edited") as refused:
+        kit.ask(HidePost(), **MODERATOR)
+    assert refused.value.status == 409 and not hidings(kit)
+    kit.ask(HidePost(edited_ms=EDITED_MS), **MODERATOR)
+    assert [told.message for told in kit.told if isinstance(told.message, Hide)] == [
+        Hide(hidden=True, reason="moderation", edited_ms=EDITED_MS)
+    ]
+    kit.tell(Flag(author="ann", rule="luck", verdict="hide"))
+    assert kit.view()["state"] == "hidden", "a rule says of a text what a moderator has decided"
+    kit.tell(Flag(author="ann", rule="", verdict="hide"))  # it was edited before it has heard of that
+    assert kit.view()["state"] == "pending"
+
+
 def test_a_comment_is_cleared_as_it_was_looked_at() -> None:
     kit = comment_case(Comments.Row(post=POST, offset=7, author="ann", edited_ms=EDITED_MS))
     report(kit, *"bcdef")

@@ -436,3 +436,15 @@ def test_what_it_says_is_no_part_of_what_is_watched() -> None:
     kit, _ = published(text="secret")
     kit.watch(user="ann")
     assert "secret" not in str(kit.view())
+
+
+def test_what_was_edited_while_a_moderator_hid_it_is_hidden_and_comes_back_to_the_queue() -> None:
+    kit, _ = published(text="bad")
+    kit.ask(Edit(text="good"), user="ann")
+    kit.tell(Hide(hidden=True, edited_ms=0))
+    assert kit.state.is_hidden
+    assert told(kit, Flag) == [(f"case:{ID}", Flag(author="ann", rule="", verdict="hide"))]
+    other, _ = published(text="bad")
+    other.tell(Hide(hidden=True, edited_ms=0))
+    other.tell(Hide(hidden=True))
+    assert other.state.is_hidden and told(other, Flag) == []

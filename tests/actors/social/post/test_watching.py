@@ -9,8 +9,9 @@ from greenroom.actors.social.post.actor import Post
 from greenroom.actors.social.post.audience import KNOWN_S
 from greenroom.actors.social.post.messages import AudienceChanged, Delete, React, Watch
 from greenroom.actors.social.post.watching import LOOK_S
+from greenroom.actors.social.thread.messages import LookAgain as LookAtThread
 from greenroom.testing import Kit
-from tests.actors.social.post.posting import Follows, published
+from tests.actors.social.post.posting import ID, Follows, published
 
 
 def watched(*users: str, visibility: str = "followers") -> tuple[Kit[Post], Follows]:
@@ -35,6 +36,20 @@ def test_who_follows_no_more_ceases_to_watch_within_a_minute() -> None:
     kit.advance(600)
     kit.watch(user="cat")
     assert set(kicked(kit)) == {"bob"}, "who may goes on, and may come back at once"
+
+
+def test_whose_edge_has_ended_ceases_to_watch_at_once_and_nobody_else_is_asked_about() -> None:
+    kit, follows = watched("bob", "cat")
+    follows.following.clear()
+    follows.asked = 0
+    kit.tell(AudienceChanged(user="bob"))
+    assert kicked(kit) == ["bob"] and follows.asked == 2
+    (nudge,) = [one for one in kit.nudged if isinstance(one.message, LookAtThread)]
+    assert nudge.entities == [f"thread:{ID}"] and nudge.message == LookAtThread(is_changed=True, user="bob")
+    kit.tell(AudienceChanged(user="dan"))
+    assert kicked(kit) == ["bob"] and follows.asked == 2, "who does not watch is asked about when they come"
+    kit.tell(AudienceChanged())
+    assert kicked(kit)[1:] == ["bob", "cat"]
 
 
 def test_whoever_comes_to_watch_has_it_look_again() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from greenroom import Refused
 from greenroom.actors.model.message import Done
+from greenroom.actors.social.feed.messages import BarredAsk, Unwanted, UnwantedAmong
 from greenroom.actors.social.follows.messages import Edge, EdgeAsk
 from greenroom.actors.social.moderation.messages import Verdict
 from greenroom.actors.social.post.messages import MayAct
@@ -24,6 +25,8 @@ class Others:
         self.asked = 0
         kit.when_asked(f"post:{ID}", self._may)
         kit.when_asked("rules:all", lambda _: FINE)
+        self.unwanted: set[tuple[str, str]] = set()  # who, whom: muted, or a block between the two
+        self.many_barred: set[str] = set()  # of these
         for user in USERS:
             self.play(kit, user)
 
@@ -31,7 +34,14 @@ class Others:
         def edge(message: EdgeAsk) -> Edge:
             return Edge(following=False, barred=(user, message.author) in self.barred)
 
+        def answer(message: UnwantedAmong | BarredAsk) -> Unwanted:
+            unwanted = [whom for who, whom in sorted(self.unwanted) if who == user]
+            if isinstance(message, BarredAsk):
+                return Unwanted(unwanted, and_more=user in self.many_barred)
+            return Unwanted([whom for whom in unwanted if whom in message.users])
+
         kit.when_asked(f"follows:{user}", edge)
+        kit.when_asked(f"feed:{user}", answer)
 
     def _may(self, message: MayAct) -> Done:
         self.asked += 1

@@ -8,6 +8,7 @@ import pytest
 
 from greenroom import Ask, InvalidCommand, Refused
 from greenroom.actors.inbox.messages import Notify, Withdraw
+from greenroom.actors.model.errors import Unavailable
 from greenroom.actors.social.moderation.messages import Flag, Verdict
 from greenroom.actors.social.post.messages import CommentsChanged
 from greenroom.actors.social.ranking.messages import Engaged
@@ -17,11 +18,13 @@ from greenroom.actors.social.thread.events import Cleared, CommentMade
 from greenroom.actors.social.thread.messages import (
     Close,
     Comment,
+    CommentShown,
     Delete,
     Edit,
     Hide,
     Like,
     Open,
+    Read,
     Unlike,
 )
 from greenroom.testing import Kit
@@ -37,8 +40,12 @@ def judged(verdict: Verdict, message: object) -> Verdict:
     return verdict
 
 
+def shown(kit: Kit[Thread]) -> list[CommentShown]:
+    return kit.state.shown(to="")[::-1]
+
+
 def texts(kit: Kit[Thread]) -> list[str]:
-    return [one["text"] for one in kit.view()["comments"]]
+    return [one.text for one in shown(kit)]
 
 
 def test_there_must_be_a_post() -> None:
@@ -56,7 +63,7 @@ def test_comments_and_replies_are_counted_exactly() -> None:
     kit, _ = opened()
     first = say(kit, "bob", "one")
     second = say(kit, "ann", "two", reply_to=first)
-    assert texts(kit) == ["two", "one"] and kit.view()["comments"][0]["reply_to"] == first
+    assert texts(kit) == ["two", "one"] and shown(kit)[0].reply_to == first
     kit.ask(Delete(offset=first), user="bob")
     with pytest.raises(Refused, match=r"thread\.no_such_comment"):
         kit.ask(Delete(offset=first), user="bob")
@@ -114,7 +121,7 @@ def test_rules_are_asked_before_something_is_said() -> None:
         assert kit.state.veils[offset] == veil
         flag = Flag(author="bob", rule="", verdict=verdict.verdict)  # type: ignore[arg-type]
         assert told(kit, Flag)[-1] == (f"case:{ID}.{offset}", flag)
-    assert texts(kit) == [] and counts(kit) == [] and kit.publications == [] and not told(kit, Notify)
+    assert texts(kit) == [] and counts(kit) == [] and kit.ephemerals == [] and not told(kit, Notify)
     kit.when_asked("rules:all", lambda _: FINE)
     pending, shadowed = kit.state.veils
     with pytest.raises(Refused, match=r"thread\.no_such_comment"):
@@ -149,7 +156,7 @@ def test_a_moderator_shows_the_comment_that_they_have_seen() -> None:
     ]
     kit.restart(from_snapshot=True)
     kit.tell(Hide(offset=offset, hidden=False, edited_ms=int(kit.now * 1000)))
-    assert texts(kit) == ["two"] and kit.view()["comments"][0]["edited_ms"] == int(kit.now * 1000)
+    assert texts(kit) == ["two"] and shown(kit)[0].edited_ms == int(kit.now * 1000)
     kit.ask(Delete(offset=offset), user="bob")
     assert kit.state.edited == {}
 
@@ -174,24 +181,16 @@ def test_one_edits_ones_own() -> None:
 
 
 @pytest.mark.parametrize("verdict", ["shadow", "hide"])
-def test_an_edit_of_what_nobody_sees_is_shown_to_nobody(verdict: Any) -> None:
+def test_an_edit_of_what_nobody_sees_counts_for_nothing_and_has_no_words(verdict: Any) -> None:
     kit, _ = opened()
     kit.when_asked("rules:all", lambda _: Verdict(verdict=verdict))
     offset = say(kit, "bob", "one")
     for rule in (verdict, "fine"):
         kit.when_asked("rules:all", partial(judged, Verdict(verdict=rule)))
         kit.ask(Edit(offset=offset, text=f"two {rule}"), user="bob")
-    assert kit.publications == [] and counts(kit) == []
+    assert kit.ephemerals == [] and counts(kit) == []
+    assert all(one.keys() <= {"type", "comment"} for one in kit.publications)
     kit.restart()
-
-
-def test_an_edit_that_shadows_a_comment_says_to_nobody_that_it_is_gone() -> None:
-    kit, _ = opened()
-    offset = say(kit, "bob", "one")
-    shown = list(kit.publications)
-    kit.when_asked("rules:all", lambda _: Verdict(verdict="shadow"))
-    kit.ask(Edit(offset=offset, text="two"), user="bob")
-    assert kit.publications == shown
 
 
 def test_who_deletes_a_comment() -> None:
@@ -210,7 +209,7 @@ def test_likes_of_a_comment_are_one_of_a_user() -> None:
     offset = say(kit, "bob")
     for user in ("ann", "ann", "cat", "bob"):
         kit.ask(Like(offset=offset), user=user)
-    assert kit.view()["comments"][0]["likes"] == 3 == kit.state.likes
+    assert shown(kit)[0].likes == 3 == kit.state.likes
     assert kit.ephemerals[-1] == {"type": "thread.likes", "offset": offset, "likes": 3}
     assert [entity for entity, said in told(kit, Notify) if said.kind == "like"] == ["inbox:bob", "inbox:bob"]
     assert {said.at_ms for _, said in told(kit, Notify)} == {int(kit.now * 1000)}
@@ -244,7 +243,7 @@ def test_of_a_post_that_is_gone_nothing_stays() -> None:
     kit.tell(Close())
     with pytest.raises(Refused, match=r"post\.gone") as refused:
         say(kit, "ann")
-    assert refused.value.status == 410 and kit.view()["comments"] == []
+    assert refused.value.status == 410 and shown(kit) == []
     with pytest.raises(Refused, match=r"post\.not_found"):
         say(kit, "bob")
     deliver_own(kit)
@@ -319,6 +318,69 @@ def test_the_history_has_no_texts() -> None:
     assert "bad" not in str(kit.publications) + str(kit.ephemerals)
 
 
+@pytest.mark.parametrize("verdict", ["shadow", "hide"])
+def test_by_their_own_channel_nobody_sees_that_what_they_say_has_a_veil(verdict: Any) -> None:
+    def seen(veiled: bool) -> list[dict[str, Any]]:
+        kit, _ = opened()
+        if veiled:
+            kit.when_asked("rules:all", lambda _: Verdict(verdict=verdict))
+        offset = say(kit, "bob", "one")
+        kit.ask(Edit(offset=offset, text="two"), user="bob")
+        kit.ask(Delete(offset=offset), user="bob")
+        return kit.publications
+
+    assert [one["type"] for one in seen(veiled=True)] == [one["type"] for one in seen(veiled=False)]
+
+
+def test_who_is_shadowed_by_an_edit_sees_it_and_others_read_it_no_more() -> None:
+    kit, _ = opened()
+    offset = say(kit, "bob", "one")
+    kit.when_asked("rules:all", lambda _: Verdict(verdict="shadow"))
+    kit.ask(Edit(offset=offset, text="bad"), user="bob")
+    assert kit.publications[-1] == {"type": "thread.edited", "comment": offset}
+    assert texts(kit) == []
+
+
+def test_words_are_told_live_where_no_block_stands_between_any_who_watch() -> None:
+    kit, others = opened()
+
+    def said() -> list[str]:
+        return [one["text"] for one in kit.ephemerals if one["type"] == "thread.said"]
+
+    for user in ("ann", "cat"):
+        kit.ask(Read(), user=user)
+        kit.watch(user=user)
+    offset = say(kit, "bob", "for all")
+    others.unwanted = {("bob", "cat")}
+    say(kit, "bob", "not for cat")
+    kit.ask(Edit(offset=offset, text="not for cat, too"), user="bob")
+    kit.tell(Hide(offset=offset, hidden=True))
+    kit.tell(Hide(offset=offset, hidden=False))
+    say(kit, "dan", "dan's")
+    others.unwanted, others.many_barred = set(), {"bob"}
+    say(kit, "bob", "who knows")
+    assert said() == ["for all", "dan's"]
+    assert [one["type"] for one in kit.publications].count("thread.commented") == 4, "that there is one is told"
+
+    def away(message: object) -> object:
+        raise Unavailable("away")
+
+    kit.when_asked("feed:bob", away)
+    say(kit, "bob", "nobody knows")
+    assert said() == ["for all", "dan's"]
+    others.play(kit, "bob")
+    others.many_barred = set()
+    say(kit, "bob", "for all again")
+    assert said()[2:] == ["for all again"]
+
+
+def test_its_channel_begins_without_words() -> None:
+    """They would be the same for all who watch."""
+    kit, _ = opened()
+    say(kit, "bob")
+    assert kit.watch(user="ann") == {"comments": [], "next": None, "count": 1}
+
+
 def test_its_events_are_kept() -> None:
     """Rows are made of them when somebody is forgotten: the state has but the newest texts."""
     assert (Thread.limits.history_s, Thread.limits.history_events) == (math.inf, HISTORY_MAX)
@@ -329,3 +391,12 @@ def test_nothing_is_cleared_while_the_post_is_there() -> None:
     say(kit, "bob")
     kit.actor._clear()
     assert len([one for one in kit.events if isinstance(one, CommentMade)]) == len(kit.state.authors) == 1
+
+
+def test_what_was_edited_while_a_moderator_hid_it_is_hidden_and_comes_back_to_the_queue() -> None:
+    kit, _ = opened()
+    offset = say(kit, "bob", "bad")
+    kit.ask(Edit(offset=offset, text="good"), user="bob")
+    kit.tell(Hide(offset=offset, hidden=True, edited_ms=0))
+    assert texts(kit) == []
+    assert told(kit, Flag) == [(f"case:{ID}.{offset}", Flag(author="bob", rule="", verdict="hide"))]

@@ -85,6 +85,18 @@ def test_who_may_see_the_post_no_more_ceases_to_watch() -> None:
     assert {one.user for one in kit.kicked[1:]} == {"bob"}, "nobody has told the thread of it"
 
 
+def test_who_alone_is_said_to_have_lost_it_is_asked_about_alone() -> None:
+    kit, others = opened()
+    for user in ("bob", "cat"):
+        kit.ask(Read(), user=user)
+        kit.watch(user=user)
+    others.unseen, others.asked = {"bob", "cat"}, 0
+    kit.tell(LookAgain(is_changed=True, user="cat"))
+    assert [one.user for one in kit.kicked] == ["cat"] and others.asked == 1
+    kit.tell(LookAgain(is_changed=True, user="dan"))
+    assert len(kit.kicked) == 1 and others.asked == 1
+
+
 def test_the_thread_of_a_post_that_was_never_out_is_its_author_s() -> None:
     kit = Kit(Thread, key=ID)
     Others(kit)

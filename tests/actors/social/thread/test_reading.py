@@ -6,7 +6,7 @@ from greenroom import Refused
 from greenroom.actors.social.moderation.messages import Verdict
 from greenroom.actors.social.thread import reading
 from greenroom.actors.social.thread.actor import Thread
-from greenroom.actors.social.thread.messages import Delete, Hide, Read
+from greenroom.actors.social.thread.messages import Cover, Delete, Hide, Read
 from greenroom.actors.social.thread.state import WINDOW
 from greenroom.actors.social.thread.view import Comments
 from greenroom.actors.views.page import LIMIT_MAX
@@ -123,6 +123,44 @@ def test_what_has_a_veil_is_read_by_whose_it_is() -> None:
     assert kit.ask(Read(cursor="here"), user="cat").comments == []
     kit.tell(Hide(offset=veiled, hidden=False))
     assert [one.text for one in kit.ask(Read(), user="cat").comments] == ["seen by me"]
+
+
+def test_nobody_reads_whom_they_have_muted_nor_across_a_block() -> None:
+    kit, others = opened()
+    texts = {say(kit, user, user): user for user in ("bob", "dan", "cat", "ann") for _ in range(WINDOW // 2)}
+    play_rows(kit, texts)
+    others.unwanted = {("cat", "bob")}
+    assert set(read_all(kit, "cat", 7)) == {"dan", "cat", "ann"}
+    assert set(read_all(kit, "dan", 7)) == {"bob", "dan", "cat", "ann"}
+    others.unwanted = {("ann", "dan")}
+    assert set(read_all(kit, "ann", 50)) == {"bob", "cat", "ann"}, "the post's author, too"
+    assert kit.ask(Read(), user="cat").count == len(texts), "how many there are is the same for all"
+    others.unwanted = {("root", "dan")}
+    page = kit.ask(Read(limit=100, cursor=f"{reading.BEHIND}{max(texts) + 1}"), user="root", roles=("admin",))
+    assert {one.author for one in page.comments} == {"bob", "dan", "cat", "ann"}
+
+
+def test_below_what_is_hidden_nobody_reads_though_they_did_just_before() -> None:
+    kit, _ = opened()
+    say(kit, "bob", "seen")
+    kit.ask(Read(), user="cat")
+    kit.tell(Cover(covered=True))
+    with pytest.raises(Refused, match=r"post\.not_found"):
+        kit.ask(Read(), user="cat")
+    assert len(kit.ask(Read(), user="ann").comments) == 1
+
+
+def test_reading_keeps_nobody_waiting() -> None:
+    kit, _ = opened()
+    for number in range(3):
+        say(kit, "bob", f"{number}")
+
+    def find(key: str, query: Asked) -> Rows[Row]:
+        assert say(kit, "dan", "meanwhile")
+        return Rows([])
+
+    kit.when_queried(Row, find)
+    assert kit.ask(Read(cursor="here"), user="cat").count == 4
 
 
 def test_a_user_reads_so_often_in_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ def test_the_newest_have_a_text_and_all_an_author() -> None:
     state = ThreadState(author="ann")
     for offset in range(1, WINDOW + 11):
         state.change(CommentMade(author="bob", text=str(offset)), offset, 1_000)
-    assert [one.text for one in state.shown()] == [str(offset) for offset in range(11, WINDOW + 11)]
+    assert [one.text for one in state.shown(to="")] == [str(offset) for offset in range(11, WINDOW + 11)]
     assert state.count == len(state.authors) == WINDOW + 10
 
 

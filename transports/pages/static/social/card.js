@@ -67,11 +67,23 @@ function head(post, shown) {
   );
 }
 
-/** A picture always has `thumb` and `large`, which is as large as it was when that is less. */
+/** A picture always has `thumb` and `large`, which is as large as it was when that is less. A video has no `large`: then
+ * it is one, with one or both of its sizes. */
+export function medium(id, alt, fields = {}) {
+  const picture = element("img", { src: `media/${id}/large`, alt, decoding: "async", ...fields });
+  picture.addEventListener("error", () => picture.replaceWith(video(id, alt)), { once: true });
+  return picture;
+}
+
+function video(id, label) {
+  const sizes = ["720p", "360p"].map((size) => element("source", { src: `media/${id}/${size}`, type: "video/mp4" }));
+  return element("video", { controls: "", playsinline: "", preload: "none", poster: `media/${id}/thumb`, "aria-label": label.replace(/^Picture/, "Video") }, ...sizes);
+}
+
 function pictures(post, shown) {
   const all = post.media ?? [];
   if (!all.length) return null;
-  const one = (id, at) => element("img", { src: `media/${id}/large`, alt: all.length > 1 ? `Picture ${at + 1} of ${all.length}, by ${shown}` : `Picture by ${shown}`, loading: "lazy", decoding: "async" });
+  const one = (id, at) => medium(id, all.length > 1 ? `Picture ${at + 1} of ${all.length}, by ${shown}` : `Picture by ${shown}`, { loading: "lazy" });
   return element("div", { class: `pictures of-${Math.min(all.length, 4)}` }, ...all.map(one));
 }
 

@@ -7,22 +7,30 @@ import { personAddress, portrait, spoken, when } from "./card.js";
 import { explain, short } from "./words.js";
 
 const MISSED_MS = 1500;
+const UNKNOWN_MS = 200; // several who are new here are read at once
 
 export class Comments {
   next = null; // the cursor of earlier ones
   #comments = new Map(); // offset -> comment
+  #authors = new Set(); // whose words we were given to read: neither muted, nor across a block
 
   /** A page of `thread.read`. Its rows may be a moment behind: what is known already is newer. */
   page({ comments = [], next = null }) {
-    for (const comment of comments) if (!this.#comments.has(comment.offset)) this.#comments.set(comment.offset, comment);
+    for (const comment of comments) {
+      this.#authors.add(comment.author);
+      if (!this.#comments.has(comment.offset)) this.#comments.set(comment.offset, comment);
+    }
     this.next = next;
   }
 
-  /** What the channel begins with: the newest, exactly. One of `user` may be left out, when it waits for a moderator. */
+  /** The newest, as of now: what is not among them is gone. One of `user` is left out where it was said just now. */
   begin({ comments = [] } = {}, user = "") {
     const oldest = comments.length ? Math.min(...comments.map(({ offset }) => offset)) : 0;
     for (const { offset, author } of [...this.#comments.values()]) if (offset >= oldest && author !== user) this.#comments.delete(offset);
-    for (const comment of comments) this.#comments.set(comment.offset, comment);
+    for (const comment of comments) {
+      this.#authors.add(comment.author);
+      this.#comments.set(comment.offset, comment);
+    }
   }
 
   /** One that was said here, and is known to be in the thread. */
@@ -30,11 +38,13 @@ export class Comments {
     if (!this.#comments.has(comment.offset)) this.#comments.set(comment.offset, comment);
   }
 
-  /** What a comment says is told apart from that there is one. */
-  publication({ data }) {
+  /** What a comment says is told apart from that there is one. True: it is to be read, for all who watch are told what
+   * somebody says whom `user` may have muted. */
+  publication({ data }, user = "") {
     const known = this.#comments.get(data?.comment ?? data?.offset);
     switch (data?.type) {
       case "thread.said":
+        if (data.author !== user && !this.#authors.has(data.author)) return true;
         this.#comments.set(data.offset, { reply_to: 0, ...data });
         break;
       case "thread.likes":
@@ -43,6 +53,7 @@ export class Comments {
       case "thread.deleted":
         this.#comments.delete(data.comment);
     }
+    return false;
   }
 
   get(offset) {
@@ -95,6 +106,7 @@ class Panel {
   #said = element("p", { class: "hint", role: "status" });
   #subscription = null;
   #missing;
+  #changed;
   #isLeft = false;
 
   constructor(page, post) {
@@ -132,14 +144,12 @@ class Panel {
       this.#draw();
       // Who has read it may watch it.
       const subscription = this.#page.session.client.subscribe(`thread:${this.#post}`, {
-        subscribed: ({ data, recovered }) => {
-          if (recovered) this.#again(); // what was said meanwhile has no text there
-          else this.#comments.begin(data, this.#page.session.user);
-          this.#draw();
-        },
+        subscribed: () => this.#again(), // what was said meanwhile has no text there
         publication: (publication) => {
-          this.#comments.publication(publication);
-          if (publication.data?.type === "thread.commented") this.#missed(publication.offset);
+          if (this.#comments.publication(publication, this.#page.session.user)) this.#missed(publication.data.offset, UNKNOWN_MS);
+          else if (publication.data?.type === "thread.commented") this.#missed(publication.offset);
+          else if (publication.data?.type === "thread.edited") this.#changed = setTimeout(() => this.#isLeft || this.#again(), MISSED_MS);
+          else if (publication.data?.type === "thread.said") clearTimeout(this.#changed);
           this.#draw();
         },
         unsubscribed: () => {
@@ -161,10 +171,10 @@ class Panel {
     }
   }
 
-  /** What a comment says comes with it, and is lost where we are slow. */
-  #missed(offset) {
+  /** What a comment says comes with it, but where we are slow, and where it is not for all who watch. */
+  #missed(offset, ms = MISSED_MS) {
     clearTimeout(this.#missing);
-    if (!this.#comments.get(offset)) this.#missing = setTimeout(() => this.#isLeft || this.#comments.get(offset) || this.#again(), MISSED_MS);
+    if (!this.#comments.get(offset)) this.#missing = setTimeout(() => this.#isLeft || this.#comments.get(offset) || this.#again(), ms);
   }
 
   leave() {

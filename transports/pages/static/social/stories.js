@@ -3,7 +3,7 @@
 
 import { element, icon } from "../element.js";
 import { react } from "./acting.js";
-import { portrait, spoken, when } from "./card.js";
+import { medium, portrait, spoken, when } from "./card.js";
 import { confirmed } from "../dialogs.js";
 
 const SHOWN_MS = 5000;
@@ -131,7 +131,7 @@ class Viewer {
     this.#dialog.replaceChildren(
       element("div", { class: "bars", "aria-hidden": "true" }, ...ring.stories.map((_, at) => element("i", { class: at < this.#at.story ? "done" : at === this.#at.story ? "now" : "" }))),
       element("header", {}, portrait({ user: ring.author, ...ring }, "avatar small"), element("b", { dir: "auto" }, shown), when(story.at_ms), element("button", { type: "button", class: "icon", "aria-label": "Close stories", onclick: () => this.#dialog.close() }, icon("close"))),
-      element("div", { class: "story", "aria-live": "polite" }, picture ? element("img", { src: `media/${picture}/large`, alt: `Picture by ${shown}` }) : null, story.text ? spoken(story.text, picture ? "caption" : "alone") : null, element("span", { class: "vh" }, `Story ${this.#at.story + 1} of ${ring.stories.length} by ${shown}`)),
+      element("div", { class: "story", "aria-live": "polite" }, picture ? medium(picture, `Picture by ${shown}`) : null, story.text ? spoken(story.text, picture ? "caption" : "alone") : null, element("span", { class: "vh" }, `Story ${this.#at.story + 1} of ${ring.stories.length} by ${shown}`)),
       step("Previous story", "back", -1),
       step("Next story", "on", 1),
       element("footer", {}, isOwn ? element("button", { type: "button", class: "quiet", onclick: () => this.#delete(ring, story) }, "Delete") : like),
