@@ -22,6 +22,7 @@ from greenroom.store.views.paging import Wanted
 from greenroom.store.views.reading import Found, RowReading
 from greenroom.store.views.store import Version
 from greenroom.store.views.tables import Table
+from greenroom.store.views.together import Together
 
 WAITING_MAX, WAITING_OF_ONE = 256, 32  # who waits on this node until something is folded: of all, and of one user
 SEARCHES_AT_ONCE = 2  # a search may take as long as a statement may: however many there are, others can read
@@ -45,6 +46,7 @@ class ViewReader:
         """`searches`: that the database is asked for at once."""
         self.views = views
         self._reading = reading
+        self._together = Together(reading)
         self._live: dict[str, Live] = {}
         self.waiting = Turns("wait for something to be folded", at_once=inf, most=WAITING_MAX, of_one=WAITING_OF_ONE)
         self.searching = Turns("search", at_once=searches, most=SEARCHES_MAX, of_one=SEARCHES_OF_ONE)
@@ -115,7 +117,7 @@ class ViewReader:
         query = QueryOfMany(live.layout, keys, limit=limit, where=where)
         if not query.keys:
             return {}
-        found = await self._reading.pages(live.table, query.wanted, query.column, query.keys)
+        found = await self._together.pages(live.table, query.wanted, query.column, query.keys)
         return {key: _rows(installed, rows) for key, rows in query.by_page(found).items()}
 
     def _of_rows(self, row: type[Any]) -> Installed:
