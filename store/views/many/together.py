@@ -1,4 +1,4 @@
-"""Together: of many who read pages of one view by their keys, those who come while one reads are one statement after it.
+"""Together: of many who read pages of one view by their keys, those who come while one reads are the next statement.
 
 A lone question goes out at once, and a flood is few statements: nobody waits for others to come. Whoever has waited
 reads what is there after they asked, as if they had read by themselves. Each has a deadline of their own: who leaves

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 
+import pytest
 import trio
 import trio.testing
 
 from greenroom.store.errors import DataRefused, StoreUnavailable
+from greenroom.store.views.many.together import AT_ONCE, KEYS_MAX, Together
 from greenroom.store.views.paging import Wanted
 from greenroom.store.views.reading import Found
 from greenroom.store.views.shape import Column, Shape
 from greenroom.store.views.tables import Table
-from greenroom.store.views.together import AT_ONCE, KEYS_MAX, Together
 
 TABLE = Table("walls", 1, Shape((Column("author", "text", is_key=True), Column("id", "bigint", is_key=True))))
 WANTED = Wanted(order=("author", "-id"), limit=2)
@@ -94,6 +95,7 @@ async def test_what_is_wanted_otherwise_is_a_statement_of_its_own(nursery: trio.
     assert len(readers.found) == AT_ONCE + 2
 
 
+@pytest.mark.bound("pages by their keys that one statement reads for all who wait")
 async def test_a_statement_has_a_bound_and_the_next_takes_the_others(nursery: trio.Nursery) -> None:
     readers = Readers(nursery)
     for number in range(AT_ONCE):
