@@ -12,7 +12,7 @@ Handlers do no I/O behind the runtime's back: they record events and name effect
 once the events are durable. An `async def handle` is for entities whose work is I/O; it takes one message at a time.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Awaitable, Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar, get_args, get_origin
 
@@ -112,6 +112,13 @@ class Runtime(Protocol):
         """Is it certain that a process, named `host/process`, runs no more?"""
 
 
+class ReadTurn(Protocol):
+    """Of a message whose handler reads views: a node lets so many do that at once, see life/many/admission.py."""
+
+    async def read(self, answer: Awaitable[Any], *, may_refuse: bool) -> Any:
+        """Raises: Overloaded; whatever `answer` raises."""
+
+
 class Actor(Generic[State_co]):
     """An entity while it is awake; the class attributes say what its kind takes, records and may use.
 
@@ -140,6 +147,7 @@ class Actor(Generic[State_co]):
     state_type: ClassVar[type[Any]]
 
     trace: str | None = None  # while a message of a recorded trace is handled: its W3C traceparent
+    reading: ReadTurn | None = None  # while a message is handled by an async handler on a node
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
@@ -436,10 +444,14 @@ class Actor(Generic[State_co]):
 
         As they are folded by now, in the page's order; `where` names keys and indexes, and `may_watch` is not asked.
         Raises: BadQuery for what the view has not declared, TypeError where it is not installed; Unavailable,
-        StoreUnavailable.
+        StoreUnavailable; Overloaded, the first time, where too many read and a client's command can come again.
         """
         asked = Asked(limit=limit, after=after, before=before, search=search, where=where)
-        return await self.runtime.query(row, key, asked)
+        found = self.runtime.query(row, key, asked)
+        if self.reading is None:
+            return await found
+        rows: Rows[Row] = await self.reading.read(found, may_refuse=not self.effects.events)
+        return rows
 
     async def query_pages(
         self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters = NO_FILTERS
@@ -450,7 +462,11 @@ class Actor(Generic[State_co]):
         their only key, are rows by key, and so are the rows of a view with one page, whose only key is a text. At most
         1,000 keys, and 5,000 rows: `limit` of each. Raises: as `query`.
         """
-        return await self.runtime.query_pages(row, keys, limit=limit, where=where)
+        found = self.runtime.query_pages(row, keys, limit=limit, where=where)
+        if self.reading is None:
+            return await found
+        rows: dict[str, list[Row]] = await self.reading.read(found, may_refuse=not self.effects.events)
+        return rows
 
     # What it may look at.
 

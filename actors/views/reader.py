@@ -18,11 +18,11 @@ from greenroom.actors.views.page_actor import Loaded
 from greenroom.actors.views.query import Across, Arranged, Query, QueryOfMany
 from greenroom.actors.views.turns import Turns
 from greenroom.store.views.asked import Asked, Filters, Row, Rows
+from greenroom.store.views.many.together import Together
 from greenroom.store.views.paging import Wanted
 from greenroom.store.views.reading import Found, RowReading
 from greenroom.store.views.store import Version
 from greenroom.store.views.tables import Table
-from greenroom.store.views.together import Together
 
 WAITING_MAX, WAITING_OF_ONE = 256, 32  # who waits on this node until something is folded: of all, and of one user
 SEARCHES_AT_ONCE = 2  # a search may take as long as a statement may: however many there are, others can read
