@@ -1,6 +1,6 @@
 """What one node knows: of posts, walls and people, each for as many seconds as it may be old.
 
-How old is a trade: in ten seconds counts move a post by little, followers in a minute likewise, and names change rarely.
+How old is a trade: counts move a post by little in ten seconds, followers in a minute likewise, names change rarely.
 What is shown of a post, and whether it may be, is never taken from here.
 """
 
