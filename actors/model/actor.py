@@ -164,6 +164,13 @@ class Aside(Generic[Reply]):
         self.read = read
 
 
+class ReadTurn(Protocol):
+    """Of a message whose handler reads views: a node lets so many do that at once, see life/many/admission.py."""
+
+    async def read(self, answer: Awaitable[Any], *, may_refuse: bool) -> Any:
+        """Raises: Overloaded; whatever `answer` raises."""
+
+
 class Actor(Generic[State_co]):
     """An entity while it is awake; the class attributes say what its kind takes, records and may use.
 
@@ -192,6 +199,7 @@ class Actor(Generic[State_co]):
     state_type: ClassVar[type[Any]]
 
     trace: str | None = None  # while a message of a recorded trace is handled: its W3C traceparent
+    reading: ReadTurn | None = None  # while a message is handled by an async handler on a node
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
@@ -489,10 +497,14 @@ class Actor(Generic[State_co]):
 
         As they are folded by now, in the page's order; `where` names keys and indexes, and `may_watch` is not asked.
         Raises: BadQuery for what the view has not declared, TypeError where it is not installed; Unavailable,
-        StoreUnavailable.
+        StoreUnavailable; Overloaded, the first time, where too many read and a client's command can come again.
         """
         asked = Asked(limit=limit, after=after, before=before, search=search, where=where)
-        return await self.runtime.query(row, key, asked)
+        found = self.runtime.query(row, key, asked)
+        if self.reading is None:
+            return await found
+        rows: Rows[Row] = await self.reading.read(found, may_refuse=not self.effects.events)
+        return rows
 
     async def query_pages(
         self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters = NO_FILTERS
@@ -503,7 +515,11 @@ class Actor(Generic[State_co]):
         their only key, are rows by key, and so are the rows of a view with one page, whose only key is a text. At most
         1,000 keys, and 5,000 rows: `limit` of each. Raises: as `query`.
         """
-        return await self.runtime.query_pages(row, keys, limit=limit, where=where)
+        found = self.runtime.query_pages(row, keys, limit=limit, where=where)
+        if self.reading is None:
+            return await found
+        rows: dict[str, list[Row]] = await self.reading.read(found, may_refuse=not self.effects.events)
+        return rows
 
     # What it may look at.
 

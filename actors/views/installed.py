@@ -68,16 +68,21 @@ class Installed:
             if one.column.is_key or one.column.is_indexed or one.column.name in ordered
         )  # among a row's values
         self._to_store = [one.to_store for one in self.fields]
-        self._decodes = any(one.decode is not None for one in self.fields)
+        self._decoders = [(place, one.decode) for place, one in enumerate(self.fields) if one.decode is not None]
+        self._is_positional = view.Row.__match_args__ == self._names
         self.seeds = view.seed is not View.seed
         self.shape = shape_of(view, self.fields, made_of(self.kinds_by_name, self.events))
 
     def to_row(self, values: tuple[Any, ...]) -> Any:
         """A row of the class `Row`, of its stored values. Raises: msgspec.MsgspecError, ValueError where they are not
         of the fields' types."""
-        if self._decodes:
-            values = tuple(one.from_store(value) for one, value in zip(self.fields, values, strict=True))
-        return self.view.Row(**dict(zip(self._names, values, strict=True)))
+        if len(values) != len(self._names):
+            raise ValueError(f"{len(values)} values of {len(self._names)} columns")
+        row = list(values)
+        for place, decode in self._decoders:
+            if row[place] is not None:
+                row[place] = decode(row[place])
+        return self.view.Row(*row) if self._is_positional else self.view.Row(**dict(zip(self._names, row, strict=True)))
 
     def to_values(self, row: Any) -> tuple[Any, ...]:
         """What is to be stored of a row. Raises: TypeError, ValueError for what a column can't hold."""

@@ -18,6 +18,7 @@ from greenroom.actors.views.page_actor import Loaded
 from greenroom.actors.views.query import Across, Arranged, Query, QueryOfMany
 from greenroom.actors.views.turns import Turns
 from greenroom.store.views.asked import Asked, Filters, Row, Rows
+from greenroom.store.views.many.together import Together
 from greenroom.store.views.paging import Wanted
 from greenroom.store.views.reading import Found, RowReading
 from greenroom.store.views.store import Version
@@ -45,6 +46,7 @@ class ViewReader:
         """`searches`: that the database is asked for at once."""
         self.views = views
         self._reading = reading
+        self._together = Together(reading)
         self._live: dict[str, Live] = {}
         self.waiting = Turns("wait for something to be folded", at_once=inf, most=WAITING_MAX, of_one=WAITING_OF_ONE)
         self.searching = Turns("search", at_once=searches, most=SEARCHES_MAX, of_one=SEARCHES_OF_ONE)
@@ -115,7 +117,7 @@ class ViewReader:
         query = QueryOfMany(live.layout, keys, limit=limit, where=where)
         if not query.keys:
             return {}
-        found = await self._reading.pages(live.table, query.wanted, query.column, query.keys)
+        found = await self._together.pages(live.table, query.wanted, query.column, query.keys)
         return {key: _rows(installed, rows) for key, rows in query.by_page(found).items()}
 
     def _of_rows(self, row: type[Any]) -> Installed:

@@ -141,6 +141,9 @@ class Instruments:
             labels=("kind", "command", "outcome"),
         ),
     ] = field(default_factory=dict)
+    turned_away_reads: Annotated[
+        int, Metric("counter", "commands answered `overloaded` before they read views: too many did")
+    ] = 0
     awake: Annotated[int, Metric("gauge", "actors awake")] = 0
     activations: Annotated[
         int, Metric("counter", "actors woken", look="it nears the commands: idle times too short")

@@ -459,8 +459,14 @@ class Cell:
 
     async def _await_handler(self, life: Life, waiting: "CoroutineType[object, object, object]", item: Item) -> None:
         envelope = _enveloped(item)
-        life.actor.chain = envelope.chain
-        await await_handler(life, watched_steps(waiting, self._host.turn, life, envelope.message), envelope)
+        actor = life.actor
+        actor.chain = envelope.chain
+        reading = actor.reading = self._host.admission.turn(envelope)
+        try:
+            await await_handler(life, watched_steps(waiting, self._host.turn, life, envelope.message), envelope)
+        finally:
+            actor.reading = None
+            reading.end()
         await self._host.ownership.fresh()  # that took its time, and the answer is not out yet
 
     async def _learn(self, life: Life, items: list[Item]) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 import trio
 
 from greenroom.actors.life.budgets import Budgets
+from greenroom.actors.life.many.admission import Admission
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.kinds import Kind, Kinds
 from greenroom.actors.model.message import Ask, Message, Reply
@@ -165,6 +166,7 @@ class Host:
     failures: Failures
     instruments: Instruments
     turn: Turn
+    admission: Admission  # to views
     supervision: SupervisionConfig
     mailbox: MailboxConfig
     new_backoff: NewBackoff

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import structlog
 import trio
 
+from greenroom.actors.life.many.admission import Admission
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.effects import FORGOTTEN
 from greenroom.actors.model.kinds import Kinds
@@ -168,6 +169,7 @@ class Kernel:
             failures=self.failures,
             instruments=instruments,
             turn=self.turn,
+            admission=Admission(instruments),
             supervision=supervision,
             mailbox=mailbox or MailboxConfig(),
             new_backoff=new_backoff,

@@ -13,6 +13,7 @@ from array import array
 from collections.abc import Sequence
 from hashlib import blake2b
 from secrets import token_hex
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -36,18 +37,31 @@ class Placed(Struct, frozen=True):
     values: bytes = b""  # that it was scored by
 
 
+class InPlace(Protocol):
+    """Likewise, by whoever has put it there."""
+
+    @property
+    def post(self) -> str: ...
+    @property
+    def reason(self) -> Reason: ...
+    @property
+    def score(self) -> float: ...
+    @property
+    def values(self) -> bytes: ...
+
+
 class Snapshot:
     """What a read has found, in order."""
 
     __slots__ = ("_ids", "_reasons", "_scores", "_values", "experiment", "made_s", "ranking")
 
-    def __init__(self, places: Sequence[Placed], *, made_s: float, ranking: str = "", experiment: str = "") -> None:
+    def __init__(self, places: Sequence[InPlace], *, made_s: float, ranking: str = "", experiment: str = "") -> None:
         self.made_s = made_s
         self.ranking = ranking
         self.experiment = experiment
-        self._ids = b"".join(bytes.fromhex(one.post) for one in places)
-        self._reasons = bytes(REASONS.index(one.reason) for one in places)
-        self._scores = array("f", (one.score for one in places))
+        self._ids = bytes.fromhex("".join([one.post for one in places]))
+        self._reasons = bytes([REASONS.index(one.reason) for one in places])
+        self._scores = array("f", [one.score for one in places])
         self._values = [one.values for one in places if one.values]  # only of the first ones: see ranking/order.py
         if any(not one.values for one in places[: len(self._values)]):
             self._values = []

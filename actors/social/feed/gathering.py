@@ -21,8 +21,12 @@ from greenroom.actors.social.feed.reader import Reader
 from greenroom.actors.social.feed.rows import visible
 from greenroom.actors.social.follows.messages import Suggest
 from greenroom.actors.social.follows.views import Followers
+from greenroom.actors.social.known.names import entry_of
+from greenroom.actors.social.known.on_node import WALL_MAX
+from greenroom.actors.social.known.walls import unwritten, walls
 from greenroom.actors.social.names import ms_of
 from greenroom.actors.social.post.views import Wall
+from greenroom.actors.social.ranking.candidates import Reason
 from greenroom.actors.social.spread.arrivals import Arrivals
 from greenroom.actors.social.spread.readers import Readers
 from greenroom.actors.social.spread.share import AWAY_S
@@ -30,7 +34,6 @@ from greenroom.actors.social.spread.unwritten import Unwritten
 
 STORIES_MAX = 300  # that are looked at, the newest
 LOUD_MAX = 100  # authors whose walls are looked up, those with the newest posts
-WALL_MAX = 20  # posts of each
 KEYS_MAX, ROWS_MAX = 1_000, 5_000  # of one query of many pages
 DAY_S = 86_400.0
 COLD_S = AWAY_S - 86_400.0  # a day before others think so: the row that tells them is a day old, and clocks differ
@@ -46,17 +49,17 @@ SUGGESTED_POSTS = 3  # of each
 class Gathered(Struct, frozen=True):
     """The newest of those whom a user follows, and their own."""
 
-    places: list[Placed]
+    posts: dict[str, Reason]  # the newest first
     is_all: bool  # nothing older was written here
 
 
-async def candidates(feed: Reader, most: int, *, looked_up: bool = False) -> Gathered:
-    """`looked_up`: without what is gone or may not be seen. It takes a look at each, and shows what is behind them."""
-    entries, is_all = await _entries(feed, most, looked_up=looked_up)
+async def candidates(feed: Reader, most: int, *, looked_up: bool = False, remembered: bool = False) -> Gathered:
+    """`looked_up`: without what is gone or may not be seen. It takes a look at each, and shows what is behind them.
+    `remembered`: of what its node and it remember, which may be some seconds old: see known/."""
+    entries, is_all = await _entries(feed, most, looked_up=looked_up, remembered=remembered and not looked_up)
     followed = {entry.post: entry.author for entry in entries if not entry.is_story}
     newest = sorted(followed, reverse=True)[:most]
-    places = [Placed(post, "own" if followed[post] == feed.key else "following") for post in newest]
-    return Gathered(places, is_all)
+    return Gathered({post: "own" if followed[post] == feed.key else "following" for post in newest}, is_all)
 
 
 async def stories(feed: Reader) -> list[str]:
@@ -72,17 +75,29 @@ async def stories(feed: Reader) -> list[str]:
 
 
 async def _entries(
-    feed: Reader, most: int, *, stories: bool = False, since_ms: int = 0, looked_up: bool = False
+    feed: Reader,
+    most: int,
+    *,
+    stories: bool = False,
+    since_ms: int = 0,
+    looked_up: bool = False,
+    remembered: bool = False,
 ) -> tuple[list[Entry], bool]:
     """Of whom its user follows, and its user's own; and whether these are all."""
     found = await _behind(feed) + feed.caught_up(feed.now)
-    loud = await _loud(feed)
-    if loud:
+    loud = await _loud(feed, remembered=remembered)
+    if loud and not remembered:
         found += await _walls(feed, loud, min(WALL_MAX, ROWS_MAX // len(loud)), stories=stories)
+    if remembered:
+        found += await _walls_known(feed, loud)
     found += [Entry(one.post, one.author, one.at_ms, one.is_story) for one in feed.heard]
     found = [entry for entry in found if _may_come_up(feed, entry)]
-    arrived, is_all = await _arrived(feed, most, stories=stories, since_ms=since_ms, looked_up=looked_up)
-    return found + arrived + (await _own(feed, stories=stories)), is_all
+    own = await (_own_known(feed) if remembered else _walls(feed, [feed.key], WALL_MAX, stories=stories))
+    own += _made(feed, own, stories=stories)
+    arrived = await feed.names.newest(feed, most, lambda entry: _may_come_up(feed, entry)) if remembered else None
+    if arrived is None:
+        arrived = await _arrived(feed, most, stories=stories, since_ms=since_ms, looked_up=looked_up)
+    return found + arrived[0] + own, arrived[1]
 
 
 async def _arrived(
@@ -91,11 +106,13 @@ async def _arrived(
     """The newest that were written here, and whether that is all. Rows of who was unfollowed, muted or blocked since
     are passed over: they are to take nobody's place."""
     entries: list[Entry] = []
+    everything: list[Entry] = []
     after: str | None = None
     for _ in range(ROUNDS_MAX):
         found = await feed.query(Arrivals.Row, feed.key, limit=most, after=after, where={"is_story": stories})
-        new = [Entry(row.id, row.author, row.at_ms, row.is_story) for row in found.rows]
-        new = [entry for entry in new if _may_come_up(feed, entry)]
+        read = [entry_of(row) for row in found.rows]
+        everything += read
+        new = [entry for entry in read if _may_come_up(feed, entry)]
         if looked_up:
             seen = (await visible(feed, (entry.post for entry in new))).posts
             new = [entry for entry in new if entry.post in seen]
@@ -103,6 +120,8 @@ async def _arrived(
         after = found.next
         if after is None or len(entries) >= most or ms_of(found.rows[-1].id) < since_ms:
             break
+    if not stories:
+        feed.names.keep(everything, feed.now, is_all=after is None)
     return entries, after is None
 
 
@@ -112,25 +131,36 @@ def _may_come_up(feed: Reader, entry: Entry) -> bool:
     return is_followed and author not in state.muted and entry.post not in state.hid
 
 
-async def _own(feed: Reader, *, stories: bool) -> list[Entry]:
-    rows = await _walls(feed, [feed.key], WALL_MAX, stories=stories)
-    known = {entry.post for entry in rows}
-    # Those that its wall does not have yet. What they are, their rows say.
-    made = [Entry(post, feed.key, ms_of(post), stories) for post in feed.state.made if post not in known]
-    return rows + made
+async def _own_known(feed: Reader) -> list[Entry]:
+    """What is newer its user has made here: see `_made`."""
+    posts = feed.own.get(feed.now)
+    if posts is None:
+        wall = await _walls(feed, [feed.key], WALL_MAX, stories=False)
+        posts = feed.own.put([entry.post for entry in wall], feed.now)
+    return [Entry(post, feed.key, ms_of(post)) for post in posts]
+
+
+def _made(feed: Reader, wall: list[Entry], *, stories: bool) -> list[Entry]:
+    """Those of its user's that their wall does not have yet. What they are, their rows say."""
+    known = {entry.post for entry in wall}
+    return [Entry(post, feed.key, ms_of(post), stories) for post in feed.state.made if post not in known]
 
 
 # Of whom nothing is written.
 
 
-async def _loud(feed: Reader) -> list[str]:
+async def _loud(feed: Reader, *, remembered: bool) -> list[str]:
     known = feed.loud.get(feed.now)
     if known is not None:
         return [author for author in known if author in feed.state.follows]
     rows: list[Unwritten.Row] = []
     state = feed.state
-    for authors in _parts((user for user in state.follows if user not in state.muted), KEYS_MAX):
-        rows += [row for (row,) in (await feed.query_pages(Unwritten.Row, authors, limit=1)).values()]
+    followed = (user for user in state.follows if user not in state.muted)
+    if remembered:
+        rows = await unwritten(feed, followed)
+    else:
+        for authors in _parts(followed, KEYS_MAX):
+            rows += [row for (row,) in (await feed.query_pages(Unwritten.Row, authors, limit=1)).values()]
     rows.sort(key=lambda row: max(row.last, row.story), reverse=True)
     return feed.loud.put([row.author for row in rows[:LOUD_MAX]], feed.now)
 
@@ -139,6 +169,12 @@ async def _walls(feed: Reader, authors: list[str], most: int, *, stories: bool |
     where = {} if stories is None else {"is_story": stories}
     pages = await feed.query_pages(Wall.Row, authors, limit=most, where=where)
     return [Entry(row.id, author, ms_of(row.id), row.is_story) for author, rows in pages.items() for row in rows]
+
+
+async def _walls_known(feed: Reader, authors: list[str]) -> list[Entry]:
+    """Without stories, as its node has read them lately."""
+    found = await walls(feed, authors) if authors else {}
+    return [Entry(post, author, ms_of(post)) for author, posts in found.items() for post in posts]
 
 
 # What it is behind with.
@@ -209,8 +245,8 @@ async def suggested(feed: Reader) -> list[Placed]:
     authors = [one for one in authors if one not in feed.state.follows and one != feed.key]
     if not authors:
         return []
-    posts = await _walls(feed, authors, SUGGESTED_POSTS, stories=False)
-    return [Placed(entry.post, "suggested") for entry in posts]
+    newest = await walls(feed, authors)
+    return [Placed(post, "suggested") for posts in newest.values() for post in posts[:SUGGESTED_POSTS]]
 
 
 def _parts(users: Iterable[str], most: int) -> Iterator[list[str]]:

@@ -4,10 +4,11 @@ from greenroom.actors.social.feed.cursor import Place, Placed, Snapshot
 from greenroom.actors.social.feed.gathering import candidates, suggested, trim
 from greenroom.actors.social.feed.messages import FeedPage, Read
 from greenroom.actors.social.feed.ordering import newest_first, ranked_order
-from greenroom.actors.social.feed.privacy import is_wanted
+from greenroom.actors.social.feed.privacy import Posted, is_wanted, may_see
 from greenroom.actors.social.feed.reader import Reader, Served
 from greenroom.actors.social.feed.rows import shown, visible
 from greenroom.actors.social.feed.trending import trending
+from greenroom.actors.social.known.posts import candidate, facts, shared_by
 from greenroom.actors.social.post.views import Posts
 from greenroom.actors.social.spread.readers import Readers
 from greenroom.actors.social.spread.share import FOLLOWS_FULL, kept_share
@@ -48,17 +49,22 @@ async def _anew(feed: Reader, wanted: Read) -> tuple[Snapshot, FeedPage]:
 async def _newest(feed: Reader, *, looked_up: bool = False) -> tuple[Snapshot, bool]:
     """What may not be seen is left out page by page: most of it is never read."""
     found = await candidates(feed, NEWEST_MAX, looked_up=looked_up)
-    return newest_first(feed, found.places), found.is_all
+    return newest_first(feed, found.posts), found.is_all
 
 
 async def _ranked(feed: Reader, *, looked_up: bool = False) -> tuple[Snapshot, bool]:
-    """All of them are looked at: what they are ranked by is in their rows."""
-    newest = await candidates(feed, RANKED_MAX, looked_up=looked_up)
-    unfollowed = {place.post: place for place in (*await trending(feed), *await suggested(feed))}
-    places = [*newest.places, *unfollowed.values()]
-    found = await visible(feed, (place.post for place in places), with_authors=True)
-    stay = [place for place in places if place.post in found.posts and _stays(feed, place, found.posts[place.post])]
-    snapshot = await ranked_order(feed, stay, found)
+    """All of them are looked at, as their node knows them: what they are ranked by may be some seconds old."""
+    newest = await candidates(feed, RANKED_MAX, looked_up=looked_up, remembered=True)
+    unfollowed = {place.post: place.reason for place in (*await trending(feed), *await suggested(feed))}
+    reasons = unfollowed | newest.posts
+    known = await facts(feed, reasons)
+    me, state, now_ms = feed.key, feed.state, feed.now_ms
+    stay = [
+        candidate(one, reasons[post], seen=post in state.seen)
+        for post, one in known.items()
+        if may_see(me, state, one, now_ms, is_private=one.is_private) and _stays(feed, reasons[post], one)
+    ]
+    snapshot = await ranked_order(feed, stay)
     feed.keep_ranked(snapshot)
     return snapshot, newest.is_all
 
@@ -72,16 +78,19 @@ async def _page(feed: Reader, name: str, snapshot: Snapshot, at: int, limit: int
     """From there on, without what may not be seen any more, or was never to be shown to who has not asked."""
     rows: list[Posts.Row] = []
     places: list[Placed] = []
+    seen: dict[str, Posts.Row] = {}
     until = min(len(snapshot), at + LOOKED_AT_MAX)
     while at < until and len(rows) < limit:
         part = snapshot.part(at, min(limit - len(rows) + SPARE, until - at))
-        found = (await visible(feed, (place.post for place in part))).posts
+        wanted = [place.post for place in part]
+        found = (await visible(feed, [*wanted, *shared_by(feed, wanted)])).posts  # with what they share, at once
+        seen |= found
         for place in part:
             if len(rows) == limit:
                 break
             at += 1
             row = found.get(place.post)
-            if row is not None and _stays(feed, place, row):
+            if row is not None and _stays(feed, place.reason, row):
                 rows.append(row)
                 places.append(place)
     feed.remember_served(
@@ -90,7 +99,7 @@ async def _page(feed: Reader, name: str, snapshot: Snapshot, at: int, limit: int
     )
     shed, share = await _shed(feed)
     return FeedPage(
-        posts=await shown(feed, rows, places),
+        posts=await shown(feed, rows, places, seen=seen),
         next=feed.places.keep(Place(HOME, snapshot.made_s, snapshot=name, at=at)) if at < len(snapshot) else None,
         shed=shed,
         kept_share=share,
@@ -98,9 +107,9 @@ async def _page(feed: Reader, name: str, snapshot: Snapshot, at: int, limit: int
     )
 
 
-def _stays(feed: Reader, place: Placed, row: Posts.Row) -> bool:
+def _stays(feed: Reader, reason: str, row: Posted) -> bool:
     """Is it to be shown, though it was found minutes ago? Who was unfollowed since may be seen, and is not shown."""
-    is_followed = place.reason != "following" or row.author in feed.state.follows
+    is_followed = reason != "following" or row.author in feed.state.follows
     return is_followed and is_wanted(feed.state, row) and not row.is_story
 
 

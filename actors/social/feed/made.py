@@ -41,5 +41,6 @@ def take(feed: Reader, made: Made) -> Coroutine[Any, Any, None] | None:
         stories = {post for post, (row,) in rows.items() if row.is_story}
         entries = [Entry(post, made.author, ms_of(post), post in stories) for post in made.posts]
         feed.record(CaughtUp(followed_ms=0, entries=entries))
+        feed.names.doubt(feed.now)
 
     return keep()

@@ -10,12 +10,16 @@ from greenroom.actors.social.feed.cursor import Placed, Places, Snapshot, Snapsh
 from greenroom.actors.social.feed.events import Entry
 from greenroom.actors.social.feed.messages import Arrived
 from greenroom.actors.social.feed.state import FeedState
+from greenroom.actors.social.known.names import Names
+from greenroom.actors.social.ranking.messages import FeaturesShown
 
 SERVED_MAX = 500
 NUDGED_MAX = 100  # posts that have come since its user read: of more, the oldest are a number
 LOUD_S = 10.0  # that it is remembered who has to be looked up
 SUGGESTED_S = 600.0
-RANKED_S = 3.0
+OWN_S = 60.0
+RANKED_S = 10.0
+FEATURES_S = 30.0  # that what is known of its user is taken for what it was
 RECENT_S = 60.0  # that a nudge counts as much as a row: by then there is one
 CAUGHT_UP_S = 60.0  # likewise of what it has caught up with
 
@@ -32,22 +36,41 @@ class Served(Struct, frozen=True):
 class Kept:
     """Something that was found, for a while."""
 
-    __slots__ = ("_for_s", "_until_s", "_users")
+    __slots__ = ("_for_s", "_names", "_until_s")
 
     def __init__(self, for_s: float) -> None:
         self._for_s = for_s
         self._until_s = float("-inf")
-        self._users: list[str] = []
+        self._names: list[str] = []
 
     def get(self, now_s: float) -> list[str] | None:
-        return self._users if now_s < self._until_s else None
+        return self._names if now_s < self._until_s else None
 
-    def put(self, users: list[str], now_s: float) -> list[str]:
-        self._users, self._until_s = users, now_s + self._for_s
-        return users
+    def put(self, names: list[str], now_s: float) -> list[str]:
+        self._names, self._until_s = names, now_s + self._for_s
+        return names
 
     def drop(self) -> None:
         self._until_s = float("-inf")
+
+
+class FeaturesKnown:
+    """What `features` has said of a feed's user and authors."""
+
+    __slots__ = ("_authors", "_said", "_until_s")
+
+    def __init__(self) -> None:
+        self._until_s = float("-inf")
+        self._authors: frozenset[str] = frozenset()
+        self._said = FeaturesShown({}, {})
+
+    def get(self, authors: set[str], now_s: float) -> FeaturesShown | None:
+        """Where it was asked about all of these."""
+        return self._said if now_s < self._until_s and authors <= self._authors else None
+
+    def put(self, authors: Iterable[str], said: FeaturesShown, now_s: float) -> FeaturesShown:
+        self._authors, self._said, self._until_s = frozenset(authors), said, now_s + FEATURES_S
+        return said
 
 
 class Reader(Actor[FeedState]):
@@ -67,8 +90,11 @@ class Reader(Actor[FeedState]):
         self.served: dict[str, Served] = {}
         self.loud = Kept(LOUD_S)  # authors whose walls have to be looked up
         self.suggested = Kept(SUGGESTED_S)
+        self.own = Kept(OWN_S)  # its user's posts, as their wall has them
         self._ranked: tuple[Snapshot, int] | None = None  # the last, and as of which event
         self.is_trimmed = False  # has it been looked at, in this life and today?
+        self.names = Names()
+        self.features = FeaturesKnown()
         self._due: list[Event] = []
 
     @property
@@ -137,6 +163,7 @@ class Reader(Actor[FeedState]):
     def remember_caught_up(self, entries: list[Entry], now_s: float) -> None:
         """They become rows of `arrivals` a moment after they are recorded: until then nobody else has them."""
         self._caught_up, self._caught_up_s = entries, now_s
+        self.names.doubt(now_s)
 
     def caught_up(self, now_s: float) -> list[Entry]:
         if now_s >= self._caught_up_s + CAUGHT_UP_S:

@@ -1,6 +1,6 @@
 """From the ids of posts to what is shown: as they are now, and as far as whoever reads may see them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct, field
 
@@ -9,8 +9,8 @@ from greenroom.actors.social.feed.messages import PostShown
 from greenroom.actors.social.feed.privacy import is_wanted, may_see
 from greenroom.actors.social.feed.reader import Reader
 from greenroom.actors.social.follows.views import Authors
+from greenroom.actors.social.known.people import named
 from greenroom.actors.social.post.views import Posts, WhoReacted, reacted_key
-from greenroom.actors.social.profile.views import Profiles
 
 ROWS_MAX = 1_000  # that are asked for at once
 
@@ -49,16 +49,23 @@ async def authors_of(feed: Reader, users: Iterable[str]) -> dict[str, Authors.Ro
 
 
 async def shown(
-    feed: Reader, rows: Sequence[Posts.Row], places: Sequence[Placed] = (), *, unasked: bool = True
+    feed: Reader,
+    rows: Sequence[Posts.Row],
+    places: Sequence[Placed] = (),
+    *,
+    unasked: bool = True,
+    seen: Mapping[str, Posts.Row] | None = None,
 ) -> list[PostShown]:
     """With their authors' names, what they share, and what the reader has said of them. `places`: why each is there.
-    `unasked`: what they share is shown only where its author may come up."""
-    found = (await visible(feed, (row.share_of for row in rows if row.share_of))).posts
+    `unasked`: what they share is shown only where its author may come up. `seen`: posts that are visible, as of just
+    now."""
+    known = seen or {}
+    found = (await visible(feed, (row.share_of for row in rows if row.share_of and row.share_of not in known))).posts
+    found |= {row.share_of: known[row.share_of] for row in rows if row.share_of in known}
     shared = {post: row for post, row in found.items() if not unasked or is_wanted(feed.state, row)}
     everything = [*rows, *shared.values()]
     users = sorted({row.author for row in everything})
-    named = await feed.query_pages(Profiles.Row, users, limit=1) if users else {}
-    profiles = {user: row for user, (row,) in named.items()}
+    profiles = await named(feed, users)
     mine = await _mine(feed, everything)
     by_post = {place.post: place for place in places}
 

@@ -1,7 +1,6 @@
 """An author who has much gives way: each further post of one counts less, and no author comes too often in a row."""
 
-import heapq
-from collections import Counter
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -17,7 +16,7 @@ def spread_out(groups: Iterable[Sequence[T]], author: Callable[[T], str], score:
     Within a group they come as they are ranked, scores 0 or more. Nobody has more than IN_A_ROW_MAX in a row while the
     group still has somebody else.
     """
-    had: Counter[str] = Counter()
+    had: dict[str, int] = {}
     made: list[T] = []
     for group in groups:
         _spread(group, author, score, had, made)
@@ -25,30 +24,44 @@ def spread_out(groups: Iterable[Sequence[T]], author: Callable[[T], str], score:
 
 
 def _spread(
-    group: Sequence[T], author: Callable[[T], str], score: Callable[[T], float], had: Counter[str], made: list[T]
+    group: Sequence[T], author: Callable[[T], str], score: Callable[[T], float], had: dict[str, int], made: list[T]
 ) -> None:
-    waiting: dict[str, list[T]] = {}  # an author's, the best last
-    for one in reversed(group):
-        waiting.setdefault(author(one), []).append(one)
-    ranks = {id(one): rank for rank, one in enumerate(group)}
+    """Sorted once by what is left of the scores; then whoever would come too often in a row waits for another."""
+    order: list[tuple[float, int, str]] = []
+    stands: dict[str, float] = {}  # where an author's last one stands: no further one stands before it
+    for rank, one in enumerate(group):
+        who = author(one)
+        count = had.get(who, 0)
+        had[who] = count + 1
+        place = -score(one)
+        if count:
+            place = max(place * GIVES_WAY**count, stands.get(who, place))
+        stands[who] = place
+        order.append((place, rank, who))
+    order.sort()
+    last, in_a_row = _end_of(made, author)
+    waiting: deque[T] = deque()  # of the one author who has enough just now, the best first
+    waits = ""
+    for _, rank, who in order:
+        if who == last and in_a_row >= IN_A_ROW_MAX:
+            waiting.append(group[rank])
+            waits = who
+            continue
+        last, in_a_row = who, in_a_row + 1 if who == last else 1
+        made.append(group[rank])
+        if waiting:
+            last, in_a_row = waits, 0
+            while waiting and in_a_row < IN_A_ROW_MAX:
+                made.append(waiting.popleft())
+                in_a_row += 1
+    made += waiting
 
-    def entry(who: str) -> tuple[float, int, str]:
-        best = waiting[who][-1]
-        return -score(best) * GIVES_WAY ** had[who], ranks[id(best)], who
 
-    best_of = [entry(who) for who in waiting]
-    heapq.heapify(best_of)
-    while best_of:
-        next_one = heapq.heappop(best_of)
-        if best_of and _has_enough(next_one[2], made, author):
-            next_one = heapq.heapreplace(best_of, next_one)
-        who = next_one[2]
-        made.append(waiting[who].pop())
-        had[who] += 1
-        if waiting[who]:
-            heapq.heappush(best_of, entry(who))
-
-
-def _has_enough(who: str, made: list[T], author: Callable[[T], str]) -> bool:
-    last = made[-IN_A_ROW_MAX:]
-    return len(last) == IN_A_ROW_MAX and all(author(one) == who for one in last)
+def _end_of(made: Sequence[T], author: Callable[[T], str]) -> tuple[str, int]:
+    """Whose the last ones are, and how many of them: IN_A_ROW_MAX are looked at."""
+    if not made:
+        return "", 0
+    last, in_a_row = author(made[-1]), 1
+    while in_a_row < min(IN_A_ROW_MAX, len(made)) and author(made[-1 - in_a_row]) == last:
+        in_a_row += 1
+    return last, in_a_row

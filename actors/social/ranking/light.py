@@ -3,19 +3,9 @@
 It cuts five hundred to a hundred, and is the whole score where there is no model.
 """
 
-from math import log1p
-
-from greenroom.actors.social.ranking.candidates import Candidate
+from greenroom.actors.social.ranking.candidates import Candidate, Own
 from greenroom.actors.social.ranking.model import Contributions, logistic
-from greenroom.actors.social.ranking.values import (
-    FEATURES,
-    FOLLOWERS_PRIOR,
-    Reader,
-    age_h,
-    engagement,
-    recency,
-    unpacked,
-)
+from greenroom.actors.social.ranking.values import FEATURES, Reader, own_values, unpacked
 
 INTERCEPT = -2.0
 WEIGHTS = {
@@ -33,26 +23,35 @@ _PAIR = FEATURES.index("pair_seen_1d")
 _AT_ENGAGED, _AT_RATE, _AT_HID = (
     FEATURES.index(name) - _PAIR for name in ("pair_engaged_7d", "pair_rate_7d", "pair_hid_7d")
 )
+_AT_RECENCY, _AT_PACE, _AT_POST_RATE = (FEATURES.index(name) for name in ("recency", "pace", "rate"))
 _PLACES = [(FEATURES.index(name), name) for name in WEIGHTS]
 
 
-def light_score(one: Candidate, reader: Reader) -> float:
-    """Between 0 and 1. The same as `explained_light` adds up to, without packing all values for it."""
-    age, engaged, pair = age_h(one, reader.now_ms), engagement(one), reader.pair(one.author)
-    margin = (
-        INTERCEPT
-        + _RECENCY * recency(age)
-        + _PACE * log1p(engaged / (age + 1.0))
-        + _RATE * log1p(engaged / (one.followers + FOLLOWERS_PRIOR))
-        + _ENGAGED * pair[_AT_ENGAGED]
-        + _PAIR_RATE * pair[_AT_RATE]
-        + _HID * pair[_AT_HID]
-    )
-    if one.is_suggested:
+def own_part(one: Candidate, now_ms: int) -> Own:
+    """What it brings whoever reads, to be kept with it for some seconds."""
+    values = own_values(one, now_ms)
+    return Own(values, _own_margin(values))
+
+
+def _own_margin(values: tuple[float, ...]) -> float:
+    return INTERCEPT + _RECENCY * values[_AT_RECENCY] + _PACE * values[_AT_PACE] + _RATE * values[_AT_POST_RATE]
+
+
+def light_margin(one: Candidate, reader: Reader) -> float:
+    """The same as `explained_light` adds up to, without packing all values for it."""
+    own, pair = one.own, reader.pair(one.author)
+    margin = own.light if own is not None else _own_margin(own_values(one, reader.now_ms))
+    margin += _ENGAGED * pair[_AT_ENGAGED] + _PAIR_RATE * pair[_AT_RATE] + _HID * pair[_AT_HID]
+    if one.reason not in ("following", "own"):
         margin += _SUGGESTED
     if one.seen:
         margin += _SEEN
-    return logistic(margin)
+    return margin
+
+
+def light_score(one: Candidate, reader: Reader) -> float:
+    """Between 0 and 1."""
+    return logistic(light_margin(one, reader))
 
 
 def explained_light(values: bytes) -> tuple[float, Contributions]:

@@ -62,6 +62,24 @@ def age_h(one: Candidate, now_ms: int) -> float:
     return max(now_ms - one.at_ms, 0) / 3_600_000
 
 
+def own_values(one: Candidate, now_ms: int) -> tuple[float, ...]:
+    """Those that say nothing of who reads: from `age_h` to `is_share`."""
+    age, engaged = age_h(one, now_ms), engagement(one)
+    return (
+        age,
+        recency(age),
+        log1p(one.reactions),
+        log1p(one.comments),
+        log1p(one.shares),
+        log1p(one.followers),
+        log1p(engaged / (age + 1.0)),
+        log1p(engaged / (one.followers + FOLLOWERS_PRIOR)),
+        1.0 if one.media else 0.0,
+        log1p(one.chars),
+        1.0 if one.is_share else 0.0,
+    )
+
+
 def rate(known: Mine, window: str, expected: float) -> float:
     """Engaged for each that was seen, where little is known as expected."""
     return (known.get(f"engaged_{window}", 0.0) + SEEN_PRIOR * expected) / (
@@ -88,19 +106,9 @@ class Reader:
 
     def packed(self, one: Candidate) -> bytes:
         """The values of FEATURES, in that order."""
-        age, engaged = age_h(one, self.now_ms), engagement(one)
+        own = one.own
         return _PACKED.pack(
-            age,
-            recency(age),
-            log1p(one.reactions),
-            log1p(one.comments),
-            log1p(one.shares),
-            log1p(one.followers),
-            log1p(engaged / (age + 1.0)),
-            log1p(engaged / (one.followers + FOLLOWERS_PRIOR)),
-            1.0 if one.media else 0.0,
-            log1p(one.chars),
-            1.0 if one.is_share else 0.0,
+            *(own.values if own is not None else own_values(one, self.now_ms)),
             1.0 if one.is_suggested else 0.0,
             1.0 if one.seen else 0.0,
             *self.pair(one.author),

@@ -6,15 +6,18 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from greenroom.actors.life.many import admission
 from greenroom.actors.model.errors import (
     CallCycle,
     DeadlineExceeded,
     HandlerFailed,
     OutcomeUnknown,
+    Overloaded,
     Refused,
     Unavailable,
 )
-from tests.supervisors.kernel.small_kernel import Do, Kernel, Log, Note, Read, kernel, settled
+from greenroom.store.views.asked import Asked, Rows
+from tests.supervisors.kernel.small_kernel import Do, Kernel, Log, Note, Read, SlowNoted, kernel, settled
 
 A = "log:a"
 B = "log:b"
@@ -184,3 +187,48 @@ async def test_a_tell_is_the_end_of_a_chain_of_asks(autojump_clock: MockClock) -
         run.router.ref("slow:b").tell(Do(act=ask_a))
         await trio.sleep(1)
         assert answers == [1]
+
+
+class SlowViews:
+    """Each question takes two seconds."""
+
+    async def rows(self, row: Any, key: str, asked: Asked) -> Rows[Any]:
+        await trio.sleep(2.0)
+        return Rows([])
+
+    async def rows_of_many(self, row: Any, keys: Any, *, limit: int, where: Any) -> dict[str, list[Any]]:
+        await trio.sleep(2.0)
+        return {}
+
+
+async def test_who_would_read_views_where_too_many_do_is_turned_away_and_all_else_goes_on(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "AT_ONCE", 1)
+    monkeypatch.setattr(admission, "HELD_S", 100.0)
+
+    async def look(actor: Any) -> int:
+        return len((await actor.query(object, "all")).rows) + len(await actor.query_pages(object, ["a"], limit=1))
+
+    async def note_and_look(actor: Any) -> int:
+        actor.record(SlowNoted(text="noted"))
+        return await look(actor)
+
+    async def ask(actor: Any) -> Any:
+        return await actor.ask("slow:asked", Do(act=look))
+
+    async with kernel() as run:
+        run.kernel.world._query = SlowViews()
+        first = run.send("slow:first", Do(act=look))
+        await settled()
+        turned_away = run.send("slow:second", Do(act=look))
+        others = [run.send("slow:third", Do(act=act)) for act in (note_and_look, ask)]
+        note = run.send("slow:fourth", Note(text="no view"))
+        await trio.sleep(3.0)
+        assert isinstance(turned_away.answer, Overloaded) and turned_away.answered_at == admission.PATIENCE_S
+        assert run.instruments.turned_away_reads == 1 and note.answer == 1
+        await trio.sleep(20.0)
+        assert [first.answer, *(other.answer for other in others)] == [0, 0, 0]
+        again = run.send("slow:second", Do(act=look))
+        await trio.sleep(5.0)
+        assert again.answer == 0 and run.instruments.restarts == 0

@@ -1,0 +1,1 @@
+"""What many messages do at once."""

@@ -1,0 +1,1 @@
+"""What many read at once."""
