@@ -142,12 +142,13 @@ class _EntityViews:
 
     def _seen(self, seen: Inspected) -> None:
         self._answered()
-        self._hand(self._topic, self._handing(seen, list(self.known.items())), len(self.known))
+        # Without what each knows: a pair for each is what the collector would go through amid this.
+        self._hand(self._topic, self._handing(seen, list(self.known)), len(self.known))
 
-    def _handing(self, seen: Inspected, known_by: list[tuple[ViewSubscriber, bytes]]) -> Iterator[None]:
+    def _handing(self, seen: Inspected, subscribers: list[ViewSubscriber]) -> Iterator[None]:
         pieces: dict[type[ViewEncoding], bytes] = {}
-        for number, (subscriber, known) in enumerate(known_by, 1):
-            if known != seen.view and subscriber in self.known:
+        for number, subscriber in enumerate(subscribers, 1):
+            if self.known.get(subscriber, seen.view) != seen.view:
                 encoding = subscriber.encoding
                 piece = pieces.get(encoding)
                 if piece is None:

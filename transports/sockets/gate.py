@@ -146,9 +146,11 @@ class Gate:
                     self._poller.add(self._listener.fileno(), self)
                 now = trio.current_time()
                 self._turned_away.sweep(now)
-                for number, (connection, protocol) in enumerate(self._live.items()):
+                for number, connection in enumerate(self._live.all()):
+                    protocol = self._live.protocol(connection)
                     try:
-                        protocol.tick(now, self._client.queue_age_s)
+                        if protocol is not None:
+                            protocol.tick(now, self._client.queue_age_s)
                     except Exception:  # the edge: a mistake of ours ends this connection, not all of them
                         log.exception("connection_failed", peer=connection.peer)
                         connection.abort()
@@ -159,7 +161,7 @@ class Gate:
             if self._listener is not None:
                 self._poller.remove(self._listener.fileno())
             self._turned_away.close()
-            for connection, _ in self._live.items():
+            for connection in self._live.all():
                 connection.abort()
 
     def stop_accepting(self) -> None:

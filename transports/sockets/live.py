@@ -47,8 +47,17 @@ class LiveConnections:
     def __len__(self) -> int:
         return len(self._protocols)
 
+    def all(self) -> list[Connection]:
+        """As of now, for loops in which connections come and go. Without their protocols: a pair for each would be what
+        the collector looks at amid the loop, some milliseconds for each thousand of them."""
+        return list(self._protocols)
+
+    def protocol(self, connection: Connection) -> LiveProtocol | None:
+        """None once it has gone, or was given away."""
+        return self._protocols.get(connection)
+
     def items(self) -> list[tuple[Connection, LiveProtocol]]:
-        """As of now, for loops in which connections come and go."""
+        """As of now, for who looks at all of them once."""
         return list(self._protocols.items())
 
     def switch(self, connection: Connection, protocol: LiveProtocol) -> None:

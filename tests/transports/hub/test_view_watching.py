@@ -1,7 +1,9 @@
 """Views to watch, over event streams and the client protocol."""
 
+import gc
 import itertools
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import structlog
@@ -11,10 +13,12 @@ from trio.testing import MockClock
 
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import Unavailable
-from greenroom.actors.model.lifecycle import NOTED, Inspect
+from greenroom.actors.model.lifecycle import NOTED, Inspect, Inspected
 from greenroom.config.limits import HubConfig
+from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.journal.records import StoredEvent
 from greenroom.transports.http.server_sent import SseViews
+from greenroom.transports.hub.view_watching import _EntityViews
 from tests.transports.hub.auction import Auction, Bid, Reserve
 from tests.transports.small_node import Peer, SmallNode, head, small_node
 
@@ -296,3 +300,31 @@ async def test_whoever_is_to_start_over_leaves_the_view_too(autojump_clock: Mock
         with trio.fail_after(5):
             assert await peer.ended()
         assert not node.hub.subscribers(A)
+
+
+def test_a_view_for_many_gives_the_collector_nothing_to_look_at() -> None:
+    handed: list[int] = []
+    views = _EntityViews(Mock(), Mock(), Mock(), Mock(), lambda topic, work, size: handed.append(size), 0.2)
+    views.known = {Mock(): b"{}" for _ in range(1_000)}
+    seen = Inspected(b"{}", "e", 1, 1)
+    gc.collect()
+    gc.disable()
+    try:
+        before = gc.get_count()[0]
+        views._seen(seen)
+        allocated = gc.get_count()[0] - before
+    finally:
+        gc.enable()
+    assert handed == [1_000] and allocated < 50
+
+
+def test_who_leaves_before_its_turn_is_given_no_view() -> None:
+    work: list[Any] = []
+    views = _EntityViews(Mock(), Mock(), Mock(), Instruments(), lambda topic, handing, size: work.append(handing), 0.2)
+    stays, leaves = Mock(), Mock()
+    views.known = {stays: b"1", leaves: b"1"}
+    views._seen(Inspected(b"2", "e", 1, 1))
+    del views.known[leaves]
+    assert list(work[0]) == []
+    assert (stays.deliver_view.call_count, leaves.deliver_view.call_count) == (1, 0)
+    assert views.known == {stays: b"2"}

@@ -1,8 +1,11 @@
 import contextlib
+import gc
 import select
 import socket
 import struct
 from collections import Counter
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import trio
@@ -10,7 +13,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from greenroom.config.limits import GateConfig
 from greenroom.transports.sockets import gate as gate_module
+from greenroom.transports.sockets.admission import Admission
 from greenroom.transports.sockets.gate import PortTaken, listen
+from greenroom.transports.sockets.live import LiveConnections
 from tests.transports.small_node import Peer, SmallNode, head, small_node
 
 
@@ -182,6 +187,41 @@ async def test_connections_are_ticked_some_at_a_time(
         await trio.sleep(1.5)
         trio.lowlevel.remove_instrument(passes)
     assert len(ticked) >= len(peers) and set(Counter(ticked).values()) == {2}
+
+
+async def test_a_look_at_all_connections_gives_the_collector_nothing_to_look_at() -> None:
+    """With a pair for each, every second of ten thousand had a collection or two in its middle."""
+    live = LiveConnections(Admission(GateConfig()))
+    for _ in range(1_000):
+        live.switch(Mock(), Mock())
+    gc.collect()
+    gc.disable()
+    try:
+        before = gc.get_count()[0]
+        found = live.all()
+        allocated = gc.get_count()[0] - before
+    finally:
+        gc.enable()
+    assert len(found) == 1_000 and allocated < 10
+
+
+async def test_one_that_goes_while_others_are_ticked_is_not(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with small_node() as node:
+        peers = [await node.websocket() for _ in range(3)]
+        kind = type(node.edge.live.items()[0][1])
+        ticked: list[object] = []
+
+        def tick(self: Any, now: float, age: float) -> None:
+            ticked.append(self)
+            if len(ticked) == 1:
+                for connection in node.connections[1:]:
+                    connection.abort()
+
+        monkeypatch.setattr(kind, "tick", tick)
+        await trio.sleep(1.5)
+        assert (len(ticked), len(peers)) == (1, 3)
 
 
 async def test_no_more_is_accepted_and_the_last_to_leave_is_waited_for() -> None:
