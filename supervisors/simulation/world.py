@@ -70,6 +70,7 @@ class Scenario(Struct, kw_only=True):
     # What is done from outside until faults stop, each for itself; and once they have, to let all jobs come to an end.
     operators: Callable[["World"], list[Callable[[], Awaitable[None]]]] = lambda world: []
     tidy: Callable[["World"], Awaitable[None]] | None = None
+    settle_s: float = 0.0  # once faults have stopped, everything must be resolved within so long; 0: see play.py
 
 
 class World:
