@@ -110,7 +110,8 @@ def _sent(events: Events, by_job: Counter[str]) -> Iterator[str]:
                 if not channel:
                     yield f"job {event['job']} has ended, and none was under way"
                 elif not event.get("reason"):
-                    told |= dict.fromkeys(((channel, id_) for id_ in ids), event["job"])
+                    for id_ in ids:
+                        told[channel, id_] = event["job"]
     if under_way:
         yield f"nothing is said of what became of {sorted(under_way)}"
     jobs = sorted({job for job in told.values() if not by_job[job]})
