@@ -134,10 +134,11 @@ class WiderReading(Reading):
         for post, state in facts.posts.items():
             if not state.gone and state.content.is_story and state.content.ends_ms < over_ms:
                 yield f"post:{post} is a story that is over, and has not ended"
-        yield from moderated(facts, had_rules=not world.checker.failovers)
+        is_whole = not world.checker.failovers
+        yield from moderated(facts, had_rules=is_whole)
         is_right = not (world.faults.skew_s or world.faults.jump_every_s)
         journals = world.checker.journals()
-        yield from told(facts.inboxes, journals, self._provider, now_ms, clocks_are_right=is_right)
+        yield from told(facts.inboxes, journals, self._provider, now_ms, clocks_are_right=is_right, is_whole=is_whole)
 
 
 def _ids(page: FeedPage | Rings) -> list[str]:

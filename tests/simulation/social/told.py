@@ -26,10 +26,13 @@ def told(
     now_ms: int,
     *,
     clocks_are_right: bool,
+    is_whole: bool,
 ) -> Iterator[str]:
-    """What is wrong. `clocks_are_right`: those of all nodes, always; by others quiet hours can't be judged."""
+    """What is wrong. `clocks_are_right`: those of all nodes, always; by others quiet hours can't be judged. `is_whole`:
+    no failover has lost that something went out, which goes out again then."""
     by_job = provider.by_job
-    yield from _once(provider)
+    if is_whole:
+        yield from _once(provider)
     for user, state in inboxes.items():
         entity = f"inbox:{user}"
         yield from (f"{entity}: {wrong}" for wrong in _decided(state))
