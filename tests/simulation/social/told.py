@@ -80,7 +80,7 @@ def _late(state: InboxState, now_ms: int) -> Iterator[str]:
 
 def _sent(events: Events, by_job: Counter[str]) -> Iterator[str]:
     waiting: Counter[tuple[str, int]] = Counter()  # by channel and group
-    notices: dict[int, dict[str, None]] = {}  # by group, those in it
+    notices: dict[tuple[str, int], dict[str, None]] = {}  # by channel and group, those that are to go out with it
     under_way: dict[str, tuple[str, list[str]]] = {}  # by job, the channel, and which notices it takes out
     told: dict[tuple[str, str], str] = {}  # by channel and notice, the job that has
     for event in events:
@@ -89,21 +89,22 @@ def _sent(events: Events, by_job: Counter[str]) -> Iterator[str]:
                 _drop(waiting, [event.get("drops", 0)])
                 for channel in event["paces"]:
                     waiting[channel, event["group"]] = 1
+                    notices.setdefault((channel, event["group"]), {})[event["id"]] = None
                     if (channel, event["id"]) in told:
                         yield f"{event['id']} goes out by {channel} again, and has before"
-                notices.setdefault(event["group"], {})[event["id"]] = None
             case "inbox.read" | "inbox.archived":
                 _drop(waiting, event["groups"])
             case "inbox.withdrawn":
                 if not event["count"]:
                     _drop(waiting, [event["group"]])
-                for id_ in event["ids"]:
-                    notices[event["group"]].pop(id_, None)
+                for (_, group), ids_there in notices.items():
+                    for id_ in event["ids"] if group == event["group"] else ():
+                        ids_there.pop(id_, None)
             case "inbox.dispatched":
                 for group in event["groups"]:
                     if not waiting.pop((event["channel"], group), 0):
                         yield f"group {group} goes out by {event['channel']} without having waited"
-                ids = [id_ for group in event["groups"] for id_ in notices.get(group, ())]
+                ids = [id_ for group in event["groups"] for id_ in notices.get((event["channel"], group), ())]
                 under_way |= dict.fromkeys(event["jobs"], (event["channel"], ids))
             case "inbox.kept":
                 for group in event["groups"]:
