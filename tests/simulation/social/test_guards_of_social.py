@@ -76,7 +76,7 @@ WIDER: dict[str, tuple[Any, str, Callable[..., Any], int, float]] = {
     "moderators know what a rule has hidden": (Case, "_flag", says_nothing, 1, MINUTES),
     "authors know what is hidden": (Case, "_tell_author", says_nothing, 3, MINUTES),
     "inboxes hear what became of a job": (Outgoing, "hear", says_nothing, 1, MINUTES),
-    "what was told is not told again": (Outgoing, "_has_told", never, 3, MINUTES),
+    "what was told is not told again": (Outgoing, "_has_told", never, 0, 2.0),
     "only confirmed addresses get mail": (Outgoing, "_missing", nothing_missing, 1, MINUTES),
     "nothing goes out in quiet hours": (outgoing, "quiet_until", at_no_time, 2, MINUTES),
 }
