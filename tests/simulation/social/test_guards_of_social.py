@@ -61,7 +61,7 @@ HEAR = Follows._hear
 # Where each is missed as things are: the other seeds are tried after it.
 GUARDS: dict[str, tuple[Any, str, Callable[..., Any], Faults, int, float]] = {
     "a late yes is answered": (Follows, "_hear", whoever_is_late, CALM_VIEWS, 4, MINUTES),
-    "rows may be late": (gathering, "_is_written_to", already, CALM_VIEWS, 5, MINUTES),
+    "rows may be late": (gathering, "_is_written_to", already, CALM_VIEWS, 15, MINUTES),
     "authors are told of a block": (Follows, "_tell_barred", says_nothing, NO_FAULTS, 0, MINUTES),
     "what is shared is told": (Post, "_tell_shared", says_nothing, NO_FAULTS, 0, MINUTES),
     "what is taken back is withdrawn": (Inbox, "_withdraw", says_nothing, NO_FAULTS, 1, 1.0),
