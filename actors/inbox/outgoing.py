@@ -27,8 +27,8 @@ from greenroom.actors.inbox.quiet import quiet_until
 from greenroom.actors.inbox.state import (
     FLIGHTS_IN_ALL_MAX,
     FLIGHTS_MAX,
-    SENT,
-    UNDER_WAY,
+    TOLD,
+    TOLD_BEFORE,
     WAITS,
     Flight,
     Group,
@@ -52,7 +52,6 @@ SENDER_PER_H = 30  # notices of one user in an hour, from which on nothing of th
 FULL_S = 300.0  # until it is tried again, where too many jobs are under way
 DIGESTS: Final[tuple[Digest, ...]] = get_args(Digest)
 HOURLY, DAILY = "0 * * * *", "{minute} {hour} * * *"
-TOLD_BEFORE = "you were told of it before"
 NAMED_GROUPS_MAX = 100  # as many as one message has
 DELIVERY = "delivery"  # the label of jobs that we want to hear of
 
@@ -103,12 +102,12 @@ class Outgoing:
         plan.outcomes["live"] = "shown" if is_live else "you have it off"
         for channel in OUTSIDE:
             pace = pace_of(state.preferences, kind, channel)
-            if pace == "off":
+            if self._has_told(id_, channel):  # first of all: this decision takes the place of the one that says so
+                plan.outcomes[channel] = TOLD_BEFORE
+            elif pace == "off":
                 plan.outcomes[channel] = "you have it off"
             elif missing := self._missing(channel):
                 plan.outcomes[channel] = missing
-            elif self._has_told(id_, channel):
-                plan.outcomes[channel] = TOLD_BEFORE
             elif pace == "now" and self._is_flood(by):
                 plan.outcomes[channel] = "they have done too much within the hour"
             else:
@@ -130,7 +129,7 @@ class Outgoing:
         if id_ not in self._state.known:
             return False
         decision = self._state.decisions.get(id_)
-        return decision is None or decision.channels.get(channel) in (SENT, UNDER_WAY, TOLD_BEFORE)
+        return decision is None or decision.channels.get(channel) in TOLD
 
     def _missing(self, channel: str) -> str:
         """Why nothing can go there; "" where it can."""

@@ -49,6 +49,8 @@ CONFIRMATIONS_PER_DAY = 5
 BY_US, BY_THEM = 1, 2  # bits: who has blocked whom
 UNDER_WAY = "under way"
 SENT = "sent"
+TOLD_BEFORE = "you were told of it before"
+TOLD = (SENT, UNDER_WAY, TOLD_BEFORE)
 WAITS = "waits"  # what an outcome begins with that is none yet
 
 Value = TypeVar("Value")
@@ -186,7 +188,10 @@ class InboxState(Struct):
             case Noticed():
                 self._notice(event, offset)
             case Withheld():
-                self._decide(event.id, event, 0, {"all": event.reason}, event.at_ms)
+                before = self.decisions.get(event.id)  # of one that was withdrawn, and comes back
+                told = [name for name, said in before.channels.items() if said in TOLD] if before is not None else []
+                channels = {"all": event.reason} | dict.fromkeys(told, TOLD_BEFORE)
+                self._decide(event.id, event, 0, channels, event.at_ms)
             case Withdrawn():
                 self._withdraw(event)
             case Gone():

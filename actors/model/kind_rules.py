@@ -8,6 +8,7 @@ import inspect as stdlib_inspect
 import types
 import typing
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, Union
 
 import msgspec
@@ -17,6 +18,7 @@ from greenroom.actors.model.actor import Actor, KindLimits
 from greenroom.actors.model.message import Done, reply_type
 
 LISTS = ("commands", "internal", "events", "hidden", "ephemerals")
+TYPES_KEPT_MAX = 2048  # of which it is remembered what is wrong with them
 
 
 def list_problems(actor: type[Actor[object]]) -> Iterator[str]:
@@ -103,12 +105,25 @@ def state_problems(actor: type[Actor[object]]) -> Iterator[str]:
 def body_problems(what: str, body: object) -> Iterator[str]:
     """Whatever is stored or sent is of types that have a JSON form. `what` names it in the text."""
     try:
-        msgspec.json.Decoder(body)
-        found = next(_without_json(inspect.type_info(body)), "")
-    except TypeError as error:
-        found = str(error)
+        hash(body)
+    except TypeError:  # what stands in an annotation need not be hashable
+        found = _problem(body)
+    else:
+        found = _problem_once(body)
     if found:
         yield f"{what}: {found}"
+
+
+def _problem(body: object) -> str:
+    try:
+        msgspec.json.Decoder(body)
+        return next(_without_json(inspect.type_info(body)), "")
+    except TypeError as error:
+        return str(error)
+
+
+# A process in which many nodes live, as tests have, asks the same of the same types again and again.
+_problem_once = lru_cache(maxsize=TYPES_KEPT_MAX)(_problem)
 
 
 def message_problems(actor: type[Actor[object]]) -> Iterator[str]:

@@ -123,7 +123,7 @@ async def _settle(world: World) -> None:
         world.nursery.start_soon(world.scenario.tidy, world)
     left = partial(_unsettled, world)
     settle_s = SETTLE_JOBS_S if world.jobs is not None else SETTLE_VIEWS_S if world.truth is not None else SETTLE_S
-    with trio.move_on_after(settle_s):
+    with trio.move_on_after(world.scenario.settle_s or settle_s):
         while left():  # noqa: ASYNC110 - nobody could say when all of it is
             await trio.sleep(0.5)
         return

@@ -70,6 +70,7 @@ class Scenario(Struct, kw_only=True):
     # What is done from outside until faults stop, each for itself; and once they have, to let all jobs come to an end.
     operators: Callable[["World"], list[Callable[[], Awaitable[None]]]] = lambda world: []
     tidy: Callable[["World"], Awaitable[None]] | None = None
+    settle_s: float = 0.0  # once faults have stopped, everything must be resolved within so long; 0: see play.py
 
 
 class World:
@@ -120,6 +121,7 @@ class World:
         )
         self.release = 1  # the version of its views that nodes which are started have; NEWER: of its kinds as well
         self._releases: dict[int, Release] = {}
+        self._wanted: dict[int, dict[str, Wanted]] = {}  # by the release, the tables that its views have
         self.nodes: list[SimulatedNode] = []  # alive or dying, oldest first
         self.nodes_started = 0
         self.unfinished = scenario.unfinished
@@ -217,8 +219,10 @@ class World:
         """A view as the present release has it."""
         present = self._present_release()
         assert present is not None
-        installed = Views(Kinds(self.scenario.kinds), present.views)
-        return wanted_of([installed[view]])[0]
+        if present.number not in self._wanted:
+            installed = Views(Kinds(self.scenario.kinds), present.views)
+            self._wanted[present.number] = {one.name: one for one in wanted_of(installed)}
+        return self._wanted[present.number][view]
 
     def _has_ended(self, process: str) -> bool:
         """Is it proven that the process of this name runs no more?"""

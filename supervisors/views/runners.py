@@ -5,6 +5,7 @@ taken its place, that a table is gone. Each table has a supervisor of its own: a
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 
 import structlog
 import trio
@@ -187,11 +188,11 @@ class Runners:
         self.inline.learn(known)
         self._learned(known)
 
-    @property
+    @cached_property
     def _versions_here(self) -> dict[str, int]:
         return {name: version for name, (version, _) in self._digests.items()}
 
-    @property
+    @cached_property
     def _digests(self) -> dict[str, tuple[int, str]]:
         """Of views and sinks by name: the version that this release's code has, and the digest of its rows."""
         sinks = {one.name: (one.version, NO_ROWS.digest) for one in self._sinks}

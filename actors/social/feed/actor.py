@@ -187,7 +187,7 @@ class Feed(Reader):
             if judged.verdict == "refuse":
                 raise Refused("feed.text_refused", f"the rule {judged.rule} forbids it", status=422)
             id_ = new_post_id(self.now_ms)
-            self.record(PostMade(post=id_))
+            self.record(PostMade(post=id_, is_story=message.is_story))
             self.tell(
                 f"post:{id_}",
                 Publish(

@@ -17,10 +17,11 @@ class Entry(Struct, frozen=True):
     is_story: bool = False
 
 
-class PostMade(Event, tag="feed.post_made"):
+class PostMade(Event, omit_defaults=True, tag="feed.post_made"):
     """Its user has posted."""
 
     post: str
+    is_story: bool = False
 
 
 class Followed(Event, tag="feed.followed"):

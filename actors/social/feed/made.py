@@ -28,7 +28,8 @@ def authors_of(state: FeedState, event: CaughtUp) -> list[str]:
 
 def say(feed: Reader, ask: SayMade) -> None:
     if feed.state.made and not is_barred(feed.state, ask.reader):
-        feed.tell(f"feed:{ask.reader}", Made(author=feed.key, posts=feed.state.made))
+        made = Made(author=feed.key, posts=feed.state.made, stories=feed.state.stories)
+        feed.tell(f"feed:{ask.reader}", made)
 
 
 def take(feed: Reader, made: Made) -> Coroutine[Any, Any, None] | None:
@@ -37,8 +38,8 @@ def take(feed: Reader, made: Made) -> Coroutine[Any, Any, None] | None:
         return None
 
     async def keep() -> None:
-        rows = await feed.query_pages(Posts.Row, made.posts, limit=1)
-        stories = {post for post, (row,) in rows.items() if row.is_story}
+        rows = await feed.query_pages(Posts.Row, made.posts, limit=1)  # of posts made by a release that said nothing
+        stories = {post for post, (row,) in rows.items() if row.is_story} | set(made.stories)
         entries = [Entry(post, made.author, ms_of(post), post in stories) for post in made.posts]
         feed.record(CaughtUp(followed_ms=0, entries=entries))
         feed.names.doubt(feed.now)

@@ -226,6 +226,7 @@ class Made(Tell, tag="feed.made"):
 
     author: Subject
     posts: Annotated[list[PostId], Meta(min_length=1, max_length=PAGE_MAX)]
+    stories: Annotated[list[PostId], Meta(max_length=PAGE_MAX)] = field(default_factory=list)  # those among them
 
 
 class Flush(Tell, tag="feed.flush"):

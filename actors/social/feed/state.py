@@ -39,6 +39,7 @@ class FeedState(Struct):
     close_to: dict[Subject, bool] = field(default_factory=dict)  # authors who count its user among close friends
     returned_ms: int = 0  # Unix: the day on which its user last read; 0: never
     made: list[str] = field(default_factory=list)  # its user's own newest posts, newest last
+    stories: list[str] = field(default_factory=list)  # those of them that are stories
     seen: dict[str, bool] = field(default_factory=dict)  # posts, newest last
     hid: dict[str, bool] = field(default_factory=dict)
 
@@ -48,6 +49,8 @@ def change(state: FeedState, event: FeedEvent, at_ms: int) -> None:
     match event:
         case PostMade():
             state.made = [*state.made, event.post][-MADE_MAX:]
+            told = [*state.stories, event.post] if event.is_story else state.stories
+            state.stories = [post for post in told if post in state.made]
         case Followed():
             state.follows[event.author] = state.behind[event.author] = at_ms
         case Unfollowed():

@@ -211,7 +211,7 @@ class Post(TellingPost):
             tags=tags_of(text),
             visibility=ask.visibility,
             is_story=ask.is_story,
-            ends_ms=int(self.now * 1000) + DAY_MS if ask.is_story else 0,
+            ends_ms=self._ends_ms() if ask.is_story else 0,
             share_of=ask.share_of or "",
         )
         self.record(Published(content=content, is_pending=ask.is_pending, is_shadowed=ask.is_shadowed))
@@ -220,6 +220,10 @@ class Post(TellingPost):
             self.set_timer(END, End(), at=content.ends_ms / 1000)
         if state.is_out:
             self._go_out()
+
+    def _ends_ms(self) -> int:
+        """When a story that begins now is over."""
+        return int(self.now * 1000) + DAY_MS
 
     def _go_out(self) -> None:
         """Everybody who may see it can do so from now on, for the first time."""

@@ -55,4 +55,5 @@ class Arrivals(View, version=1):
 
     def _write(self, user: str, post: str, author: str, at_ms: int, *, is_story: bool) -> None:
         row = self.row(user=user, id=post)
-        row.author, row.at_ms, row.is_story = author, at_ms, is_story
+        row.author, row.at_ms = author, at_ms
+        row.is_story = row.is_story or is_story  # a feed of a release before this may not have known

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -13,10 +13,13 @@ from greenroom.actors.inbox.actor import Inbox
 from greenroom.actors.inbox.deliveries.orders import HookOrder, MailOrder, Outcome, PushOrder
 from greenroom.actors.inbox.messages import (
     AddPush,
+    BarredChanged,
     ConfirmMail,
     MarkRead,
+    MutedChanged,
     Prefer,
     ReadAll,
+    RemoveHook,
     RemoveMail,
     SetHook,
     SetHours,
@@ -418,6 +421,38 @@ def test_a_like_taken_back_and_given_again_goes_out_once() -> None:
     kit.tell(notice("ann"))
     kit.advance(3_600)
     assert orders(kit) == ["hook: 1"]
+    kit.restart(from_snapshot=True)
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "again"),
+    [
+        (Prefer(kind="like", channel="hook", pace="off"), Prefer(kind="like", channel="hook", pace="now")),
+        (RemoveHook(), SetHook(url="https://me.example.org/hook")),
+        (MutedChanged(user="ann", muted=True), MutedChanged(user="ann", muted=False)),
+        (BarredChanged(user="ann", by_us=True, barred=True), BarredChanged(user="ann", by_us=True, barred=False)),
+    ],
+    ids=["off", "nowhere", "muted", "barred"],
+)
+def test_what_was_told_once_is_not_told_again_for_what_has_been_decided_between(meanwhile: Any, again: Any) -> None:
+    def change(message: Any) -> None:
+        if isinstance(message, MutedChanged | BarredChanged):
+            kit.tell(message)
+        else:
+            kit.ask(message, user="me")
+
+    kit = with_hook(inbox())
+    kit.tell(notice("ann"))
+    kit.advance(1)
+    assert orders(kit) == ["hook: 1"]
+    kit.tell(Withdraw(id="like:p1:ann"))
+    change(meanwhile)
+    kit.tell(notice("ann"))
+    kit.tell(Withdraw(id="like:p1:ann"))
+    change(again)
+    kit.tell(notice("ann"))
+    kit.advance(3_600)
+    assert orders(kit) == ["hook: 1"] and outcome(kit, "like:p1:ann", "hook") == "you were told of it before"
     kit.restart(from_snapshot=True)
 
 

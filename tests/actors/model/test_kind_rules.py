@@ -2,7 +2,7 @@
 
 import math
 import types
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from msgspec import Struct, field
@@ -10,8 +10,9 @@ from msgspec import Struct, field
 from greenroom import Actor, Ask, Done, Event, Saga, Step, Tell
 from greenroom.actors.chat.room import Room
 from greenroom.actors.identity import Session
+from greenroom.actors.model import kind_rules
 from greenroom.actors.model.actor import KindLimits
-from greenroom.actors.model.kind_rules import broken_rules
+from greenroom.actors.model.kind_rules import TYPES_KEPT_MAX, body_problems, broken_rules
 from greenroom.actors.model.kinds import BadEntityClass, Kind
 
 
@@ -196,3 +197,24 @@ class Ovation(Saga[Begin]):
 @pytest.mark.parametrize("actor", [Room, Session, Ovation])
 def test_the_entities_we_bring_break_none(actor: type[Actor[Any]]) -> None:
     assert list(broken_rules(actor)) == []
+
+
+@pytest.mark.bound("types of messages of which is remembered whether they have a JSON form")
+def test_what_is_remembered_of_types_is_bounded_and_asked_again() -> None:
+    class Opaque: ...
+
+    def problems(body: Any) -> list[str]:
+        return list(body_problems("it", body))
+
+    found = problems(list[Opaque])
+    assert found and problems(list[Opaque]) == found
+    for number in range(TYPES_KEPT_MAX + 1):
+        assert problems(Literal[number]) == []
+    assert kind_rules._problem_once.cache_info().currsize == TYPES_KEPT_MAX
+    assert problems(list[Opaque]) == found, "it made room, and is looked at again"
+
+
+def test_what_is_not_hashable_is_looked_at_each_time() -> None:
+    unhashable = Annotated[int, {"a": 1}]
+    for _ in range(2):
+        assert list(body_problems("it", unhashable)) == []

@@ -4,7 +4,7 @@ It shares no code with what it looks at, but for the names of things.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations
 from typing import Any
 
@@ -14,6 +14,8 @@ from greenroom.actors.inbox.outgoing import digest_of
 from greenroom.actors.inbox.state import Decision, InboxState
 from greenroom.actors.social.feed.state import FeedState
 from greenroom.actors.social.follows.state import FollowsState
+from greenroom.actors.social.moderation.state import CaseFile
+from greenroom.actors.social.post.reactions import ShardState
 from greenroom.actors.social.post.state import PostState
 from greenroom.actors.social.thread.state import ThreadState
 
@@ -33,6 +35,8 @@ class Facts:
         self.posts: dict[str, PostState] = {}
         self.threads: dict[str, ThreadState] = {}
         self.rooms: dict[str, RoomState] = {}
+        self.parts: dict[str, ShardState] = {}
+        self.cases: dict[str, CaseFile] = {}
         for entity, state in states.items():
             kind, _, key = entity.partition(":")
             by_kind: dict[str, dict[str, Any]] = {
@@ -42,6 +46,8 @@ class Facts:
                 "post": self.posts,
                 "thread": self.threads,
                 "room": self.rooms,
+                "reactions": self.parts,
+                "case": self.cases,
             }
             if kind in by_kind:
                 by_kind[kind][key] = state
@@ -51,6 +57,7 @@ class Facts:
         yield from self._mirrors()
         yield from self._conversations()
         yield from self._counters()
+        yield from self._parts()
         yield from self._notices()
 
     def _followers(self) -> Iterator[str]:
@@ -100,15 +107,30 @@ class Facts:
         for post, state in self.posts.items():
             if state.gone or not state.author:
                 continue
-            reactions = dict(Counter(state.reactors.values()))
+            reactions = dict(Counter(state.reactors.values()) + self._in_parts(post))
             if state.reactions != reactions:
                 yield f"post:{post} counts {state.reactions}, and its reactors say {reactions}"
-            if state.shares != shares[post]:
+            if state.shares != shares[post] and not state.content.is_story:
                 yield f"post:{post} counts {state.shares} shares, and there are {shares[post]}"
             thread = self.threads.get(post)
             comments = thread.count if thread is not None else 0
             if state.comments != comments:
                 yield f"post:{post} counts {state.comments} comments, and its thread has {comments}"
+
+    def _in_parts(self, post: str) -> Counter[str]:
+        """Of a hot post: what those say whom its parts know."""
+        parts = (state for key, state in self.parts.items() if key.startswith(post))
+        return Counter(reaction for state in parts for reaction in state.reactors.values())
+
+    def _parts(self) -> Iterator[str]:
+        """Nobody is known to a post and to one of its parts, too; and nothing is left of what is gone."""
+        for key, part in self.parts.items():
+            post = self.posts.get(key.partition(".")[0], PostState())
+            both = part.reactors.keys() & post.reactors.keys()
+            if both:
+                yield f"reactions:{key} knows {sorted(both)}, and so does the post"
+            if post.gone and part.reactors:  # one that has never known anybody is told nothing
+                yield f"reactions:{key} knows {sorted(part.reactors)} of a post that is gone"
 
     def _notices(self) -> Iterator[str]:
         """Of each reaction that its author is to hear of: it was told, or there is a reason. Of what is gone: none."""
@@ -117,7 +139,8 @@ class Facts:
             if inbox is None:
                 continue
             if state.gone:
-                left = [group.key for group in inbox.groups.values() if group.about == f"post:{post}"]
+                about, kept = f"post:{post}", "moderation"  # what a moderator has said of it outlasts it
+                left = [group.key for group in inbox.groups.values() if group.about == about and group.kind != kept]
                 if left:
                     yield f"inbox:{state.author} tells {left} of a post that is gone"
                 continue
@@ -147,16 +170,53 @@ class Facts:
 
     # A feed.
 
-    def home(self, user: str) -> list[str]:
-        """All that must be in it, newest first."""
-        return sorted((post for post, state in self.posts.items() if self._belongs(user, state)), reverse=True)
+    def home(self, user: str, *, stories: bool = False) -> list[str]:
+        """All that must be in it, newest first; or the stories."""
+        return sorted(
+            (
+                post
+                for post, state in self.posts.items()
+                if state.content.is_story == stories and self._belongs(user, state) and self.may_see(user, state)
+            ),
+            reverse=True,
+        )
 
     def _belongs(self, user: str, state: PostState) -> bool:
-        author, mine = state.author, self.follows[user]
-        if not self._is_shown(state) or state.content.is_story:
+        mine = self.follows[user]
+        return state.author == user or (state.author in mine.following and state.author not in mine.muted)
+
+    def may_see(self, user: str, state: PostState) -> bool:
+        author = state.author
+        if author == user:  # also what is pending, or shadowed
+            return not (state.gone or state.is_hidden)
+        if not self._is_shown(state) or self._is_barred(user, author):
             return False
-        if author == user:
-            return True
-        if author not in mine.following or author in mine.muted or self._is_barred(user, author):
-            return False
-        return state.content.visibility != "close" or user in self.follows[author].close
+        theirs, follows = self.follows[author], author in self.follows[user].following
+        match state.content.visibility:
+            case "public":
+                return follows or not theirs.private
+            case "followers":
+                return follows
+            case "close":
+                return user in theirs.close
+
+    # What it finds elsewhere.
+
+    def tagged(self, user: str, tag: str) -> list[str]:
+        """Posts with that tag, newest first."""
+        muted = self.follows[user].muted
+        return self._found(user, lambda state: f"#{tag}" in state.content.text.split() and state.author not in muted)
+
+    def wall(self, user: str, author: str) -> list[str]:
+        """Of one author, who may be muted: they were asked for."""
+        return self._found(user, lambda state: state.author == author)
+
+    def _found(self, user: str, is_meant: Callable[[PostState], bool]) -> list[str]:
+        return sorted(
+            (
+                post
+                for post, state in self.posts.items()
+                if state.author and not state.content.is_story and is_meant(state) and self.may_see(user, state)
+            ),
+            reverse=True,
+        )

@@ -1,7 +1,9 @@
-"""The world `social`: people, what they post, and what each is shown. Once all is calm, every feed is read and held
-against what the journals say, every number against a recount, every notice against what it tells of.
+"""The world `social`: people, what they post, and what each is shown and told. Once all is calm, every feed is read and
+held against what the journals say, every number against a recount, every notice against what it tells of, and what has
+left inboxes against what was taken outside.
 """
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import trio
@@ -10,13 +12,17 @@ from msgspec.json import decode
 from greenroom import social as app
 from greenroom.actors.chat.room import Room
 from greenroom.actors.jobs.installed import Jobs
+from greenroom.actors.jobs.job import Job
 from greenroom.actors.jobs.queue import queue_of
 from greenroom.actors.jobs.single import SingleJob
 from greenroom.actors.jobs.single.messages import Retry
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.errors import ActorError
-from greenroom.actors.social.feed.messages import Read
-from greenroom.actors.social.spread.jobs import SPREAD_JOBS
+from greenroom.actors.model.message import Ask
+from greenroom.actors.social.feed.messages import FeedPage, Of, Read, Rings, Stories, Tagged
+from greenroom.actors.social.moderation.cases import Case
+from greenroom.actors.social.post.actor import Post
+from greenroom.actors.social.spread.jobs import SPREAD_JOBS, SpreadPage
 from greenroom.actors.views.view import View
 from greenroom.store.journal.consequences.jobs import JobTables
 from greenroom.store.journal.records import StoredEvent
@@ -25,9 +31,16 @@ from greenroom.supervisors.simulation.world import World
 from greenroom.testing import Scenario
 from tests.simulation.social.audience import USERS, Deeds
 from tests.simulation.social.expected import Facts, States
+from tests.simulation.social.moderated import moderated
+from tests.simulation.social.moderators import Rulebook
+from tests.simulation.social.provider import Provider
+from tests.simulation.social.small import SmallCase, SmallPlan, SmallPost
+from tests.simulation.social.told import told
+from tests.simulation.social.wider import WiderDeeds
 
 BLOCKED = "follows.blocked"
 LATE_S = 3.0  # a job that is tried again only then is not waited for, once faults have stopped
+STORY_LATE_MS = 30_000  # by so much its end may come late
 ASKED_S = 30.0
 EVERYTHING = [getattr(app, name) for name in app.__all__]
 KINDS: tuple[type[Actor[Any]], ...] = tuple(one for one in EVERYTHING if issubclass(one, Actor))
@@ -35,11 +48,12 @@ VIEWS: tuple[type[View], ...] = tuple(one for one in EVERYTHING if issubclass(on
 
 
 class Reading:
-    """Of one world: everybody's feed, read again and again once faults have stopped."""
+    """Of one world: what everybody is shown, read again and again once faults have stopped."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Mapping[str, Ask[Any]]) -> None:
+        self._wanted = wanted
         self.world: World | None = None
-        self.homes: dict[str, list[str]] = {}
+        self.shown: dict[tuple[str, str], list[str]] = {}  # by user and what was asked for: ids of posts
 
     async def tidy(self, world: World) -> None:
         self.world = world
@@ -47,12 +61,13 @@ class Reading:
         while True:
             await self._hurry(world, outside)
             for user in USERS:
-                try:
-                    with trio.fail_after(ASKED_S):
-                        page = await outside(f"feed:{user}", Read(order="newest", limit=100))
-                except (ActorError, trio.TooSlowError):
-                    continue
-                self.homes[user] = [one.id for one in page.posts]
+                for what, message in self._wanted.items():
+                    try:
+                        with trio.fail_after(ASKED_S):
+                            page = await outside(f"feed:{user}", message)
+                    except (ActorError, trio.TooSlowError):
+                        continue
+                    self.shown[user, what] = _ids(page)
             await trio.sleep(2.0)
 
     async def _hurry(self, world: World, outside: Any) -> None:
@@ -81,33 +96,104 @@ class Reading:
         if jobs:
             return [f"{len(jobs)} jobs are left"]
         facts = Facts(states, USERS, self._once_barred(self.world))
-        wrong = list(facts.wrong())
+        return [*facts.wrong(), *self.beyond(facts, self.world), *self._shown_otherwise(facts)]
+
+    def beyond(self, facts: Facts, world: World) -> Iterator[str]:
+        """What else is wrong."""
+        yield from ()
+
+    def _shown_otherwise(self, facts: Facts) -> Iterator[str]:
         for user in USERS:
-            home, there = facts.home(user), self.homes.get(user, [])
-            if home != there:
-                wrong.append(
-                    f"the feed of {user} lacks {sorted(set(home) - set(there))}, has {sorted(set(there) - set(home))}"
-                    f" that do not belong, or is in another order"
-                )
-        return wrong
+            for what in self._wanted:
+                there, shown = _expected(facts, user, what), self.shown.get((user, what), [])
+                if there != shown:
+                    yield (
+                        f"{user} is shown, of {what}, {sorted(set(shown) - set(there))} that do not belong, not "
+                        f"{sorted(set(there) - set(shown))} that do, or another order"
+                    )
+
+
+class WiderReading(Reading):
+    """With all that there is."""
+
+    def __init__(self, provider: Provider, rules: Rulebook) -> None:
+        super().__init__(
+            {
+                "home": Read(order="newest", limit=100),
+                "stories": Stories(),
+                "tag": Tagged(tag="tag", limit=100),
+                "wall": Of(author=USERS[0], limit=100),
+            }
+        )
+        self._provider = provider
+        self._rules = rules
+
+    def beyond(self, facts: Facts, world: World) -> Iterator[str]:
+        now_ms = int((STARTED + trio.current_time()) * 1000)
+        over_ms = now_ms - STORY_LATE_MS
+        for post, state in facts.posts.items():
+            if not state.gone and state.content.is_story and state.content.ends_ms < over_ms:
+                yield f"post:{post} is a story that is over, and has not ended"
+        is_whole = not world.checker.failovers
+        yield from moderated(facts, had_rules=is_whole)
+        is_right = not (world.faults.skew_s or world.faults.jump_every_s)
+        journals = world.checker.journals()
+        yield from told(facts.inboxes, journals, self._provider, now_ms, clocks_are_right=is_right, is_whole=is_whole)
+
+
+def _ids(page: FeedPage | Rings) -> list[str]:
+    if isinstance(page, Rings):
+        return sorted((one.id for ring in page.rings for one in ring.stories), reverse=True)
+    return [one.id for one in page.posts]
+
+
+def _expected(facts: Facts, user: str, what: str) -> list[str]:
+    match what:
+        case "home" | "stories":
+            return facts.home(user, stories=what == "stories")
+        case "tag":
+            return facts.tagged(user, what)
+        case _:
+            return facts.wall(user, USERS[0])
 
 
 def _payloads(events: list[StoredEvent]) -> list[bytes]:
     return [event.payload for event in events]
 
 
+def people(**how: Any) -> Scenario:
+    """Nothing but posts and people: what is cheap to look at."""
+    return _scenario(Deeds(), Reading({"home": Read(order="newest", limit=100)}), KINDS, SPREAD_JOBS, how)
+
+
 def social(**how: Any) -> Scenario:
-    deeds, reading = Deeds(), Reading()
+    """With stories, moderators, hot posts, and what leaves inboxes."""
+    provider, rules = Provider(), Rulebook()
+    deeds = WiderDeeds(provider, rules)
+    rules.posts, rules.comments = lambda: deeds.posts, lambda: deeds.comments
+    small = {Post: SmallPost, Case: SmallCase}
+    kinds = tuple(small.get(kind, kind) for kind in KINDS)
+    also = {"operators": rules.operators, "mend": provider.calm} | how
+    return _scenario(deeds, WiderReading(provider, rules), kinds, (SmallPlan, SpreadPage, *provider.jobs()), also)
+
+
+def _scenario(
+    deeds: Deeds,
+    reading: Reading,
+    kinds: tuple[type[Actor[Any]], ...],
+    jobs: tuple[type[Job], ...],
+    how: dict[str, Any],
+) -> Scenario:
     return Scenario(
-        kinds=(*KINDS, Room, queue_of(Jobs(SPREAD_JOBS)), SingleJob),
+        kinds=(*kinds, Room, queue_of(Jobs(jobs)), SingleJob),
         views=VIEWS,
         channels=tuple(f"{kind}:{user}" for kind in ("feed", "inbox") for user in USERS),
         work=deeds,
         records=lambda message: False,
         reads=deeds.read,
         unfinished=reading.unfinished,
-        jobs=SPREAD_JOBS,
-        slots={"social": 2},
+        jobs=jobs,
+        slots=dict.fromkeys(sorted({job.queue for job in jobs}), 2),
         crews=0,
         clients=len(USERS),
         tidy=reading.tidy,

@@ -5,6 +5,8 @@ import pytest
 from greenroom.actors.social.feed.gathering import SETTLED_MANY_S, SETTLED_S
 from greenroom.actors.social.feed.made import ASKED_MAX
 from greenroom.actors.social.feed.messages import BarredChanged, Made, Post, SayMade
+from greenroom.actors.social.feed.state import MADE_MAX
+from greenroom.actors.social.names import new_post_id
 from greenroom.actors.social.spread.arrivals import Arrivals
 from tests.actors.social.feed.world import World
 
@@ -55,6 +57,25 @@ def test_a_story_is_kept_as_one(world: World) -> None:
     post = world.post("bob", written=None, is_story=True, ends_ms=int((world.kit.now + 3600) * 1000))
     world.kit.tell(Made(author="bob", posts=[post]))
     assert [row.is_story for row in world.rows(Arrivals, lambda _: True)] == [True]
+
+
+def test_a_story_is_one_before_its_row_is_there(world: World) -> None:
+    world.follow("bob")
+    story = new_post_id(world.kit.state.follows["bob"])
+    world.kit.tell(Made(author="bob", posts=[story], stories=[story]))
+    assert [(row.id, row.is_story) for row in world.rows(Arrivals, lambda _: True)] == [(story, True)]
+
+
+def test_an_author_says_which_of_them_are_stories(world: World) -> None:
+    kit = world.kit
+    post, story = (kit.ask(Post(text="hi", is_story=one), user="ann").id for one in (False, True))
+    kit.tell(SayMade(reader="bob"))
+    assert kit.told[-1].message == Made(author="ann", posts=[post, story], stories=[story])
+    for _ in range(MADE_MAX - 1):
+        kit.ask(Post(text="more"), user="ann")
+    assert kit.state.made[0] == story and kit.state.stories == [story]
+    kit.ask(Post(text="more"), user="ann")
+    assert kit.state.stories == [], "it is not among the newest any more"
 
 
 def test_an_author_says_what_they_have_posted_but_not_to_whom_they_have_blocked(world: World) -> None:

@@ -25,6 +25,13 @@ def test_a_post_that_is_written_and_caught_up_with_is_one_row() -> None:
     ]
 
 
+def test_a_story_is_one_whoever_has_written_it_last() -> None:
+    """A feed that caught up before there was a row of the post did not know."""
+    caught_up = CaughtUp(followed_ms=1, entries=[Entry("1", "bob", 7)])
+    happened = [("spread:1", page(["ann"], is_story=True)), ("feed:ann", caught_up)]
+    assert [row.is_story for row in fold(Arrivals, happened)] == [True]
+
+
 def test_what_is_trimmed_goes_and_what_is_not_there_is_no_harm() -> None:
     happened = [
         ("spread:1", page(["ann", "cyd"])),
