@@ -6,7 +6,7 @@ import msgspec
 
 from greenroom.store.postgres.pool import Pool
 from greenroom.store.views.store import ParkedEntity, Version
-from greenroom.store.views.stores import Lacking, Left, Parked
+from greenroom.store.views.stores import Behind, Lacking, Left, Parked
 
 HEADS_AT_ONCE = 20_000  # that one statement looks at
 ROWS_AT_ONCE = 10_000  # of progress that one statement removes
@@ -36,7 +36,9 @@ WITH looked AS MATERIALIZED (
     WHERE l."offset" > coalesce(p."offset", 0) AND p.parked IS NULL AND split_part(l.entity, ':', 1) = ANY ($4::text[])
     LIMIT $5
 )
-SELECT m.last, b.id, b.folded, b.through FROM (SELECT max(id) AS last FROM looked) m LEFT JOIN behind b ON true
+SELECT m.last, m.at_s, b.id, b.folded, b.through
+FROM (SELECT max(id) AS last, extract(epoch FROM statement_timestamp())::float8 AS at_s FROM looked) m
+LEFT JOIN behind b ON true
 """
 PARKED_COUNT = "SELECT count(*) FROM view_progress WHERE view_id = $1 AND parked IS NOT NULL"
 PARKED = """
@@ -91,20 +93,22 @@ class PostgresProgress:
             after = await self.count_on(left, version, after, entities_max=entities_max)
         return left
 
-    async def behind(self, version: Version, *, entities_max: int) -> dict[int, Lacking] | None:
+    async def behind(self, version: Version, *, entities_max: int) -> Behind:
         """See Progress."""
-        behind: dict[int, Lacking] = {}
+        lacking: dict[int, Lacking] = {}
+        at_s: float | None = None
         after: int | None = 0
         while after is not None:
             arguments = (version.id, after, HEADS_AT_ONCE, sorted(version.kinds), entities_max + 1)
             rows = await self._pool.fetch(BEHIND, *arguments)
-            behind |= {
-                int(id_): Lacking(int(folded), int(through)) for _, id_, folded, through in rows if id_ is not None
-            }
-            if len(behind) > entities_max:
-                return None
-            after = None if rows[0][0] is None else int(rows[0][0])
-        return behind
+            last, looked_s = rows[0][:2]
+            at_s = looked_s if at_s is None else at_s
+            lacking |= {id_: Lacking(folded, through) for _, _, id_, folded, through in rows if id_ is not None}
+            if len(lacking) > entities_max:
+                return Behind(at_s, None)
+            after = last
+        assert at_s is not None
+        return Behind(at_s, lacking)
 
     async def count_on(self, left: Left, version: Version, after: int, *, entities_max: int) -> int | None:
         """Add to `left` what the heads behind `after` have left, of so many as one statement looks at. The last of

@@ -27,9 +27,10 @@ class Versions(Protocol):
         """The releases of nodes that are up, by digest, each with the views that it has and their versions; None for
         those that are known."""
 
-    async def switch(self, version: Version) -> bool:
+    async def switch(self, version: Version, *, until_s: float | None = None) -> bool:
         """One that has been filled takes the live one's place, which becomes old. False when that is done already, a
-        later build of the same version is live, or a node is up that has not its code. Raises: ViewRefused."""
+        later build of the same version is live, a node is up that has not its code, or it is later than `until_s`, on
+        the database's clock. Raises: ViewRefused."""
 
     async def rebuild(self, wanted: Wanted) -> Version:
         """Make another table of this release's version, to be filled beside the live one; where one is being filled, a
@@ -75,6 +76,13 @@ class Lacking(NamedTuple):
     through: int  # the last one recorded
 
 
+class Behind(NamedTuple):
+    """What one table lacks of all nodes' entities."""
+
+    at_s: float  # when that was looked up, on the database's clock
+    lacking: dict[int, Lacking] | None  # by the ids of their heads; None where these are too many
+
+
 class Parked(NamedTuple):
     """An entity that waits in one table."""
 
@@ -89,8 +97,8 @@ class Progress(Protocol):
     async def left(self, version: Version, *, entities_max: int) -> Left:
         """What is left to fold, of all nodes' entities; counted no further once it is more than so many."""
 
-    async def behind(self, version: Version, *, entities_max: int) -> dict[int, Lacking] | None:
-        """The entities with something left, of all nodes, by their heads' ids; None where it is more than so many."""
+    async def behind(self, version: Version, *, entities_max: int) -> Behind:
+        """The entities with something left; not looked at any further once there are more than so many."""
 
     async def kept_on(self, version: Version, after: int) -> int:
         """How many events are kept of its kinds, of some heads behind `after`."""

@@ -70,6 +70,7 @@ class Scenario(Struct, kw_only=True):
     # What is done from outside until faults stop, each for itself; and once they have, to let all jobs come to an end.
     operators: Callable[["World"], list[Callable[[], Awaitable[None]]]] = lambda world: []
     tidy: Callable[["World"], Awaitable[None]] | None = None
+    untrimmed: tuple[str, ...] = ()  # kinds of which views show what their state knows no more: no event of them goes
     settle_s: float = 0.0  # once faults have stopped, everything must be resolved within so long; 0: see play.py
 
 

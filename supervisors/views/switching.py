@@ -25,6 +25,7 @@ LOOK_S = 1.0
 BLOCKED_S = 10.0  # between two tries while SQL views of others stand in the way
 UNDER_WAY_MAX = 100  # entities behind, of a table that has caught up
 LOOKS = 2  # as long an event may be under way
+FRESH_S = 2.0  # after which what was looked up says too little to switch by, on the database's clock
 
 
 class Switching:
@@ -70,12 +71,13 @@ class Switching:
             return
         if await self._some_are_parked(version):
             return
-        if not self._has_caught_up(await self._progress.behind(version, entities_max=UNDER_WAY_MAX)):
+        behind = await self._progress.behind(version, entities_max=UNDER_WAY_MAX)
+        if not self._has_caught_up(behind.lacking):
             return
         if await self._some_are_parked(version):  # meanwhile, as another node's runner does: those are not counted
             return
         try:
-            is_switched = await self._versions.switch(version)
+            is_switched = await self._versions.switch(version, until_s=behind.at_s + FRESH_S)
         except ViewRefused as error:
             self._tell(str(error))
             await trio.sleep(BLOCKED_S)
@@ -84,14 +86,14 @@ class Switching:
             log.info("view_switched", view=version.name, version=version.version, build=version.build)
         self._switched()
 
-    def _has_caught_up(self, behind: dict[int, Lacking] | None) -> bool:
-        """`behind`: None where there are too many."""
-        if behind is None:
+    def _has_caught_up(self, lacking: dict[int, Lacking] | None) -> bool:
+        """`lacking`: None where it is too much."""
+        if lacking is None:
             self._looks.clear()
             return False
         before = self._looks[0] if len(self._looks) == LOOKS else None
-        self._looks.append(behind)
-        return not behind or (before is not None and _are_folded(before, behind))
+        self._looks.append(lacking)
+        return not lacking or (before is not None and _are_folded(before, lacking))
 
     async def _some_are_parked(self, version: Version) -> bool:
         parked = await self._progress.parked_count(version)

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from greenroom.store.views.memory.rows import MemoryViewRows, kind_of
 from greenroom.store.views.store import Version
-from greenroom.store.views.stores import Lacking, Left, Parked
+from greenroom.store.views.stores import Behind, Lacking, Left, Parked
 
 
 class MemoryProgress:
@@ -33,18 +33,18 @@ class MemoryProgress:
                 left.oldest_ms = at_ms
         return left
 
-    async def behind(self, version: Version, *, entities_max: int) -> dict[int, Lacking] | None:
+    async def behind(self, version: Version, *, entities_max: int) -> Behind:
         """See Progress."""
         await trio.lowlevel.checkpoint()
         progress = self._rows.progress_of(version.id)
-        behind: dict[int, Lacking] = {}
+        lacking: dict[int, Lacking] = {}
         for row in self._rows.heads():
             head, one = row.head, progress.get(row.head.id)
             offset = one.offset if one is not None else 0
             is_parked = one is not None and one.parked is not None
             if head.offset > offset and not is_parked and kind_of(head.entity) in version.kinds:
-                behind[head.id] = Lacking(max(offset, head.trimmed), head.offset)
-        return behind if len(behind) <= entities_max else None
+                lacking[head.id] = Lacking(max(offset, head.trimmed), head.offset)
+        return Behind(self._rows.now(), lacking if len(lacking) <= entities_max else None)
 
     async def folded(self, version: Version, entity: str) -> int | None:
         """See Progress."""

@@ -31,7 +31,8 @@ from greenroom.store.views.store import (
     Writing,
     Written,
 )
-from greenroom.store.views.stores import Lacking, Left, Parked, Stores
+from greenroom.store.views.stores import Behind as Seen
+from greenroom.store.views.stores import Left, Parked, Stores
 from greenroom.store.views.tables import Table
 from greenroom.store.views.wanted import Wanted
 from greenroom.supervisors.simulation.database import Database, Port, Wire
@@ -168,8 +169,8 @@ class SimulatedVersions:
     async def releases(self, known: Collection[str]) -> dict[str, dict[str, int] | None]:
         return await self._way.call("view releases", lambda: self._rows.releases(list(known)))
 
-    async def switch(self, version: Version) -> bool:
-        return await self._write("switch", lambda: self._rows.switch(version))
+    async def switch(self, version: Version, *, until_s: float | None = None) -> bool:
+        return await self._write("switch", lambda: self._rows.switch(version, until_s=until_s))
 
     async def rebuild(self, wanted: Wanted) -> Version:
         return await self._write("rebuild", lambda: self._rows.rebuild(wanted))
@@ -206,7 +207,7 @@ class SimulatedProgress:
     async def left(self, version: Version, *, entities_max: int) -> Left:
         return await self._way.call("view left", lambda: self._rows.left(version, entities_max=entities_max))
 
-    async def behind(self, version: Version, *, entities_max: int) -> dict[int, Lacking] | None:
+    async def behind(self, version: Version, *, entities_max: int) -> Seen:
         return await self._way.call("view behind", lambda: self._rows.behind(version, entities_max=entities_max))
 
     async def folded(self, version: Version, entity: str) -> int | None:

@@ -112,6 +112,7 @@ class ViewTroubles:
         while True:
             await self._wait(self._faults.trim_every_s)
             rows = [row for row in database.rows.by_id.values() if row.snapshot_offset > row.head.trimmed]
+            rows = [row for row in rows if row.head.entity.partition(":")[0] not in self._world.scenario.untrimmed]
             if not rows:
                 continue
             head = self._draw.choice(rows).head

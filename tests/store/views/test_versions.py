@@ -88,7 +88,9 @@ async def test_one_takes_the_place_of_another_once(database_url: str) -> None:
         async with made.store.transaction(second) as transaction:
             await transaction.write(replace(NOTHING, inserted=[("a", "b", 1, "[]", 5)]))
         assert await made.pool.fetch('SELECT * FROM views."standings"') == []
-        assert await made.versions.switch(second)
+        now_s = (await made.progress.behind(first, entities_max=9)).at_s
+        assert not await made.versions.switch(second, until_s=now_s - 1.0)
+        assert await made.versions.switch(second, until_s=now_s + 3_600.0)
         assert not await made.versions.switch(second)
         assert await states(made) == [(1, 1, "old"), (2, 1, "live")]
         assert [tuple(row) for row in await made.pool.fetch('SELECT * FROM views."standings"')] == [

@@ -10,8 +10,8 @@ from trio.testing import MockClock
 
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.views.store import Version
-from greenroom.store.views.stores import Lacking
-from greenroom.supervisors.views.switching import LOOKS, UNDER_WAY_MAX, Switching
+from greenroom.store.views.stores import Behind, Lacking
+from greenroom.supervisors.views.switching import FRESH_S, LOOKS, UNDER_WAY_MAX, Switching
 from tests.supervisors.views.test_sweep import VERSION, World
 
 
@@ -25,26 +25,33 @@ class Fakes:
         self.parked = 0
         self.is_away = False
         self.switched = 0
+        self.switch_s = 0.0  # that it takes
         self.world.runner.see(replace(VERSION, state="filling"))
         self.world.sweep.laps = 1
         us: Any = self
-        self.switching = Switching(self.world.runner, self.world.sweep, versions=us, progress=us, switched=self.see)
+        self.switching = Switching(self.world.runner, self.world.sweep, versions=us, progress=us, switched=self.look)
 
-    async def behind(self, version: Version, *, entities_max: int) -> dict[int, Lacking] | None:
+    async def behind(self, version: Version, *, entities_max: int) -> Behind:
         await trio.lowlevel.checkpoint()
         if self.is_away:
             raise StoreUnavailable("away")
         self.looks += 1
-        return self.behind_
+        return Behind(trio.current_time(), self.behind_)
 
     async def parked_count(self, version: Version) -> int:
         await trio.lowlevel.checkpoint()
         return self.parked
 
-    async def switch(self, version: Version) -> bool:
-        await trio.lowlevel.checkpoint()
+    async def switch(self, version: Version, *, until_s: float | None = None) -> bool:
+        await trio.sleep(self.switch_s)
+        if until_s is not None and trio.current_time() > until_s:
+            return False
         self.switched += 1
         return True
+
+    def look(self) -> None:
+        if self.switched:
+            self.see()
 
     def see(self) -> None:
         self.world.runner.see(replace(self.world.runner.version, state="live"))
@@ -61,7 +68,7 @@ async def test_what_is_parked_while_it_is_counted_is_not_switched(autojump_clock
     fakes = Fakes()
     counted = fakes.behind
 
-    async def behind(version: Version, *, entities_max: int) -> dict[int, Lacking] | None:
+    async def behind(version: Version, *, entities_max: int) -> Behind:
         fakes.parked = 1
         return await counted(version, entities_max=entities_max)
 
@@ -124,10 +131,10 @@ async def test_what_is_always_behind_a_little_is_switched_once_it_has_what_was_t
     fakes = Fakes()
     is_stuck = True
 
-    async def behind(version: Version, *, entities_max: int) -> dict[int, Lacking] | None:
+    async def behind(version: Version, *, entities_max: int) -> Behind:
         fakes.looks += 1
         busy = {1: Lacking(fakes.looks, fakes.looks + LOOKS)}
-        return {**busy, 2: Lacking(7, 8)} if is_stuck else busy
+        return Behind(trio.current_time(), {**busy, 2: Lacking(7, 8)} if is_stuck else busy)
 
     fakes.behind = behind  # type: ignore[method-assign]
     with trio.move_on_after(10):
@@ -142,9 +149,9 @@ async def test_what_is_always_behind_a_little_is_switched_once_it_has_what_was_t
 async def test_what_is_behind_by_more_than_two_looks_waits(autojump_clock: MockClock) -> None:
     fakes = Fakes()
 
-    async def behind(version: Version, *, entities_max: int) -> dict[int, Lacking] | None:
+    async def behind(version: Version, *, entities_max: int) -> Behind:
         fakes.looks += 1
-        return {1: Lacking(fakes.looks, fakes.looks + LOOKS + 1)}
+        return Behind(trio.current_time(), {1: Lacking(fakes.looks, fakes.looks + LOOKS + 1)})
 
     fakes.behind = behind  # type: ignore[method-assign]
     with trio.move_on_after(10):
@@ -155,13 +162,26 @@ async def test_what_is_behind_by_more_than_two_looks_waits(autojump_clock: MockC
 async def test_looks_before_the_store_was_away_tell_nothing(autojump_clock: MockClock) -> None:
     fakes = Fakes()
 
-    async def behind(version: Version, *, entities_max: int) -> dict[int, Lacking] | None:
+    async def behind(version: Version, *, entities_max: int) -> Behind:
         fakes.looks += 1
         if fakes.looks % (LOOKS + 1) == 0:
             raise StoreUnavailable("away")
-        return {fakes.looks: Lacking(0, 1)}  # another one each time
+        return Behind(trio.current_time(), {fakes.looks: Lacking(0, 1)})  # another one each time
 
     fakes.behind = behind  # type: ignore[method-assign]
     with trio.move_on_after(20):
         await fakes.switching.run()
     assert fakes.switched == 0
+
+
+async def test_what_was_found_long_ago_is_not_switched_by(autojump_clock: MockClock) -> None:
+    """The statement may come late, or its transaction wait: by then there may be other events, not folded."""
+    fakes = Fakes()
+    fakes.switch_s = FRESH_S + 0.1
+    with trio.move_on_after(10):
+        await fakes.switching.run()
+    assert fakes.switched == 0
+    fakes.switch_s = FRESH_S - 0.1
+    with trio.fail_after(10):
+        await fakes.switching.run()
+    assert fakes.switched == 1
