@@ -1,5 +1,5 @@
-"""Notices by pages: `GET /api/notices/ann?limit=20`, for ann, also what her inbox itself knows no more: that for as long
-as the table is the same one, for another begins with what inboxes know, and the events that are kept.
+"""Notices by pages: `GET /api/notices/ann?limit=20`, for ann, also what her inbox itself knows no more; of that only as
+much as there are events of, should the table be made anew.
 
 A group that grows comes to the top, so whoever goes through pages meets none twice; one that was ahead and grows
 meanwhile is told by the channel.
