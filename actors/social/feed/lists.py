@@ -117,7 +117,7 @@ async def _is_closed(feed: Reader, author: str) -> bool:
         return False
     if is_barred(feed.state, author):
         return True
-    if author in feed.state.follows:
+    if author in feed.state.follows or author in feed.state.close_to:
         return False
     found = await authors_of(feed, [author])
     return author in found and found[author].private

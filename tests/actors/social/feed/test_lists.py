@@ -4,7 +4,16 @@ import pytest
 
 from greenroom import Refused
 from greenroom.actors.social.feed import lists
-from greenroom.actors.social.feed.messages import BarredChanged, FeedPage, MutedChanged, Of, SearchPosts, See, Tagged
+from greenroom.actors.social.feed.messages import (
+    BarredChanged,
+    CloseChanged,
+    FeedPage,
+    MutedChanged,
+    Of,
+    SearchPosts,
+    See,
+    Tagged,
+)
 from greenroom.actors.social.follows.views import Authors
 from greenroom.actors.social.post.views import Posts, Wall
 from tests.actors.social.feed.world import World, ids
@@ -54,6 +63,14 @@ def test_the_wall_of_a_private_account_is_its_followers(world: World) -> None:
     post = world.post("bob")
     assert ids(of(world, "bob").posts) == []
     world.follow("bob")
+    assert ids(of(world, "bob").posts) == [post]
+
+
+def test_a_friend_who_does_not_follow_a_private_account_sees_there_what_is_for_friends(world: World) -> None:
+    world.authors["bob"] = Authors.Row(user="bob", private=True)
+    world.post("bob")
+    post = world.post("bob", visibility="close")
+    world.kit.tell(CloseChanged(author="bob", close=True))
     assert ids(of(world, "bob").posts) == [post]
 
 
