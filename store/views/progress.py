@@ -26,14 +26,14 @@ SELECT (SELECT max(id) FROM looked), (SELECT count(*) FROM behind), (SELECT sum(
         JOIN LATERAL (SELECT j.at_ms FROM journal j WHERE j.id = b.id AND j."offset" = b.folded + 1) e ON true
     )
 """
-# Of a page of heads: the last of these, and those with events that are not folded.
+# Of a page of heads: the last of these, and those with events that are not folded; parked ones too.
 BEHIND = """
 WITH looked AS MATERIALIZED (
     SELECT id, entity, "offset", trimmed FROM heads WHERE id > $2 ORDER BY id LIMIT $3
 ), behind AS MATERIALIZED (
     SELECT l.id, greatest(coalesce(p."offset", 0), l.trimmed) AS folded, l."offset" AS through
     FROM looked l LEFT JOIN view_progress p ON p.view_id = $1 AND p.id = l.id
-    WHERE l."offset" > coalesce(p."offset", 0) AND p.parked IS NULL AND split_part(l.entity, ':', 1) = ANY ($4::text[])
+    WHERE l."offset" > coalesce(p."offset", 0) AND split_part(l.entity, ':', 1) = ANY ($4::text[])
     LIMIT $5
 )
 SELECT m.last, m.at_s, b.id, b.folded, b.through

@@ -98,7 +98,8 @@ class Progress(Protocol):
         """What is left to fold, of all nodes' entities; counted no further once it is more than so many."""
 
     async def behind(self, version: Version, *, entities_max: int) -> Behind:
-        """The entities with something left; not looked at any further once there are more than so many."""
+        """The entities with something left, parked ones too: one that is tried again is no newcomer. Not looked at any
+        further once there are more than so many."""
 
     async def kept_on(self, version: Version, after: int) -> int:
         """How many events are kept of its kinds, of some heads behind `after`."""

@@ -9,13 +9,14 @@ the rows.
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from math import inf
 
 import structlog
 import trio
 
 from greenroom.store.errors import OutcomeLost, StoreUnavailable, ViewRefused
 from greenroom.store.views.store import Version
-from greenroom.store.views.stores import Lacking, Progress, Versions
+from greenroom.store.views.stores import Behind, Lacking, Progress, Versions
 from greenroom.supervisors.views.follower import Follower
 from greenroom.supervisors.views.sweep import Sweep
 
@@ -25,6 +26,7 @@ LOOK_S = 1.0
 BLOCKED_S = 10.0  # between two tries while SQL views of others stand in the way
 UNDER_WAY_MAX = 100  # entities behind, of a table that has caught up
 LOOKS = 2  # as long an event may be under way
+OLDEST_S = 4.0  # beyond, a look says nothing of now, on the database's clock
 FRESH_S = 2.0  # after which what was looked up says too little to switch by, on the database's clock
 
 
@@ -47,7 +49,7 @@ class Switching:
         self._progress = progress
         self._switched = switched
         self._told = ""
-        self._looks: deque[dict[int, Lacking]] = deque(maxlen=LOOKS)  # what was behind, the older first
+        self._looks: deque[tuple[float, dict[int, Lacking]]] = deque(maxlen=LOOKS)  # when, and what; the older first
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled, or done. A store that is away makes it late."""
@@ -72,7 +74,7 @@ class Switching:
         if await self._some_are_parked(version):
             return
         behind = await self._progress.behind(version, entities_max=UNDER_WAY_MAX)
-        if not self._has_caught_up(behind.lacking):
+        if not self._has_caught_up(behind):
             return
         if await self._some_are_parked(version):  # meanwhile, as another node's runner does: those are not counted
             return
@@ -86,14 +88,14 @@ class Switching:
             log.info("view_switched", view=version.name, version=version.version, build=version.build)
         self._switched()
 
-    def _has_caught_up(self, lacking: dict[int, Lacking] | None) -> bool:
-        """`lacking`: None where it is too much."""
+    def _has_caught_up(self, behind: Behind) -> bool:
+        at_s, lacking = behind
         if lacking is None:
             self._looks.clear()
             return False
-        before = self._looks[0] if len(self._looks) == LOOKS else None
-        self._looks.append(lacking)
-        return not lacking or (before is not None and _are_folded(before, lacking))
+        then_s, before = self._looks[0] if len(self._looks) == LOOKS else (-inf, {})
+        self._looks.append((at_s, lacking))
+        return not lacking or (at_s - then_s <= OLDEST_S and _are_folded(before, lacking))
 
     async def _some_are_parked(self, version: Version) -> bool:
         parked = await self._progress.parked_count(version)

@@ -41,8 +41,7 @@ class MemoryProgress:
         for row in self._rows.heads():
             head, one = row.head, progress.get(row.head.id)
             offset = one.offset if one is not None else 0
-            is_parked = one is not None and one.parked is not None
-            if head.offset > offset and not is_parked and kind_of(head.entity) in version.kinds:
+            if head.offset > offset and kind_of(head.entity) in version.kinds:
                 lacking[head.id] = Lacking(max(offset, head.trimmed), head.offset)
         return Behind(self._rows.now(), lacking if len(lacking) <= entities_max else None)
 

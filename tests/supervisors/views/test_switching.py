@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.views.store import Version
 from greenroom.store.views.stores import Behind, Lacking
-from greenroom.supervisors.views.switching import FRESH_S, LOOKS, UNDER_WAY_MAX, Switching
+from greenroom.supervisors.views.switching import FRESH_S, LOOKS, OLDEST_S, UNDER_WAY_MAX, Switching
 from tests.supervisors.views.test_sweep import VERSION, World
 
 
@@ -170,6 +170,21 @@ async def test_looks_before_the_store_was_away_tell_nothing(autojump_clock: Mock
 
     fakes.behind = behind  # type: ignore[method-assign]
     with trio.move_on_after(20):
+        await fakes.switching.run()
+    assert fakes.switched == 0
+
+
+async def test_a_look_that_is_long_over_says_nothing_of_what_has_come_since(autojump_clock: MockClock) -> None:
+    """Each look takes long, and what it finds behind was not there two looks ago."""
+    fakes = Fakes()
+
+    async def behind(version: Version, *, entities_max: int) -> Behind:
+        await trio.sleep(OLDEST_S / LOOKS)
+        fakes.looks += 1
+        return Behind(trio.current_time(), {fakes.looks: Lacking(0, 1)})
+
+    fakes.behind = behind  # type: ignore[method-assign]
+    with trio.move_on_after(60):
         await fakes.switching.run()
     assert fakes.switched == 0
 
