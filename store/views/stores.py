@@ -37,8 +37,8 @@ class Versions(Protocol):
         new start. Raises: ViewRefused."""
 
     async def remake(self, name: str) -> Version | None:
-        """As `rebuild`, whatever code there is: of the version that is being filled, else of the live one. None where
-        there is no such view."""
+        """As `rebuild`, whatever code there is: of each version that is being filled, else of the live one. The newest
+        version's; None where there is no such view."""
 
     async def abandoned(self, versions: Collection[Version], code: Collection[Wanted]) -> set[int]:
         """Which of them nobody goes on with, by id."""

@@ -24,7 +24,7 @@ from greenroom.store.views.shape import from_json, to_json
 from greenroom.store.views.stable_name import refuse_dependents, show
 from greenroom.store.views.store import Version
 from greenroom.store.views.tables import Table
-from greenroom.store.views.wanted import BEGIN_OTHERWISE, Wanted, also, rank, refuse_others, versions_in
+from greenroom.store.views.wanted import BEGIN_OTHERWISE, Wanted, also, rank, refuse_others, to_remake, versions_in
 
 LOCK = "SELECT pg_advisory_xact_lock(0x67726e76)"  # "grnv"; any number that nobody else locks in this database
 # A table that somebody reads for long can't be locked; others who read it would wait behind us until it can.
@@ -218,20 +218,20 @@ class PostgresVersions:
                 return max(await self.all_of(transaction, wanted.name), key=lambda one: one.id)
 
     async def remake(self, name: str) -> Version | None:
-        """As `rebuild`, whatever code there is: of the version that is being filled, of which no table stays, else of
-        the live one. Rows of trimmed entities are made by a `seed`, or not at all. None where there is no such view."""
+        """As `rebuild`, whatever code there is: of each version that is being filled, of which no table stays, else of
+        the live one. Rows of trimmed entities are made by a `seed`, or not at all. The newest version's; None where
+        there is no such view."""
         async with self._pool.connection() as connection, connection.transaction() as transaction:
             await transaction.fetch(LOCK)
             all_of_it = await self.all_of(transaction, name)
             if not all_of_it or all_of_it[0].kind == "sink":
                 return None
-            filling = [one for one in all_of_it if one.state == "filling"]
-            last = max(filling or [one for one in all_of_it if one.state == "live"] or all_of_it, key=rank)
-            build = 1 + max(one.build for one in all_of_it if one.version == last.version)
-            for one in filling:
-                await _drop(transaction, one)
-            wanted = Wanted(name, last.version, last.shape, last.kinds, seeds=True)
-            await _make(transaction, wanted, build=build, state="filling")
+            for one in all_of_it:
+                if one.state == "filling":
+                    await _drop(transaction, one)
+            for one, build in to_remake(all_of_it):
+                wanted = Wanted(name, one.version, one.shape, one.kinds, seeds=True)
+                await _make(transaction, wanted, build=build, state="filling")
             return max(await self.all_of(transaction, name), key=lambda one: one.id)
 
     async def abandoned(self, versions: Collection[Version], code: Collection[Wanted]) -> set[int]:

@@ -1,6 +1,6 @@
 """Wanted: what a release's code wants of a view's tables, held against those that there are. Decisions only."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import msgspec
@@ -62,6 +62,20 @@ class _Numbered(Struct):
 def rank(version: Version) -> tuple[int, int]:
     """Of two tables of a view the newer has the greater."""
     return version.version, version.build
+
+
+def to_remake(tables: Collection[Version]) -> list[tuple[Version, int]]:
+    """Of all the tables of a view, those to make another of, each with the build that this is, the newest version last:
+    of each version that is being filled, for nodes of two releases may be up; else the live one, or what there is."""
+    of = [one for one in tables if one.state == "filling"] or [one for one in tables if one.state == "live"]
+    last: dict[int, Version] = {one.version: one for one in sorted(of, key=rank)}
+    if not last:
+        newest = max(tables, key=rank)
+        last = {newest.version: newest}
+    return [
+        (one, 1 + max(other.build for other in tables if other.version == one.version))
+        for _, one in sorted(last.items())
+    ]
 
 
 def _changed(stored: Shape, code: Shape) -> str:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from greenroom.store.errors import ViewRefused
 from greenroom.store.views.memory.rows import MemoryViewRows, VersionRow, kind_of
 from greenroom.store.views.store import Version
-from greenroom.store.views.wanted import BEGIN_OTHERWISE, Wanted, also, rank, refuse_others, versions_in
+from greenroom.store.views.wanted import BEGIN_OTHERWISE, Wanted, also, rank, refuse_others, to_remake, versions_in
 
 SOON_S = 2.0  # that a table which is to go may be in use
 
@@ -133,12 +133,12 @@ class MemoryVersions:
         all_of_it = self._of(name)
         if not all_of_it or all_of_it[0].kind == "sink":
             return None
-        filling = [one for one in all_of_it if one.state == "filling"]
-        last = max(filling or [one for one in all_of_it if one.state == "live"] or all_of_it, key=rank)
-        build = 1 + max(one.build for one in all_of_it if one.version == last.version)
-        for one in filling:
-            self._drop(one)
-        return self._make(Wanted(name, last.version, last.shape, last.kinds, seeds=True), build=build, state="filling")
+        for one in all_of_it:
+            if one.state == "filling":
+                self._drop(one)
+        for one, build in to_remake(all_of_it):
+            made = self._make(Wanted(name, one.version, one.shape, one.kinds, seeds=True), build=build, state="filling")
+        return made
 
     async def abandoned(self, versions: Collection[Version], code: Collection[Wanted]) -> set[int]:
         """See Versions."""

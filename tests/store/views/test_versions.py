@@ -288,3 +288,14 @@ async def test_a_shape_of_tomorrow_is_passed_over(database_url: str) -> None:
         await made.make()
         await made.pool.fetch("UPDATE view_versions SET shape = '{\"columns\": 7}'")
         assert await made.versions.all() == []
+
+
+async def test_of_each_version_that_is_being_filled_another_table_is_made(where: str) -> None:
+    """Nodes of two releases are up while one takes the other's place, and neither makes its table again by itself."""
+    async with tables(where) as made:
+        await made.make()
+        second, third = await made.make(wanted(2, shape=OTHER)), await made.make(wanted(3, shape=OTHER))
+        remade = await made.versions.remake("standings")
+        assert remade is not None and (remade.version, remade.build) == (3, 2)
+        assert await states(made) == [(1, 1, "live"), (2, 2, "filling"), (3, 2, "filling")]
+        assert {second.id, third.id}.isdisjoint(one.id for one in await made.versions.all())
