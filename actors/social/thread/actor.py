@@ -233,7 +233,8 @@ class Thread(TellingThread):
 
     def _hide(self, ask: Hide) -> Done | Coroutine[Any, Any, Done]:
         state, offset = self.state, ask.offset
-        if offset not in state.authors or ask.hidden == (offset in state.veils):
+        veil = state.veils.get(offset)
+        if offset not in state.authors or (veil == "pending" if ask.hidden else veil is None):
             return DONE
         if ask.edited_ms not in (None, state.edited.get(offset, 0)):
             self.tell(case_of(self.key, offset), Flag(author=state.authors[offset], rule="", verdict="hide"))

@@ -180,6 +180,16 @@ def test_one_edits_ones_own() -> None:
     kit.restart()
 
 
+def test_what_a_rule_has_shadowed_a_moderator_hides_and_shows() -> None:
+    kit, _ = opened()
+    kit.when_asked("rules:all", lambda _: Verdict(verdict="shadow"))
+    offset = say(kit, "bob")
+    kit.tell(Hide(offset=offset, hidden=True))
+    assert kit.state.veils == {offset: "pending"}
+    kit.tell(Hide(offset=offset, hidden=False))
+    assert kit.state.veils == {}
+
+
 @pytest.mark.parametrize("verdict", ["shadow", "hide"])
 def test_an_edit_of_what_nobody_sees_counts_for_nothing_and_has_no_words(verdict: Any) -> None:
     kit, _ = opened()
