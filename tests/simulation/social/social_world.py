@@ -193,7 +193,7 @@ def _scenario(
         reads=deeds.read,
         unfinished=reading.unfinished,
         jobs=jobs,
-        untrimmed=("inbox",),  # notices that were put away
+        untrimmed=("inbox", "feed", "spread"),  # notices that were put away; posts of before in feeds
         slots=dict.fromkeys(sorted({job.queue for job in jobs}), 2),
         crews=0,
         clients=len(USERS),
