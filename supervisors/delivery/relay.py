@@ -47,6 +47,7 @@ SWEEP_GAP_S = 0.2  # the least time between two sweeps
 # After one that came to the end, so many times as long as it took passes: while a transaction that is open elsewhere
 # keeps their rows, it goes through all that were delivered since that began.
 REST = 20
+REST_MAX_S = 15.0  # a look that stood still says little about the next
 OWNED_S = 1.0  # between two looks at which shards are ours: the outbox of one that is new need not wait for a sweep
 STUCK_AFTER = 4  # attempts of one message; where memory is short, its sender is parked
 START, OFFSET_MAX = (0, 0), (1 << 63) - 1  # before the first position in the outbox; the last offset there can be
@@ -414,7 +415,7 @@ class Relay:
                 log.debug("outbox_sweep_postponed", error=str(error))
             ended = trio.current_time()
             is_through = self._read_to == START and not self._left_out  # else there is more to read, or soon will be
-            rest_s = REST * (ended - begun) if is_through else 0.0
+            rest_s = min(REST * (ended - begun), REST_MAX_S) if is_through else 0.0
             next_at = ended + max(self._sweep_s, rest_s)
             await trio.sleep(max(SWEEP_GAP_S, min(self._sweep_s, rest_s)))
             while self._shards() is self._swept and (now := trio.current_time()) < next_at:

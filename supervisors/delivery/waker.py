@@ -29,6 +29,7 @@ START = (-(1 << 62), 0)
 # elsewhere keeps the rows of timers that were ended, these lie before the others, and what takes a millisecond takes
 # seconds.
 REST = 20
+REST_MAX_S = 15.0  # who could not be woken, or whose timer was due before a clock was set, is not to wait for longer
 
 
 class Waker:
@@ -115,12 +116,14 @@ class Waker:
         if is_whole:
             self.overdue = self._overdue
             self._position, self._overdue = START, 0
-            self._whole_at = begun + (1 + REST) * (trio.current_time() - begun)
+            ended = trio.current_time()
+            self._whole_at = ended + min(REST * (ended - begun), REST_MAX_S)
 
     async def _fire(self) -> None:
         while True:
             self._wake = trio.Event()
-            wait_ms = self._soon[0][0] - self._now() * 1000 if self._soon else 60_000.0
+            # What is in there was due soon; if it is not by now, the clock was set back, and may be set forward again.
+            wait_ms = min(self._soon[0][0] - self._now() * 1000, AHEAD_MS) if self._soon else 60_000.0
             if wait_ms > 0:
                 # At least a millisecond: what is less than a clock can tell apart would be waited for again and again.
                 with trio.move_on_after(max(wait_ms, 1.0) / 1000):

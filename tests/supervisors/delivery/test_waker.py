@@ -286,3 +286,28 @@ async def test_what_could_not_be_woken_is_tried_again_though_a_look_takes_long(a
         run.unwakeable.clear()
         await trio.sleep((REST + 3) * run.whole_s)
         assert [entity for _, entity in run.woken] == ["room:a"]
+
+
+async def test_a_look_that_stood_still_keeps_nobody_waiting_for_as_long_again(autojump_clock: MockClock) -> None:
+    async with rows() as run:
+        run.unwakeable["room:a"] = Overloaded("full")
+        run.set("room:a", 0.1)
+        await trio.sleep(0.5)
+        run.whole_s = 30.0
+        await trio.sleep(32.0)
+        run.unwakeable.clear()
+        run.whole_s = 0.0
+        await trio.sleep(20.0)
+        assert [entity for _, entity in run.woken] == ["room:a"]
+
+
+async def test_a_clock_that_is_set_back_and_right_again_makes_nothing_late(autojump_clock: MockClock) -> None:
+    async with rows() as run:
+        run.set("room:a", 1.0)
+        run.ahead_s = -3_600.0
+        await trio.sleep(0.5)
+        run.set("room:b", 0.1)
+        await trio.sleep(0.2)
+        run.ahead_s = 0.0
+        await trio.sleep(3.0)
+        assert {entity for _, entity in run.woken} == {"room:a", "room:b"}
