@@ -21,7 +21,7 @@ from greenroom.testing import NO_FAULTS, Faults, Scenario, run_seed
 from tests.simulation.social.social_world import people, social
 from tests.simulation.social.test_worlds_of_social import CALM_VIEWS
 
-SEEDS = 10
+SEEDS = 40
 MINUTES = 0.5
 SETTLE_S = 150.0  # what nobody has heard of is found within so long: what is missed then is not waited for any longer
 SETTLE_WIDER_S = 100.0  # a story that began last has ended by then, and what is late is found out

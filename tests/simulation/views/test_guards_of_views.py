@@ -22,7 +22,7 @@ from greenroom.supervisors.views.switching import Switching
 from greenroom.testing import ALL_GUARDS, NO_FAULTS, Faults, Guards, run_seed
 from tests.simulation.views.talks import talks
 
-SEEDS = 8
+SEEDS = 32
 MINUTES = 0.5
 # What one of several has not told a page it hears in other ways: its links are broken, and nodes come and go.
 NODES = {"in flight": 3, "tails lost": 3, "made anew": 3, "outcomes lost": 1}
