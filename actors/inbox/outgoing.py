@@ -170,10 +170,19 @@ class Outgoing:
             self._begin_digests(pace)
 
     def turned_off(self, kind: str, channel: str) -> None:
-        """What waits of it is not sent: who has ended mails at one click gets none of them any more."""
-        numbers = [n for n in self._state.waiting.get(channel, {}) if self._state.groups[n].kind == kind]
+        """What waits of it is not sent, nor what a job has not sent yet: who has ended mails at one click gets none of
+        them any more, but one that is on its way."""
+        state, reason = self._state, "you have it off"
+        numbers = [n for n in state.waiting.get(channel, {}) if state.groups[n].kind == kind]
         if numbers:
-            self._inbox.record(Kept(channel=channel, groups=numbers, reason="you have it off"))
+            self._inbox.record(Kept(channel=channel, groups=numbers, reason=reason))
+        for job, flight in state.flights.items():
+            kinds = {state.groups[n].kind for n in flight.groups if n in state.groups}
+            if flight.channel == channel and kind in kinds and all(self._is_off(one, channel) for one in kinds):
+                self._inbox.tell(f"job:{job}", Cancel(reason=reason))
+
+    def _is_off(self, kind: str, channel: str) -> bool:
+        return pace_of(self._state.preferences, kind, channel) == "off"
 
     @property
     def _digests(self) -> list[Digest]:

@@ -97,18 +97,19 @@ class PostgresProgress:
         """See Progress."""
         lacking: dict[int, Lacking] = {}
         at_s: float | None = None
+        ended_s = 0.0
         after: int | None = 0
         while after is not None:
             arguments = (version.id, after, HEADS_AT_ONCE, sorted(version.kinds), entities_max + 1)
             rows = await self._pool.fetch(BEHIND, *arguments)
             last, looked_s = rows[0][:2]
-            at_s = looked_s if at_s is None else at_s
+            at_s, ended_s = looked_s if at_s is None else at_s, looked_s
             lacking |= {id_: Lacking(folded, through) for _, _, id_, folded, through in rows if id_ is not None}
             if len(lacking) > entities_max:
-                return Behind(at_s, None)
+                return Behind(at_s, ended_s, None)
             after = last
         assert at_s is not None
-        return Behind(at_s, lacking)
+        return Behind(at_s, ended_s, lacking)
 
     async def count_on(self, left: Left, version: Version, after: int, *, entities_max: int) -> int | None:
         """Add to `left` what the heads behind `after` have left, of so many as one statement looks at. The last of

@@ -79,7 +79,8 @@ class Lacking(NamedTuple):
 class Behind(NamedTuple):
     """What one table lacks of all nodes' entities."""
 
-    at_s: float  # when that was looked up, on the database's clock
+    at_s: float  # when the look began, on the database's clock
+    ended_s: float  # and when it ended: with millions of entities it takes a while
     lacking: dict[int, Lacking] | None  # by the ids of their heads; None where these are too many
 
 

@@ -417,9 +417,11 @@ class Relay:
             is_through = self._read_to == START and not self._left_out  # else there is more to read, or soon will be
             rest_s = min(REST * (ended - begun), REST_MAX_S) if is_through else 0.0
             next_at = ended + max(self._sweep_s, rest_s)
-            await trio.sleep(max(SWEEP_GAP_S, min(self._sweep_s, rest_s)))
+            rested_at = ended + min(self._sweep_s, rest_s)  # before, nobody but new shards ends the rest
+            await trio.sleep(SWEEP_GAP_S)
             while self._shards() is self._swept and (now := trio.current_time()) < next_at:
                 with trio.move_on_at(min(next_at, now + OWNED_S)):
+                    await trio.sleep_until(rested_at)
                     await self._wake_sweep.wait()
                     break
 

@@ -108,9 +108,10 @@ class Waker:
                 after = (now_ms, 0)  # once more what is ahead: somebody may have set one there meanwhile
                 break
             after = page[-1][:2]
+            if is_whole:
+                self._position = after  # where the next one begins, should this look fail
         else:
             if is_whole:
-                self._position = after
                 return
         self._near = after
         if is_whole:

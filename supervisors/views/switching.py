@@ -79,7 +79,7 @@ class Switching:
         if await self._some_are_parked(version):  # meanwhile, as another node's runner does: those are not counted
             return
         try:
-            is_switched = await self._versions.switch(version, until_s=behind.at_s + FRESH_S)
+            is_switched = await self._versions.switch(version, until_s=behind.ended_s + FRESH_S)
         except ViewRefused as error:
             self._tell(str(error))
             await trio.sleep(BLOCKED_S)
@@ -89,13 +89,14 @@ class Switching:
         self._switched()
 
     def _has_caught_up(self, behind: Behind) -> bool:
-        at_s, lacking = behind
+        at_s, ended_s, lacking = behind
         if lacking is None:
             self._looks.clear()
             return False
         then_s, before = self._looks[0] if len(self._looks) == LOOKS else (-inf, {})
         self._looks.append((at_s, lacking))
-        return not lacking or (at_s - then_s <= OLDEST_S and _are_folded(before, lacking))
+        oldest_s = OLDEST_S + LOOKS * (ended_s - at_s)  # looks that take long are further apart
+        return not lacking or (at_s - then_s <= oldest_s and _are_folded(before, lacking))
 
     async def _some_are_parked(self, version: Version) -> bool:
         parked = await self._progress.parked_count(version)

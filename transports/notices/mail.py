@@ -20,6 +20,8 @@ from greenroom.transports.notices.unsubscribe import Unsubscribing
 
 NOBODY = frozenset((550, 551, 553))  # of RCPT: there is no such mailbox
 PERMANENT = 500
+# A link is one word; in shorter lines it would be folded into encoded ones, which nobody decodes in List-Unsubscribe.
+POLICY = SMTP.clone(max_line_length=998)
 
 
 class SendMail(MailOrder, tag="job.inbox_mail"):
@@ -35,7 +37,7 @@ def message_of(order: MailOrder, config: NoticesConfig) -> EmailMessage:
     """Raises: ValueError for a header with a line end; RuntimeError where a setting is missing."""
     if not config.smtp_server or not config.smtp_from:
         raise RuntimeError("GREENROOM_SMTP_SERVER and GREENROOM_SMTP_FROM are not set here")
-    message = EmailMessage(SMTP)
+    message = EmailMessage(POLICY)
     message["From"] = config.smtp_from
     message["To"] = order.to
     message["Subject"] = order.subject

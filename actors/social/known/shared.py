@@ -1,8 +1,9 @@
 """Shared: values by key, each a few seconds old at most, for whoever asks on one node.
 
 What is not there is read by whoever asks for it. What has grown old is read by the first who asks: others are given the
-old one as long as that takes, and so nobody reads what another is reading. And whoever reads takes along what they know
-that is past half of its time: so most find nothing that is old. Bounded: what was read longest ago goes.
+old one as long as that takes, until it is twice as old, and so hardly anybody reads what another is reading. And
+whoever reads takes along what they know that is past half of its time: so most find nothing that is old. Bounded: what
+was read longest ago goes.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -26,7 +27,8 @@ class Shared(Generic[T]):
     """Of one sort of thing."""
 
     def __init__(self, *, for_s: float, most: int, at_once: int = 1_000) -> None:
-        """`for_s`: how old a value may become; `most` are kept; `at_once`: keys of one look."""
+        """`for_s`: how old a value may become, and twice that while another reads it; `most` are kept; `at_once`: keys
+        of one look."""
         self._for_s = for_s
         self._most = most
         self._at_once = at_once
@@ -51,7 +53,8 @@ class Shared(Generic[T]):
             if one is None:
                 wanted.append(key)
                 continue
-            if not since_s < one.at_s <= now_s and not one.is_read:
+            is_young = since_s < one.at_s <= now_s
+            if not is_young and not (one.is_read and since_s - self._for_s < one.at_s <= now_s):
                 wanted.append(key)
             if one.value is not None:
                 found[key] = one.value

@@ -88,9 +88,12 @@ class AdmittingPost(Actor[PostState]):
     async def _may_be_told(self, user: str) -> bool:
         """Of it, whom its text names? Raises: ActorError where that can't be said now."""
         state = self.state
+        is_narrow = state.content.visibility != "public"
         try:
             edge = await self.ask(f"follows:{user}", EdgeAsk(author=state.author))
-            allowed = await self.ask(f"follows:{state.author}", MayAsk(user=user, post=self.key))
+            allowed = await self.ask(
+                f"follows:{state.author}", MayAsk(user=user, post=self.key, for_followers=is_narrow)
+            )
         except ActorError as error:
             if error.temporary:
                 raise

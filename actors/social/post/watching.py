@@ -5,6 +5,7 @@ account that becomes private. So whoever has begun to watch is asked about anew 
 once where the author's `follows` says that something has changed, and ceases to watch where they may no more.
 """
 
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -41,6 +42,7 @@ class Watchers:
         self._admit = admit
         self._is_free = is_free
         self._look_s = float("-inf")  # Unix: when it looks next
+        self._next = ""  # who is looked at first then
 
     def look_later(self, seconds: float = LOOK_S) -> None:
         """While somebody watches, which keeps it awake. With each message, too: after a crash nothing else would."""
@@ -65,10 +67,13 @@ class Watchers:
         entity = self._entity
         watching = {one.user for one in entity.audience if not self._is_free(one)}
         asked = 0
-        for who in sorted(watching & {user} if user else watching):
+        names = sorted(watching & {user} if user else watching)
+        first = bisect_left(names, self._next)  # those for whom there was no time
+        for who in names[first:] + names[:first]:
             if self.known.look(who, entity.now + LOOK_S + 1.0):
                 continue  # until the next look; and one answer may be enough for many
             if asked == LOOKS_AT_ONCE:
+                self._next = who
                 self.look_later(1.0)
                 return
             asked += 1

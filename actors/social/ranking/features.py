@@ -31,7 +31,7 @@ from greenroom.actors.social.ranking.windows import Tally
 
 AUTHORS_MAX = 2_000  # of one reader; who was not met for longest is forgotten
 DWELL_MS_MAX = 300_000  # of one look: who leaves a page open reads no longer
-LIKED_S = 10.0  # in which likes are gathered; lost in a crash
+LIKED_S = 10.0  # in which likes are gathered; lost in a crash, and where the shard moves
 LIKED_MAX = 100  # that are gathered
 WEIGHTS = {"clicked": 1.0, "like": 2.0, "comment": 4.0, "share": 4.0}
 

@@ -324,14 +324,13 @@ class Thread(TellingThread):
     async def _is_for_all(self, author: str) -> bool:
         """May all who watch be told what that user says? Not where there is a block between them and one of these: then
         there is a comment, and who may reads what it says."""
-        watching = {who.user for who in self.audience}
-        if not watching:
+        if not self.audience:
             return True
         try:
             barred = await self.ask(f"feed:{author}", BarredAsk())
         except ActorError:
             return False
-        return not barred.and_more and watching.isdisjoint(barred.users)
+        return not barred.and_more and {who.user for who in self.audience}.isdisjoint(barred.users)
 
     def _show(self, offset: int, is_for_all: bool) -> None:
         """To who watches now, and to nobody later."""

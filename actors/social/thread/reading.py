@@ -40,9 +40,22 @@ class ReadThread(AdmittingThread):
             page = self._newest(user, ask.limit) if ask.cursor is None else None
             if page is None:
                 page = await self._older(user, ask, reads)
-            return page if is_staff(who) else await self._wanted(user, page, reads)
+            if not is_staff(who):
+                page = await self._wanted(user, page, reads)
+            if (self.state.covered or self.state.closed) and not is_free:
+                raise not_found()
+            return self._still_there(user, page, sees_veiled=is_staff(who))
 
         return Aside(read)
+
+    def _still_there(self, user: str, page: CommentPage, *, sees_veiled: bool) -> CommentPage:
+        """Without what was deleted or hidden while the rest was asked for."""
+        authors, veils = self.state.authors, self.state.veils
+
+        def is_there(one: CommentShown) -> bool:
+            return one.offset in authors and (sees_veiled or one.offset not in veils or one.author == user)
+
+        return replace(page, comments=[one for one in page.comments if is_there(one)])
 
     async def _wanted(self, user: str, page: CommentPage, reads: Reads) -> CommentPage:
         """Without what is by whom they have muted, or who has blocked the other: their feed knows."""

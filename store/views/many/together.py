@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import trio
 
-from greenroom.store.errors import DataRefused, StoreUnavailable, TookTooLong
+from greenroom.store.errors import DataRefused, StoreUnavailable
 from greenroom.store.views.paging import Wanted
 from greenroom.store.views.reading import Found, RowReading
 from greenroom.store.views.tables import Table
@@ -89,7 +89,7 @@ class Together:
                 del self._queues[sort]
         if batch.error is None:
             return [row for value in values for row in batch.found.get(value, ())]
-        if len(batch.values) > len(values) and isinstance(batch.error, DataRefused | TookTooLong):
+        if len(batch.values) > len(values) and isinstance(batch.error, DataRefused):
             return await self._reading.pages(table, wanted, column, values)  # it may be others' that can't be read
         raise type(batch.error)(str(batch.error)) from batch.error
 

@@ -43,7 +43,8 @@ class MemoryProgress:
             offset = one.offset if one is not None else 0
             if head.offset > offset and kind_of(head.entity) in version.kinds:
                 lacking[head.id] = Lacking(max(offset, head.trimmed), head.offset)
-        return Behind(self._rows.now(), lacking if len(lacking) <= entities_max else None)
+        now = self._rows.now()
+        return Behind(now, now, lacking if len(lacking) <= entities_max else None)
 
     async def folded(self, version: Version, entity: str) -> int | None:
         """See Progress."""

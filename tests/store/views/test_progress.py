@@ -22,8 +22,11 @@ async def test_what_is_left_is_counted(where: str) -> None:
             await transaction.write(replace(NOTHING, begun=begun, parked={ids["show:c"]: WHY}))
         left = await made.progress.left(version, entities_max=100)
         assert (left.entities, left.events) == (1, 2)
-        at_s, lacking = await made.progress.behind(version, entities_max=2)
-        assert lacking == {ids["show:a"]: Lacking(1, 3), ids["show:c"]: Lacking(0, 1)} and at_s >= began_ms // 1000
+        at_s, ended_s, lacking = await made.progress.behind(version, entities_max=2)
+        assert (
+            lacking == {ids["show:a"]: Lacking(1, 3), ids["show:c"]: Lacking(0, 1)}
+            and ended_s >= at_s >= began_ms // 1000
+        )
         assert (await made.progress.behind(version, entities_max=1)).lacking is None
         assert await made.progress.kept_on(version, 0) == 9
         assert left.oldest_ms is not None and left.oldest_ms >= began_ms

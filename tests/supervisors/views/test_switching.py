@@ -15,6 +15,10 @@ from greenroom.supervisors.views.switching import FRESH_S, LOOKS, OLDEST_S, UNDE
 from tests.supervisors.views.test_sweep import VERSION, World
 
 
+def behind_now(lacking: dict[int, Lacking] | None) -> Behind:
+    return Behind(trio.current_time(), trio.current_time(), lacking)
+
+
 class Fakes:
     """The stores, and what the node does when it hears of a switch."""
 
@@ -36,7 +40,7 @@ class Fakes:
         if self.is_away:
             raise StoreUnavailable("away")
         self.looks += 1
-        return Behind(trio.current_time(), self.behind_)
+        return behind_now(self.behind_)
 
     async def parked_count(self, version: Version) -> int:
         await trio.lowlevel.checkpoint()
@@ -134,7 +138,7 @@ async def test_what_is_always_behind_a_little_is_switched_once_it_has_what_was_t
     async def behind(version: Version, *, entities_max: int) -> Behind:
         fakes.looks += 1
         busy = {1: Lacking(fakes.looks, fakes.looks + LOOKS)}
-        return Behind(trio.current_time(), {**busy, 2: Lacking(7, 8)} if is_stuck else busy)
+        return behind_now({**busy, 2: Lacking(7, 8)} if is_stuck else busy)
 
     fakes.behind = behind  # type: ignore[method-assign]
     with trio.move_on_after(10):
@@ -151,7 +155,7 @@ async def test_what_is_behind_by_more_than_two_looks_waits(autojump_clock: MockC
 
     async def behind(version: Version, *, entities_max: int) -> Behind:
         fakes.looks += 1
-        return Behind(trio.current_time(), {1: Lacking(fakes.looks, fakes.looks + LOOKS + 1)})
+        return behind_now({1: Lacking(fakes.looks, fakes.looks + LOOKS + 1)})
 
     fakes.behind = behind  # type: ignore[method-assign]
     with trio.move_on_after(10):
@@ -166,7 +170,7 @@ async def test_looks_before_the_store_was_away_tell_nothing(autojump_clock: Mock
         fakes.looks += 1
         if fakes.looks % (LOOKS + 1) == 0:
             raise StoreUnavailable("away")
-        return Behind(trio.current_time(), {fakes.looks: Lacking(0, 1)})  # another one each time
+        return behind_now({fakes.looks: Lacking(0, 1)})  # another one each time
 
     fakes.behind = behind  # type: ignore[method-assign]
     with trio.move_on_after(20):
@@ -181,7 +185,7 @@ async def test_a_look_that_is_long_over_says_nothing_of_what_has_come_since(auto
     async def behind(version: Version, *, entities_max: int) -> Behind:
         await trio.sleep(OLDEST_S / LOOKS)
         fakes.looks += 1
-        return Behind(trio.current_time(), {fakes.looks: Lacking(0, 1)})
+        return behind_now({fakes.looks: Lacking(0, 1)})
 
     fakes.behind = behind  # type: ignore[method-assign]
     with trio.move_on_after(60):
@@ -198,5 +202,21 @@ async def test_what_was_found_long_ago_is_not_switched_by(autojump_clock: MockCl
     assert fakes.switched == 0
     fakes.switch_s = FRESH_S - 0.1
     with trio.fail_after(10):
+        await fakes.switching.run()
+    assert fakes.switched == 1
+
+
+async def test_looks_that_take_long_are_good_for_longer(autojump_clock: MockClock) -> None:
+    """Of millions of entities: a table that is always a little behind is switched all the same."""
+    fakes = Fakes()
+
+    async def behind(version: Version, *, entities_max: int) -> Behind:
+        begun = trio.current_time()
+        await trio.sleep(10.0)
+        fakes.looks += 1
+        return Behind(begun, trio.current_time(), {1: Lacking(fakes.looks, fakes.looks + LOOKS)})
+
+    fakes.behind = behind  # type: ignore[method-assign]
+    with trio.fail_after(60):
         await fakes.switching.run()
     assert fakes.switched == 1

@@ -67,6 +67,7 @@ def test_a_mail_ends_such_mails_at_one_click() -> None:
         link.startswith("https://b.org/unsubscribe?")
         and message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     )
+    assert f"List-Unsubscribe: <{link}>\r\n".encode() in bytes(message), "in one piece on the wire, too"
     user, preferences = Unsubscribing(32 * b"k").check(dict(parse_qsl(urlsplit(link).query)))
     assert user == "ann" and [one.kind for one in preferences] == ["like", "comment"]
     assert link in message.get_content() and "https://b.org/social\n" in message.get_content()

@@ -82,10 +82,14 @@ def test_edges_counts_lists_and_suggestions(people: Server) -> None:
     wait_until(lambda: listed(people, "dan", "followers", "zoe") == ["bob", "cat"], "the rows")
     assert listed(people, "ann", "following", "zoe") == ["cat", "bob"]
     assert feed(people, "ann") == ["bob", "cat"]
-    (first, *_) = say(people, "ann", "suggest")["users"]
-    assert (first["user"], first["followed_by"], sorted(first["some"])) == ("dan", 2, ["bob", "cat"])
-    relation = say(people, "ann", "relate", user="dan")
-    assert relation["standing"] == "none" and relation["follows_back"] is True
+
+    def suggested() -> list[Any]:
+        found = say(people, "ann", "suggest")["users"]
+        return [(one["user"], one["followed_by"], sorted(one["some"])) for one in found[:1]]
+
+    wait_until(lambda: suggested() == [("dan", 2, ["bob", "cat"])], "the rows of whom they follow")
+    wait_until(lambda: say(people, "ann", "relate", user="dan")["follows_back"] is True, "the row of who follows back")
+    assert say(people, "ann", "relate", user="dan")["standing"] == "none"
     for path in ("/api/followers/dan", "/api/following/dan", "/api/follows/ann"):
         assert people.request("GET", path, user="dan").status == 403
 

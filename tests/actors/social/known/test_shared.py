@@ -58,6 +58,16 @@ async def test_one_reads_anew_and_others_have_the_old_one_meanwhile(nursery: tri
     assert await shared.of(["a"], 6.1, store.look) == {"a": 3}
 
 
+async def test_what_is_twice_too_old_is_given_to_nobody_though_another_reads(nursery: trio.Nursery) -> None:
+    store, shared = Store(), Shared[int](for_s=5.0, most=10)
+    await shared.of(["a"], 0.0, store.look)
+    store.there, store.may_end = {"a": 3}, trio.Event()
+    nursery.start_soon(shared.of, ["a"], 100.0, store.look)
+    await trio.testing.wait_all_tasks_blocked()
+    store.may_end.set()
+    assert await shared.of(["a"], 100.0, store.look) == {"a": 3}
+
+
 async def test_who_could_not_read_leaves_it_to_the_next() -> None:
     store, shared = Store(), Shared[int](for_s=5.0, most=10)
     await shared.of(["a"], 0.0, store.look)
