@@ -321,7 +321,7 @@ class Outgoing:
         if flight is None:
             return
         if isinstance(message, Undelivered):
-            reason = "it was read, or taken back, before" if message.name == "job.cancelled" else message.name
+            reason = "it was read, taken back or turned off before" if message.name == "job.cancelled" else message.name
             self._inbox.record(Delivered(job=job, reason=reason))
             return
         outcome = message.decode(Outcome)

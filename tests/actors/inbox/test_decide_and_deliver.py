@@ -79,4 +79,4 @@ def test_a_mail_that_nobody_needs_any_more_is_not_sent(monkeypatch: pytest.Monke
         work.drain("deliver")
     assert len(far.mails) == 1
     (decision,) = kit.ask(Why(), user="me").decisions
-    assert decision.channels["mail"] == "not delivered: it was read, or taken back, before"
+    assert decision.channels["mail"] == "not delivered: it was read, taken back or turned off before"

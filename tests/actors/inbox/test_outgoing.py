@@ -123,7 +123,7 @@ def test_a_job_that_has_yet_to_begin_is_cancelled_where_nobody_needs_it_any_more
     assert kit.told[1:] == [Told(f"job:{sent(kit)[1].id}", Cancel(reason="read"))]
     assert (told.entity, told.message) == (f"job:{job.id}", Cancel(reason="withdrawn"))
     ended(kit, job, refused="job.cancelled")
-    assert outcome(kit, "comment:p1:ann", "push") == "not delivered: it was read, or taken back, before"
+    assert outcome(kit, "comment:p1:ann", "push") == "not delivered: it was read, taken back or turned off before"
 
 
 def test_what_is_turned_off_while_it_waits_is_not_sent() -> None:
@@ -136,6 +136,18 @@ def test_what_is_turned_off_while_it_waits_is_not_sent() -> None:
     assert (mail.user, mail.kinds) == ("me", ["mention"]), "one click ends what is in it"
     assert outcome(kit, "comment:p1:ann", "mail") == "you have it off"
     assert [one for one in orders(kit) if one.startswith("push")], "by mail alone"
+
+
+def test_what_a_job_has_yet_to_send_is_called_back_once_all_of_it_is_turned_off() -> None:
+    kit = with_push(inbox())
+    kit.tell(notice("ann", "comment"))
+    kit.tell(notice("bob", "mention", post="p2"))
+    kit.advance(2)
+    (job,) = sent(kit)
+    kit.ask(Prefer(kind="comment", channel="push", pace="off"), user="me")
+    assert kit.told == [], "it tells of the other, too"
+    kit.ask(Prefer(kind="mention", channel="push", pace="off"), user="me")
+    assert kit.told == [Told(f"job:{job.id}", Cancel(reason="you have it off"))]
 
 
 def test_a_mail_waits_until_it_is_time_for_the_daily_digest() -> None:
