@@ -15,7 +15,7 @@ from greenroom.actors.model.errors import Overloaded, Unavailable, UnknownKind
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.records import Due
 from greenroom.supervisors.delivery import waker as waker_module
-from greenroom.supervisors.delivery.waker import REST, SCAN_S, START, Waker
+from greenroom.supervisors.delivery.waker import PAGE, REST, SCAN_S, START, Waker
 
 BEGIN_S = 1e6
 
@@ -29,6 +29,7 @@ class Rows:
         self.looks = 0
         self.whole_looks = 0
         self.whole_s = 0.0  # what these take
+        self.fails_after_pages = 0  # looks that fail once they have read a page
         self.ahead_s = 0.0  # of the wall clock, before the monotonic one
         self.unwakeable: dict[str, Exception] = {}
         self.woken: list[tuple[float, str]] = []
@@ -59,6 +60,9 @@ class Rows:
             await trio.sleep(self.whole_s)
         if self.errors:
             raise self.errors.popleft()
+        if after != START and self.fails_after_pages:
+            self.fails_after_pages -= 1
+            raise StoreUnavailable("away")
         mine = [row for row in self.rows if shards is None or row.head_id in shards]
         return sorted(row for row in mine if row.due_ms < before_ms and row[:2] > after)[:limit]
 
@@ -311,3 +315,13 @@ async def test_a_clock_that_is_set_back_and_right_again_makes_nothing_late(autoj
         run.ahead_s = 0.0
         await trio.sleep(3.0)
         assert {entity for _, entity in run.woken} == {"room:a", "room:b"}
+
+
+async def test_a_look_that_fails_goes_on_where_it_was_and_counts_nothing_twice(autojump_clock: MockClock) -> None:
+    async with rows() as run:
+        run.unwakeable = {f"room:{number}": Overloaded("full") for number in range(PAGE + 10)}
+        for number in range(PAGE + 10):
+            run.set(f"room:{number}", -5.0, tell=False)
+        run.fails_after_pages = 1
+        await trio.sleep(2 * SCAN_S)
+        assert run.timers.overdue == PAGE + 10
