@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import hypothesis
 import pytest
 import redis
 import trio
@@ -25,6 +26,10 @@ from tests.starting.in_memory import folder_in_memory
 
 TEMPLATE = "greenroom_template"
 database_numbers = itertools.count(1)
+
+# No example has a deadline of its own: how long one takes says how busy the machine is, and benchmarks say the rest.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.hookimpl(tryfirst=True)
