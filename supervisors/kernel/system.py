@@ -14,7 +14,7 @@ from greenroom.actors.model.lifecycle import BeginAnew, Forget, HandOver, Reclai
 from greenroom.actors.model.mailbox import Item, Mailbox
 from greenroom.config.limits import PassivationConfig
 from greenroom.store.journal.epoch import lineage_of
-from greenroom.supervisors.kernel.cell import Cell, Ending
+from greenroom.supervisors.kernel.cells.cell import Cell, Ending
 from greenroom.supervisors.kernel.departing import Departing
 from greenroom.supervisors.kernel.host import Host
 from greenroom.supervisors.kernel.router import Awake, Draining

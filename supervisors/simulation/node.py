@@ -37,7 +37,7 @@ from greenroom.supervisors.duties.lineage_watch import LineageWatch
 from greenroom.supervisors.jobs.finder import Finder
 from greenroom.supervisors.jobs.reach.on_node import OnNode
 from greenroom.supervisors.jobs.workers import Workers
-from greenroom.supervisors.kernel.in_flight import FLIGHTS_MAX
+from greenroom.supervisors.kernel.cells.in_flight import FLIGHTS_MAX
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.kernel.ownership import OwnsAll
 from greenroom.supervisors.node.joined import Joined

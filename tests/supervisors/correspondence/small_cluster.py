@@ -29,7 +29,7 @@ from greenroom.store.errors import NotOwner
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.supervisors.correspondence.correspondence import Correspondence
-from greenroom.supervisors.kernel import cell
+from greenroom.supervisors.kernel.cells import cell
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.transports.edge import FanOut
 from greenroom.transports.hub.encoding import Encoding

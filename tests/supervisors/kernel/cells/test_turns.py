@@ -10,7 +10,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError
-from greenroom.supervisors.kernel.cell import TURN
+from greenroom.supervisors.kernel.cells.cell import TURN
 from tests.supervisors.kernel.small_kernel import Kernel, Note, Read, kernel
 
 A = "log:a"

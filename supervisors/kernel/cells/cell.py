@@ -42,11 +42,11 @@ from greenroom.config.telemetry.shown import shown
 from greenroom.store.errors import Erased, JournalDamaged, NotOwner, StoreUnavailable
 from greenroom.store.journal.epoch import lineage_of
 from greenroom.store.journal.records import Head, Outcome, Remembered
+from greenroom.supervisors.kernel.cells.in_flight import FLIGHTS_MAX, InFlight
+from greenroom.supervisors.kernel.cells.release import known_to_have_landed
+from greenroom.supervisors.kernel.cells.waking import Waking, wake
 from greenroom.supervisors.kernel.host import Host, OwnRows
-from greenroom.supervisors.kernel.in_flight import FLIGHTS_MAX, InFlight
 from greenroom.supervisors.kernel.ownership import lease_or_fast
-from greenroom.supervisors.kernel.release import known_to_have_landed
-from greenroom.supervisors.kernel.waking import Waking, wake
 from greenroom.supervisors.supervision.strategy import RestartIntensity, RestartLedger
 from greenroom.supervisors.supervision.watched_steps import watched_steps
 
