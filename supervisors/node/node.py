@@ -1,7 +1,7 @@
 """The node: one process with everything in it, started bottom up and stopped top down. The composition root.
 
 Begin reading here, then follow one message: `transports/edge.py`, `transports/sockets/gate.py`,
-`transports/client/session.py`, `supervisors/kernel/router.py`, `supervisors/kernel/cells/cell.py`,
+`transports/client/session.py`, `supervisors/kernel/router.py`, `supervisors/kernel/cells/serving.py`,
 `store/journal/committer.py`, `transports/hub/hub.py`.
 """
 

@@ -17,7 +17,7 @@ B = "log:b"
 
 
 def epoch_of(run: Kernel, entity: str) -> str:
-    life = run.cell(entity)._life
+    life = run.cell(entity).life
     assert life is not None
     return life.epoch
 

@@ -209,7 +209,7 @@ async def test_while_rebuilding_a_store_that_fails_again_loses_nobody(autojump_c
     async with kernel() as run:
         run.send(A, Note(text="x"), command_id="old")
         await settled()
-        life = run.cell(A)._life
+        life = run.cell(A).life
         assert life is not None
         life.once.ids = None
         run.journal.faults["append"] += [Fault.NONE, Fault.NONE]
