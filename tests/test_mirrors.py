@@ -56,6 +56,7 @@ ELSEWHERE = {
     "store/migrations": "store/postgres/test_migrate.py",
     "supervisors/cluster/looking.py": "supervisors/cluster/test_membership_shared.py",
     "supervisors/node/draining.py": "faults/process/test_stop.py",
+    "supervisors/kernel/cells/ending.py": "supervisors/kernel/cells/test_lives.py",
     "supervisors/kernel/ownership.py": "supervisors/kernel/cells/test_sureness.py",
     "store/views/memory": "store/views/test_writing.py",  # one suite runs over both, where it asks for `where`
     "store/views/shape.py": "store/views/test_tables.py",

@@ -11,6 +11,7 @@ from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.errors import HandlerFailed, HandlerStuck, OutcomeUnknown, Unavailable
 from greenroom.actors.model.lifecycle import Passivate
 from greenroom.config.limits import SupervisionConfig
+from greenroom.supervisors.kernel.cells.ending import Ending, unanswered, unhandled
 from greenroom.supervisors.supervision.watchdog import Watchdog
 from tests.store.journal.faulty_journal import Fault
 from tests.supervisors.kernel.small_kernel import (
@@ -148,3 +149,24 @@ async def test_the_watchdog_ends_a_busy_loop_in_apply_when_an_entity_wakes() -> 
                     await trio.sleep(0.01)
             nursery.cancel_scope.cancel()
         assert (type(stuck.answer), Endless.stuck, turn.item) == (Unavailable, 2, None)
+
+
+# What they end with.
+
+
+@pytest.mark.parametrize(
+    ("ending", "handled", "waiting"),
+    [
+        (Ending.STOPPED, "outcome_unknown", "unavailable"),
+        (Ending.FAILED, "outcome_unknown", "unavailable"),
+        (Ending.DAMAGED, "outcome_unknown", "unavailable"),
+        (Ending.REFUSED, "outcome_unknown", "not_owner"),
+        (Ending.BEHIND, "outcome_unknown", "not_in_release"),
+        (Ending.ERASED, "forgotten", "forgotten"),
+    ],
+    ids=lambda one: one.value if isinstance(one, Ending) else "",
+)
+def test_who_may_have_been_handled_hears_something_else_than_who_was_not(
+    ending: Ending, handled: str, waiting: str
+) -> None:
+    assert (unanswered(ending).name, unhandled(ending).name) == (handled, waiting)
