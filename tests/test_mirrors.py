@@ -56,6 +56,7 @@ ELSEWHERE = {
     "store/migrations": "store/postgres/test_migrate.py",
     "supervisors/cluster/looking.py": "supervisors/cluster/test_membership_shared.py",
     "supervisors/node/draining.py": "faults/process/test_stop.py",
+    "supervisors/kernel/cells/ending.py": "supervisors/kernel/cells/test_lives.py",
     "supervisors/kernel/ownership.py": "supervisors/kernel/cells/test_sureness.py",
     "store/views/memory": "store/views/test_writing.py",  # one suite runs over both, where it asks for `where`
     "store/views/shape.py": "store/views/test_tables.py",
@@ -115,6 +116,10 @@ ELSEWHERE = {
     "supervisors/duties/own_servers.py": "store/own/test_servers.py",
     "supervisors/kernel/host.py": "supervisors/kernel/test_system.py",
     "supervisors/node/duties.py": "transports/test_edge.py",
+    "supervisors/node/jobs.py": "e2e/jobs/test_work.py",
+    "supervisors/node/membership.py": "faults/process/test_nodes_come_and_go.py",
+    "supervisors/node/operators.py": "faults/process/test_looking_from_anywhere.py",
+    "supervisors/node/views.py": "e2e/views/test_views.py",
     "supervisors/node/node.py": "faults/process/test_stop.py",
     "supervisors/testing/reads.py": "supervisors/testing/test_jobs.py",
     "supervisors/simulation": "simulation/test_guards.py",  # it finds what it is to find in a server with a fault

@@ -1,13 +1,13 @@
 """Work: what a job under way knows of itself, and can say. And what it raises, or returns, to say how it goes on."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, Protocol, Unpack
 
 from msgspec import Struct
 
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Ask, Reply, Tell
-from greenroom.store.views.asked import NO_FILTERS, Filters, Row, Rows
+from greenroom.store.views.asked import NO_FILTERS, AskedBy, Filters, Row, Rows
 
 
 class NoEntities(Refused):
@@ -61,17 +61,7 @@ class Work(Protocol):
         Raises: as the entity refuses; Overloaded, Unavailable, HandlerFailed, OutcomeUnknown; NoEntities.
         """
 
-    async def query(
-        self,
-        row: type[Row],
-        key: str,
-        *,
-        limit: int | None = None,
-        after: str | None = None,
-        before: str | None = None,
-        search: str | None = None,
-        where: Filters = NO_FILTERS,
-    ) -> Rows[Row]:
+    async def query(self, row: type[Row], key: str, **asked: Unpack[AskedBy]) -> Rows[Row]:
         """Rows of one page of a view: see Actor.query. Raises: likewise; NoEntities."""
 
     async def query_pages(
@@ -111,17 +101,7 @@ class ThreadWork(Protocol):
     def ask(self, entity: str, message: Ask[Reply]) -> Reply:
         """As Work.ask. Raises: Cancel, here and below, once the attempt is to end."""
 
-    def query(
-        self,
-        row: type[Row],
-        key: str,
-        *,
-        limit: int | None = None,
-        after: str | None = None,
-        before: str | None = None,
-        search: str | None = None,
-        where: Filters = NO_FILTERS,
-    ) -> Rows[Row]:
+    def query(self, row: type[Row], key: str, **asked: Unpack[AskedBy]) -> Rows[Row]:
         """As Work.query."""
 
     def query_pages(

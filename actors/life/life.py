@@ -2,7 +2,7 @@
 
 Messages go in as bursts; what they record and name piles up in `decided` until it is taken as a flight: events to
 append, consequences to commit with them, and what departs once both are durable. What takes effect once is known to
-`once`. What the outside must do is the shell's (`supervisors/kernel/cell.py`, `actors/testing/kit.py`): to append, to
+`once`. What the outside must do is the shell's (`supervisors/kernel/cells/`, `actors/testing/kit.py`): to append, to
 read marks, to await a handler that is async.
 """
 

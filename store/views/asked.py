@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypedDict, TypeVar
 
 from msgspec import Struct
 
@@ -19,6 +19,16 @@ class Asked(Struct, frozen=True, kw_only=True):
     before: str | None = None  # a cursor: those before it, up to there
     where: Filters = {}
     search: str | None = None  # as people write it into a search box
+
+
+class AskedBy(TypedDict, total=False):
+    """The same, as arguments by name."""
+
+    limit: int | None
+    after: str | None
+    before: str | None
+    where: Filters
+    search: str | None
 
 
 class Rows(Struct, Generic[Row], frozen=True):

@@ -41,7 +41,7 @@ from greenroom.supervisors.admin.told import (
 )
 from greenroom.supervisors.admin.traces import Traces
 from greenroom.supervisors.cluster.moves import Move
-from greenroom.supervisors.kernel.cell import Cell
+from greenroom.supervisors.kernel.cells.cell import Cell
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.supervision.failures import Failure
 

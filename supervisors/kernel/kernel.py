@@ -29,7 +29,7 @@ from greenroom.supervisors.delivery.relay import KEPT_MAX, Relay
 from greenroom.supervisors.delivery.waker import Waker
 from greenroom.supervisors.kernel.after import Afters
 from greenroom.supervisors.kernel.audiences import Audiences, Nobody
-from greenroom.supervisors.kernel.cell import Cell
+from greenroom.supervisors.kernel.cells.cell import Cell
 from greenroom.supervisors.kernel.host import Host, InlineViews, NodeWorld, Query
 from greenroom.supervisors.kernel.letter_writer import LetterWriter
 from greenroom.supervisors.kernel.ownership import Ownership, OwnsAll

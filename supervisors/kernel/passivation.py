@@ -6,7 +6,7 @@ import trio
 
 from greenroom.actors.model.lifecycle import Passivate
 from greenroom.config.limits import PassivationConfig
-from greenroom.supervisors.kernel.cell import Cell
+from greenroom.supervisors.kernel.cells.cell import Cell
 from greenroom.supervisors.kernel.idle_line import IdleLine
 
 FULL_SHARE = 0.9  # the part of `awake_max` beyond which the longest idle are asked to sleep

@@ -14,7 +14,9 @@ from greenroom.actors.model.lifecycle import BeginAnew, Forget, HandOver, Reclai
 from greenroom.actors.model.mailbox import Item, Mailbox
 from greenroom.config.limits import PassivationConfig
 from greenroom.store.journal.epoch import lineage_of
-from greenroom.supervisors.kernel.cell import Cell, Ending
+from greenroom.supervisors.kernel.cells.cell import Cell
+from greenroom.supervisors.kernel.cells.ending import Ending
+from greenroom.supervisors.kernel.cells.lives import run
 from greenroom.supervisors.kernel.departing import Departing
 from greenroom.supervisors.kernel.host import Host
 from greenroom.supervisors.kernel.router import Awake, Draining
@@ -79,7 +81,7 @@ class System:
             self._note_shard(self._by_shard, cell)
         self._woke(cell)
         self._host.instruments.awake += 1
-        self._nursery.start_soon(cell.run, name=entity)
+        self._nursery.start_soon(run, cell, name=entity)
         return cell
 
     def _check_quarantine(self, entity: str) -> None:

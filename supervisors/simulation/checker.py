@@ -21,7 +21,7 @@ from greenroom.store.jobs.jobs import QueueReads
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.store.journal.records import Append, Head, StoredEvent
 from greenroom.store.views.asked import Asked, Filters, Row, Rows
-from greenroom.supervisors.kernel.cell import Cell
+from greenroom.supervisors.kernel.cells.cell import Cell
 from greenroom.supervisors.simulation.timeline import Timeline
 
 encode = msgspec.json.encode

@@ -1,7 +1,7 @@
 """A simulated node: the real system, committer, claims, hub and sessions on a simulated journal and simulated wires."""
 
 import math
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Context, copy_context
 from random import Random
 from typing import Any
@@ -37,10 +37,11 @@ from greenroom.supervisors.duties.lineage_watch import LineageWatch
 from greenroom.supervisors.jobs.finder import Finder
 from greenroom.supervisors.jobs.reach.on_node import OnNode
 from greenroom.supervisors.jobs.workers import Workers
-from greenroom.supervisors.kernel.in_flight import FLIGHTS_MAX
+from greenroom.supervisors.kernel.cells.in_flight import FLIGHTS_MAX
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.kernel.ownership import OwnsAll
 from greenroom.supervisors.node.joined import Joined
+from greenroom.supervisors.node.others import Others
 from greenroom.supervisors.simulation.checker import Checker
 from greenroom.supervisors.simulation.database import SHARDS, Database
 from greenroom.supervisors.simulation.jobs.statements import SimulatedJobs
@@ -155,6 +156,7 @@ class SimulatedNode:
         self._joined: Joined | None = None
         if redis is not None:
             referee = SimulatedReferee(database, self, incarnation=self.incarnation)
+            to_others = Others()
             self._membership = Membership(
                 referee,
                 Newcomer(
@@ -170,13 +172,13 @@ class SimulatedNode:
                 shards=SHARDS,
                 lease_s=LEASE_S,
                 ended=lambda host, other: ended(other),
-                moved=self._moved,
-                gone=self._gone,
-                announce=self._announce,
-                unreached=lambda: self._joined.unreached() if self._joined is not None else (),
-                linked=lambda: self._joined.linked() if self._joined is not None else (),
+                moved=to_others.moved,
+                gone=to_others.gone,
+                announce=to_others.announce,
+                unreached=to_others.unreached,
+                linked=to_others.linked,
             )
-            self._joined = Joined(
+            self._joined = to_others.joined = Joined(
                 membership=self._membership,
                 referee=referee,
                 carrier=lambda cluster, node: redis.carrier(self, node),
@@ -247,19 +249,6 @@ class SimulatedNode:
             audience_elsewhere=others.changed if others is not None else None,
             views=views.reader if views is not None else None,
         )
-
-    def _moved(self, shards: Collection[int]) -> None:
-        """See Membership."""
-        if self._joined is not None:
-            self._joined.correspondence.moved(shards)
-
-    def _gone(self, node: int) -> None:
-        if self._joined is not None:
-            self._joined.forget(node)
-
-    def _announce(self, node: int, terms: Mapping[int, int]) -> None:
-        if self._joined is not None:
-            self._joined.announce(node, terms)
 
     def clock(self) -> float:
         """This node's wrong idea of Unix time."""

@@ -244,7 +244,7 @@ def sagas(**how: Any) -> Scenario:
         invariant=in_credit,
         unfinished=unfinished,
         # One node, seeds 4, 8, 21, 27 to 29: they found steps done twice, where a receiver that had been told something
-        # was said not to have been (supervisors/kernel/release.py, known_to_have_landed).
+        # was said not to have been (supervisors/kernel/cells/release.py, known_to_have_landed).
         pace_s=11.0,  # each purchase is a dozen appends
         **how,
     )

@@ -277,6 +277,10 @@ def head(method: str, path: str, body: bytes | None = None, **headers: str) -> b
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + (body or b"")
 
 
+SAY = head("POST", "/api/talk/a/say", b'{"text":"x"}')
+VIEW = head("GET", "/api/talk/a")
+
+
 def handshake(path: str = "/connection/websocket", **headers: str) -> bytes:
     return head(
         "GET",

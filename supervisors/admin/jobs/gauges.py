@@ -5,7 +5,7 @@ from typing import Protocol
 from greenroom.actors.jobs.queue import Queue
 from greenroom.config.telemetry.job_instruments import JobInstruments
 from greenroom.supervisors.admin.told import QueueTold
-from greenroom.supervisors.kernel.cell import Cell
+from greenroom.supervisors.kernel.cells.cell import Cell
 
 
 class Awake(Protocol):

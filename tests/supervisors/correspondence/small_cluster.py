@@ -29,7 +29,7 @@ from greenroom.store.errors import NotOwner
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.supervisors.correspondence.correspondence import Correspondence
-from greenroom.supervisors.kernel import cell
+from greenroom.supervisors.kernel.cells import cell
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.transports.edge import FanOut
 from greenroom.transports.hub.encoding import Encoding
@@ -399,7 +399,7 @@ async def cluster(
     """Running nodes, of which the first owns everything until something is moved."""
     found = Cluster(network or Network(rng=rng), flush_s=flush_s, kinds=kinds)
     with capture_logs(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cell, "_why_not", lambda ending: NotHere("the entity has moved"))
+        patch.setattr(cell, "unhandled", lambda ending: NotHere("the entity has moved"))
         async with trio.open_nursery() as nursery:
             await nursery.start(found.network.run)
             for incarnation in incarnations or (A, B):

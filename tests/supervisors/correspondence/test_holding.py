@@ -1,4 +1,4 @@
-"""Messages that wait, without anybody to send them: see test_asking.py for what becomes of them."""
+"""Messages that wait, without anybody to send them: see asking/ for what becomes of them."""
 
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError

@@ -233,7 +233,7 @@ async def test_while_the_node_stops_nothing_more_is_read(autojump_clock: MockClo
     async with kernel(kinds=(Quick, Brief)) as run:
         run.send(A, Note(text="awake"))
         await settled()
-        life = run.cell(A)._life
+        life = run.cell(A).life
         assert life is not None
         async with trio.open_nursery() as nursery:
             await nursery.start(part.run)

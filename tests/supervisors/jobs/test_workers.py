@@ -6,8 +6,8 @@ from trio.testing import MockClock
 from greenroom import Job, Work
 from greenroom.actors.life.turn import Turn
 from greenroom.supervisors.jobs.workers import Workers
-from tests.supervisors.jobs.test_worker import Nap
 from tests.supervisors.jobs.work_stage import new_backoff, stage
+from tests.supervisors.jobs.worker.naps import Nap
 
 
 class Other(Job, queue="other", tag="job.other"):

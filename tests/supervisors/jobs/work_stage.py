@@ -11,9 +11,10 @@ import trio
 from greenroom import Actor, Job
 from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.jobs.queue import Queue
-from greenroom.actors.jobs.queue.messages import Add
+from greenroom.actors.jobs.queue.messages import Add, Take
 from greenroom.actors.jobs.single import SingleJob
 from greenroom.actors.life.turn import Turn
+from greenroom.actors.model.errors import Unavailable
 from greenroom.store.jobs.jobs_memory import MemoryJobs
 from greenroom.store.journal.consequences.jobs import EndRow, JobRow, JobTables
 from greenroom.store.journal.journal_memory import MemoryRows
@@ -112,3 +113,22 @@ async def running(*workers: Worker) -> AsyncIterator[None]:
             await nursery.start(worker.run)
         yield
         nursery.cancel_scope.cancel()
+
+
+class Unreachable:
+    """The way to the queue, which may be lost."""
+
+    def __init__(self, on: Stage) -> None:
+        self._on = on
+        self.is_away = False
+        self.loses_answers = False
+
+    async def __call__(self, entity: str, message: Any, /) -> Any:
+        await trio.lowlevel.checkpoint()
+        if self.is_away:
+            raise Unavailable("away")
+        reply = await self._on.kernel.router.ask(entity, message)
+        if self.is_away or (self.loses_answers and isinstance(message, Take) and message.finished):
+            self.loses_answers = False
+            raise Unavailable("away")
+        return reply

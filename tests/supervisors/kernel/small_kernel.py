@@ -28,7 +28,7 @@ from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.store.journal.records import StoredEvent
 from greenroom.supervisors.kernel import kernel as kernel_module
-from greenroom.supervisors.kernel.cell import Cell
+from greenroom.supervisors.kernel.cells.cell import Cell
 from greenroom.supervisors.kernel.ownership import Ownership
 from tests.store.journal.faulty_journal import FaultyJournal
 

@@ -97,7 +97,7 @@ B = "log:b"
 
 def pending(run: Kernel, entity: str) -> int:
     """Its messages to itself that have not come yet."""
-    life = run.cell(entity)._life
+    life = run.cell(entity).life
     return life.actor.afters if life is not None else 0
 
 

@@ -52,7 +52,7 @@ async def test_of_a_burst_that_the_store_refuses_only_the_message_to_blame_is_gi
         assert (other.answer, run.texts(A), run.instruments.dead_letters) == (1, list("abcd"), 1)
         (letter,) = await run.letters.list(limit=10)
         assert letter.entity == A and b"bad" in letter.payload
-        assert run.cell(A)._suspects == 0
+        assert run.cell(A).suspects == 0
 
 
 async def test_a_timer_whose_event_the_store_refuses_ends_among_the_dead_letters(autojump_clock: MockClock) -> None:

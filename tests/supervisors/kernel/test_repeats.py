@@ -18,7 +18,7 @@ async def forgotten(run: Kernel, *command_ids: str) -> None:
         if number % 200 == 0:
             await trio.sleep(0.01)
     await trio.sleep(1)
-    life = run.cell(A)._life
+    life = run.cell(A).life
     assert life is not None and life.once.ids is not None
     assert all(command_id not in life.once.ids.replies for command_id in command_ids)
 

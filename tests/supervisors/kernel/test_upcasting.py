@@ -20,7 +20,7 @@ from greenroom.store.journal.records import Append, Claimed, StoredEvent
 from greenroom.store.journal.walk import StoredWalk
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
-from greenroom.supervisors.kernel.cell import SNAPSHOT_WORTH
+from greenroom.supervisors.kernel.cells.cell import SNAPSHOT_WORTH
 from tests.actors.schema.former import FormerTill, Pay, Settle, Till, TillState, Total
 from tests.supervisors.kernel.small_kernel import Kernel, kernel
 

@@ -15,7 +15,7 @@ from greenroom.config.telemetry.instruments import Instruments
 from greenroom.transports.hub.hub import LOOK, PENDING_MAX, WORK_MAX, Hub
 from greenroom.transports.hub.topic import EPHEMERALS_MAX, LONG
 from tests.transports.hub.auction import Auction
-from tests.transports.hub.test_hub import A, Connection, Plain, Setup, Watcher
+from tests.transports.hub.watchers import A, Connection, Plain, Setup, Watcher
 from tests.transports.world import Note
 
 MANY = 10 * LONG

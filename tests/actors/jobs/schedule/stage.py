@@ -3,12 +3,15 @@
 from datetime import datetime
 from typing import Any
 
+import pytest
 from msgspec import Raw
 
 from greenroom import Job, Retry, Work
 from greenroom.actors.jobs.installed import Jobs
+from greenroom.actors.jobs.queue.single.steering import CancelJob
 from greenroom.actors.jobs.schedule import Schedule, schedule_of
 from greenroom.actors.jobs.schedule.messages import Set, Trigger, Triggered
+from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.lifecycle import Answered, Undelivered
 from greenroom.actors.model.message import Done
 from greenroom.actors.testing.world import KitJobs
@@ -18,6 +21,8 @@ from greenroom.testing import Kit
 
 MINUTE = 60.0
 BEGUN_S = 1_750_000_020.0 // 60 * 60 - 30  # half a minute before a minute
+MINUTELY = {"cron": "* * * * *"}
+FIRST_MS = int(BEGUN_S + 30) * 1000
 
 
 class Report(Job, queue="mail", tag="job.report"):
@@ -91,3 +96,13 @@ class Stage:
         """Minutes of the ticks whose jobs were started, from the first one that there was."""
         first_ms = (BEGUN_S + 30) * 1000
         return [(run["tick_ms"] - first_ms) / 60_000 for run in self.seen("recent")]
+
+
+def refusal(stage: Stage, **fields: Any) -> tuple[str, int]:
+    with pytest.raises(Refused) as caught:
+        stage.set(**fields)
+    return caught.value.name, caught.value.status
+
+
+def cancels(stage: Stage) -> list[tuple[str, str]]:
+    return [(told.entity, told.message.id) for told in stage.kit.told if isinstance(told.message, CancelJob)]

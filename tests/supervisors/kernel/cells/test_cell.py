@@ -9,7 +9,7 @@ from greenroom.actors.model.lifecycle import Inspect, Passivate
 from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import MailboxConfig
 from greenroom.store.journal.records import StoredEvent
-from greenroom.supervisors.kernel import cell as cell_module
+from greenroom.supervisors.kernel.cells import cell as cell_module
 from tests.supervisors.kernel.small_kernel import Do, Heard, Kernel, Log, Note, Read, kernel, settled
 
 A = "log:a"
@@ -17,7 +17,7 @@ B = "log:b"
 
 
 def epoch_of(run: Kernel, entity: str) -> str:
-    life = run.cell(entity)._life
+    life = run.cell(entity).life
     assert life is not None
     return life.epoch
 

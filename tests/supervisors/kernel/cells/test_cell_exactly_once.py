@@ -18,7 +18,7 @@ from greenroom.actors.model.message import Message
 from greenroom.actors.model.principal import Principal
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.supervisors.delivery.relay import Relay
-from greenroom.supervisors.kernel import cell as cell_module
+from greenroom.supervisors.kernel.cells import cell as cell_module
 from greenroom.supervisors.supervision.strategy import RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervision.supervise import supervise
 from tests.store.journal.faulty_journal import Fault

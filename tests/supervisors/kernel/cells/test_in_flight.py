@@ -15,7 +15,7 @@ from greenroom.actors.model.mailbox import Mailbox
 from greenroom.config.limits import CommitConfig
 from greenroom.store.journal.records import Append, Head, Outcome, StoredEvent
 from greenroom.supervisors.kernel.audiences import Nobody
-from greenroom.supervisors.kernel.in_flight import FLIGHTS_MAX, InFlight
+from greenroom.supervisors.kernel.cells.in_flight import FLIGHTS_MAX, InFlight
 from greenroom.supervisors.kernel.ownership import OwnsAll
 from tests.store.journal.faulty_journal import Fault
 from tests.supervisors.kernel.small_kernel import Do, Heard, Kernel, Log, Note, Read, kernel, settled, texts_of
@@ -209,7 +209,7 @@ async def test_while_rebuilding_a_store_that_fails_again_loses_nobody(autojump_c
     async with kernel() as run:
         run.send(A, Note(text="x"), command_id="old")
         await settled()
-        life = run.cell(A)._life
+        life = run.cell(A).life
         assert life is not None
         life.once.ids = None
         run.journal.faults["append"] += [Fault.NONE, Fault.NONE]

@@ -72,7 +72,7 @@ async def test_a_reply_stored_in_a_shape_of_long_ago_is_given_as_it_is() -> None
     async with kernel() as run:
         run.send(A, Note(text="x"), command_id="once")
         await settled()
-        life = run.cell(A)._life
+        life = run.cell(A).life
         assert life is not None
         life.once.remember("once", Remembered(b'{"offset":1}'))
         again = run.send(A, Note(text="x"), command_id="once")

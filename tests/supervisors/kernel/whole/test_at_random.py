@@ -14,7 +14,7 @@ from greenroom.actors.model.errors import ActorError, DeadlineExceeded, OutcomeU
 from greenroom.actors.model.lifecycle import Passivate
 from greenroom.config.limits import SupervisionConfig
 from greenroom.store.journal.journal_memory import MemoryRows
-from greenroom.supervisors.kernel import cell
+from greenroom.supervisors.kernel.cells import cell
 from tests.store.journal.faulty_journal import Fault
 from tests.supervisors.kernel.small_kernel import Do, Fail, Heard, Kernel, Log, Note, Read, Slot, Slow, heard, kernel
 

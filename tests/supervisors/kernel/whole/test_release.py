@@ -2,7 +2,7 @@
 
 from greenroom.actors.life.departures import Posted, TimersSet
 from greenroom.store.journal.consequences.outbox import OutboxRow
-from greenroom.supervisors.kernel.release import known_to_have_landed
+from greenroom.supervisors.kernel.cells.release import known_to_have_landed
 
 
 def test_of_an_append_that_was_looked_up_nobody_says_that_its_receivers_were_never_told_anything() -> None:

@@ -73,7 +73,7 @@ async def held(node: Stage, version: Version) -> Counter[str]:
 async def is_in_step(node: Stage, show: str) -> bool:
     """Is its row written with the next append?"""
     await node.clap(show, "ann", 1)
-    own_rows = node.kernel._cells[f"show:{show}"]._in_flight._own_rows
+    own_rows = node.kernel._cells[f"show:{show}"].in_flight._own_rows
     assert isinstance(own_rows, OwnRows)
     return own_rows.rows[0].number == (await node.version("summary")).id
 

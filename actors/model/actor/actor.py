@@ -12,12 +12,15 @@ Handlers do no I/O behind the runtime's back: they record events and name effect
 once the events are durable. An `async def handle` is for entities whose work is I/O; it takes one message at a time.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Collection, Iterable, Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
+from greenroom.actors.model.actor.limits import KindLimits
+from greenroom.actors.model.actor.querying import Querying
+from greenroom.actors.model.actor.runtime import Answer, ReadTurn, Runtime
 from greenroom.actors.model.effects import (
     After,
     AnswerLater,
@@ -37,141 +40,14 @@ from greenroom.actors.model.notice import SESSION_KIND, Push
 from greenroom.actors.model.principal import STAFF_ROLES, SYSTEM, Principal
 from greenroom.actors.model.schedule import BadSchedule, Fired, WhenMissed, schedule_of
 from greenroom.actors.model.upcasters import Upcaster
-from greenroom.store.jobs.jobs import QueueReads
 from greenroom.store.journal.consequences.timers import TimerRow
-from greenroom.store.views.asked import NO_FILTERS, Asked, Filters, Row, Rows
 
 State_co = TypeVar("State_co", covariant=True)  # so that any actor is an Actor[object]
 TIMER_NAME_MAX = 512  # characters
 NO_TIMERS: Mapping[str, TimerRow] = MappingProxyType({})  # one for all that have none: there are many
 
 
-AtLeastOne = Annotated[int, Meta(ge=1, le=1 << 53)]
-NotNegative = Annotated[int, Meta(ge=0, le=1 << 53)]
-Seconds = Annotated[float, Meta(ge=0)]  # `math.inf` is for ever
-
-
-class KindLimits(Struct, frozen=True, kw_only=True):
-    """What one entity of a kind may use, and how long its history is kept. Checked when the kind is installed."""
-
-    mailbox_messages: AtLeastOne = 1024
-    mailbox_bytes: AtLeastOne = 4 << 20
-    idle_s: Seconds = 60.0  # asleep after so long without a message
-    history_events: NotNegative = 100_000  # newest events kept; older ones live on in the snapshot only
-    history_s: Seconds = 90 * 86_400.0
-    command_ids_s: Seconds = 86_400.0  # a repeated idempotency key is answered for at least so long
-    snapshot_every: AtLeastOne = 500  # events replayed at most on waking, about
-    timers_max: NotNegative = 1_000  # durable ones of one entity, loaded when it wakes
-    afters_max: NotNegative = 1_000  # messages to oneself by `after` that are on their way, of one life
-    async_handler_s: Seconds = 30.0  # what an `async def handle` may take where the sender set no deadline
-
-
-class Runtime(Protocol):
-    """What an actor needs from whoever runs it: the system in production, the kit in tests."""
-
-    def now(self) -> float:
-        """Unix time in seconds."""
-
-    def audience(self, entity: str) -> Collection[Principal]:
-        """Who watches the entity's channel on this node."""
-
-    def spend(self, rule: str, user: str, per_h: int) -> float:
-        """Take one of what `user` may do `per_h` times an hour on this node by `rule`; else the seconds until then."""
-
-    def is_durable(self, entity: str, message: Message) -> bool:
-        """Has that entity a journal? Raises: BadEntity, TypeError when no kind of that name is installed, or it takes
-        no such message."""
-
-    def nudged(self, entities: Iterable[str], message: Message) -> list[str]:
-        """Each once. Raises: BadEntity, TypeError, ValueError: see Actor.nudge."""
-
-    async def ask(
-        self,
-        entity: str,
-        message: Ask[Reply],
-        *,
-        chain: tuple[str, ...],
-        principal: Principal,
-        trace: str | None = None,
-    ) -> Reply:
-        """`trace`: the W3C traceparent that it is a part of."""
-
-    async def query(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
-        """Of the view with that class of rows."""
-
-    async def query_pages(
-        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters
-    ) -> dict[str, list[Row]]:
-        """Likewise."""
-
-    @property
-    def jobs(self) -> QueueReads:
-        """What queues read."""
-
-    def has_ended(self, process: str) -> bool:
-        """Is it certain that a process, named `host/process`, runs no more?"""
-
-
-class Reads:
-    """What an `Aside` may do: ask other entities and views, as `Actor.ask`, `query` and `query_pages` do, on behalf of
-    the message that it answers."""
-
-    __slots__ = ("_chain", "_runtime")
-
-    def __init__(self, runtime: Runtime, chain: tuple[str, ...]) -> None:
-        self._runtime = runtime
-        self._chain = chain  # of who asked: the entity itself waits for nobody meanwhile
-
-    async def ask(self, entity: str, message: Ask[Reply]) -> Reply:
-        """Raises: see Actor.ask."""
-        return await self._runtime.ask(entity, message, chain=self._chain, principal=SYSTEM)
-
-    async def query(
-        self,
-        row: type[Row],
-        key: str,
-        *,
-        limit: int | None = None,
-        after: str | None = None,
-        before: str | None = None,
-        search: str | None = None,
-        where: Filters = NO_FILTERS,
-    ) -> Rows[Row]:
-        """Raises: see Actor.query."""
-        asked = Asked(limit=limit, after=after, before=before, search=search, where=where)
-        return await self._runtime.query(row, key, asked)
-
-    async def query_pages(
-        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters = NO_FILTERS
-    ) -> dict[str, list[Row]]:
-        """Raises: see Actor.query_pages."""
-        return await self._runtime.query_pages(row, keys, limit=limit, where=where)
-
-
-class Aside(Generic[Reply]):
-    """What `handle` returns in place of the reply where nothing is left to do but to read: `Aside(read)`, where
-    `read(reads)` is async, and returns the reply or raises Refused.
-
-    Other messages of the entity are handled meanwhile, as with an `async def handle` they are not. So `read` sees the
-    state as it then is, must not use `self.principal`, which is another message's by then, and must not record or name
-    anything. It has `limits.async_handler_s`. Where the entity begins anew before it has ended, whoever asked hears
-    `unavailable`, and may ask again. The answer is not remembered by an idempotency key.
-    """
-
-    __slots__ = ("read",)
-
-    def __init__(self, read: Callable[[Reads], Awaitable[Reply]]) -> None:
-        self.read = read
-
-
-class ReadTurn(Protocol):
-    """Of a message whose handler reads views: a node lets so many do that at once, see life/many/admission.py."""
-
-    async def read(self, answer: Awaitable[Any], *, may_refuse: bool) -> Any:
-        """Raises: Overloaded; whatever `answer` raises."""
-
-
-class Actor(Generic[State_co]):
+class Actor(Querying, Generic[State_co]):
     """An entity while it is awake; the class attributes say what its kind takes, records and may use.
 
     Owned by the life that built it (`actors/life/life.py`), which calls it for one message at a time and replaces it
@@ -482,44 +358,11 @@ class Actor(Generic[State_co]):
         chain = (*self.chain, self.entity)
         return await self.runtime.ask(entity, message, chain=chain, principal=SYSTEM, trace=self.trace)
 
-    async def query(
-        self,
-        row: type[Row],
-        key: str,
-        *,
-        limit: int | None = None,
-        after: str | None = None,
-        before: str | None = None,
-        search: str | None = None,
-        where: Filters = NO_FILTERS,
-    ) -> Rows[Row]:
-        """Rows of one page of a view, from an async handler: `await self.query(Standings.Row, "finale", limit=10)`.
-
-        As they are folded by now, in the page's order; `where` names keys and indexes, and `may_watch` is not asked.
-        Raises: BadQuery for what the view has not declared, TypeError where it is not installed; Unavailable,
-        StoreUnavailable; Overloaded, the first time, where too many read and a client's command can come again.
-        """
-        asked = Asked(limit=limit, after=after, before=before, search=search, where=where)
-        found = self.runtime.query(row, key, asked)
+    def _in_turn(self, answer: Awaitable[Answer]) -> Awaitable[Answer]:
+        """A client can come again, and is turned away where too many read; but not once something is recorded."""
         if self.reading is None:
-            return await found
-        rows: Rows[Row] = await self.reading.read(found, may_refuse=not self.effects.events)
-        return rows
-
-    async def query_pages(
-        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters = NO_FILTERS
-    ) -> dict[str, list[Row]]:
-        """The first `limit` rows of many pages, read at once: `await self.query_pages(Wall.Row, authors, limit=5)`.
-
-        By key, in the order given, each page in its own order; one without rows is not among them. Pages of one row, by
-        their only key, are rows by key, and so are the rows of a view with one page, whose only key is a text. At most
-        1,000 keys, and 5,000 rows: `limit` of each. Raises: as `query`.
-        """
-        found = self.runtime.query_pages(row, keys, limit=limit, where=where)
-        if self.reading is None:
-            return await found
-        rows: dict[str, list[Row]] = await self.reading.read(found, may_refuse=not self.effects.events)
-        return rows
+            return answer
+        return self.reading.read(answer, may_refuse=not self.effects.events)
 
     # What it may look at.
 

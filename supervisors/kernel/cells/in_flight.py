@@ -11,8 +11,8 @@ from greenroom.actors.model.lifecycle import Rebuild
 from greenroom.actors.model.mailbox import Mailbox
 from greenroom.store.journal.consequences.consequences import Consequences
 from greenroom.store.journal.records import Append, Outcome
+from greenroom.supervisors.kernel.cells.release import release
 from greenroom.supervisors.kernel.host import Host, OwnRows
-from greenroom.supervisors.kernel.release import release
 
 log = structlog.get_logger("greenroom.cell")
 

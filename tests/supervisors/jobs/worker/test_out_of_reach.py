@@ -1,0 +1,110 @@
+"""A worker whose queue is out of reach for a while: no job is lost by that, and none is done twice."""
+
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+from trio.testing import MockClock
+
+from greenroom.actors.jobs.queue.messages import Take, TakenJob
+from tests.supervisors.jobs.work_stage import Stage, Unreachable, running, stage
+from tests.supervisors.jobs.worker.naps import Nap, begun
+
+
+async def test_a_worker_whose_lease_has_ended_is_refused_and_the_job_ends_once(autojump_clock: MockClock) -> None:
+    async with stage(Nap) as on:
+        way = Unreachable(on)
+        async with running(on.worker("w", ask=way)):
+            job = await on.add(Nap(seconds=30))
+            await begun(1)
+            way.is_away = True
+            async with running(on.worker("v")):
+                await begun(2)
+                assert 10 <= trio.current_time() < 15, "within 15 s"
+                way.is_away = False
+                assert await on.ended(job) == ["completed"]
+                assert on.end(job).worker == "v"
+                await trio.sleep(30)
+                assert len(on.tables.done) == 1
+
+
+async def test_an_answer_that_is_lost_costs_no_job(autojump_clock: MockClock) -> None:
+    async with stage(Nap) as on:
+        way = Unreachable(on)
+        async with running(on.worker(ask=way, slots=1)):
+            first = await on.add(Nap())
+            way.loses_answers = True
+            await on.ended(first)
+            second = await on.add(Nap())
+            assert await on.ended(second) == ["completed"]
+            assert Nap.begun == [first, second]
+
+
+class Link:
+    """Between a worker and its queue: while it stands still no such message is sent, and no answer to one arrives."""
+
+    def __init__(self, on: Stage, messages: tuple[type, ...]) -> None:
+        self._on = on
+        self._messages = messages
+        self._goes = trio.Event()
+        self._goes.set()
+
+    def stand_still(self) -> None:
+        self._goes = trio.Event()
+
+    def go_on(self) -> None:
+        self._goes.set()
+
+    async def ask(self, entity: str, message: Any, /) -> Any:
+        stands = isinstance(message, self._messages)
+        if stands:
+            await self._goes.wait()
+        reply: Any = await self._on.kernel.router.ask(entity, message)
+        if stands:
+            await self._goes.wait()
+        return reply
+
+
+@pytest.mark.parametrize("messages", [(Take,), (object,)], ids=["what it is given", "all"])
+async def test_what_came_too_late_is_not_begun_for_another_may_have_done_it(
+    autojump_clock: MockClock, messages: tuple[type, ...]
+) -> None:
+    """A worker is given a job, and hears of it when it has lost it: its lease is over, or its beats did not name it."""
+    async with stage(Nap) as on:
+        link = Link(on, messages)
+        async with running(on.worker(slots=1, ask=link.ask)):
+            await trio.sleep(1)  # its take waits at the queue
+            link.stand_still()
+            job = await on.add(Nap(seconds=0.5))
+            await trio.sleep(1)
+            async with running(on.worker("v", slots=1)):
+                assert await on.ended(job) == ["completed"]
+                assert Nap.begun == [job]
+                link.go_on()
+                await trio.sleep(30)
+                assert Nap.begun == [job], "it was done long ago"
+                assert await on.ended(await on.add(Nap(seconds=0.5)), await on.add(Nap(seconds=0.5))) == [
+                    "completed",
+                    "completed",
+                ]
+
+
+async def test_what_lies_behind_another_is_not_begun_after_its_lease(autojump_clock: MockClock) -> None:
+    """The clock goes on while the process stands still: nothing of its own has told it."""
+    async with stage(Nap) as on:
+        worker = on.worker(slots=1)
+        async with running(worker):
+            job = await on.add(Nap(seconds=0.5))
+            await begun(1)
+            assert await on.ended(job) == ["completed"]
+            given = await on.ask(Take(worker="w", most=0))
+            assert given.jobs == []
+            late = TakenJob(id="0" * 32, job="job.nap", arguments=msgspec.Raw(b"{}"), attempt=1, attempts_max=1)
+            worker._heard_at = trio.current_time() - 10.5
+            worker._tokens[77] = 1
+            worker._todo.append((late, 77))
+            worker._wake_runner()
+            await trio.lowlevel.checkpoint()
+            await trio.sleep(0.001)
+            assert Nap.begun == [job]
