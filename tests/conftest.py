@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import inspect
 import itertools
 import os
 import shutil
@@ -86,8 +87,10 @@ def tmp_path_factory(tmp_path_factory: pytest.TempPathFactory) -> pytest.TempPat
 
 
 @pytest.fixture
-def autojump_clock(monkeypatch: pytest.MonkeyPatch) -> MockClock:
+def autojump_clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> MockClock:
     """Virtual time that jumps when nothing is left to do; what a thread does is something to do."""
+    # A fixture that asks for it does not make it the test's clock: that would wait for real, and nothing would tell.
+    assert "autojump_clock" in inspect.signature(request.function).parameters, "the test itself must ask for the clock"
     clock = MockClock(autojump_threshold=0)
     run_sync, running = trio.to_thread.run_sync, 0
 

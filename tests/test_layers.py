@@ -9,6 +9,7 @@ import ast
 import gc
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -112,14 +113,22 @@ def no_collection_while_parsing() -> Iterator[None]:
     gc.enable()
 
 
-def imported(source: str) -> Iterator[tuple[int, str]]:
+def imported(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """The line and the dotted name of each absolute import, with the name that is taken from it."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         match node:
             case ast.Import(names=names):
                 yield from ((node.lineno, alias.name) for alias in names)
             case ast.ImportFrom(module=str(name), level=0):
                 yield from ((node.lineno, f"{name}.{alias.name}") for alias in node.names)
+
+
+@cache
+def read(path: Path) -> tuple[list[tuple[int, str]], list[int]]:
+    """Of a file its absolute imports, and the lines of relative ones. Each rule asks, and it is parsed once."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    relative = [node.lineno for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
+    return list(imported(tree)), relative
 
 
 def modules(package: str) -> list[Path]:
@@ -130,7 +139,7 @@ def modules(package: str) -> list[Path]:
 
 def ours(path: Path) -> Iterator[tuple[int, tuple[str, ...]]]:
     """The line and the parts, without `greenroom`, of each import of ours; () is the public face."""
-    for line, name in imported(path.read_text(encoding="utf-8")):
+    for line, name in read(path)[0]:
         head, *parts = name.split(".")
         if head == "greenroom":
             yield line, tuple(parts if parts[:1] and parts[0] in ORDER else ())
@@ -154,14 +163,13 @@ def test_nothing_of_ours_imports_by_another_name(package: str) -> None:
     wrong = [
         f"{path.relative_to(ROOT)}:{line} imports {name}"
         for path in modules(package)
-        for line, name in imported(path.read_text(encoding="utf-8"))
+        for line, name in read(path)[0]
         if name.split(".")[0] in ORDER + OUTSIDE
     ]
     relative = [
-        f"{path.relative_to(ROOT)}:{node.lineno} imports by a relative name"
+        f"{path.relative_to(ROOT)}:{line} imports by a relative name"
         for path in modules(package)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ImportFrom) and node.level
+        for line in read(path)[1]
     ]
     assert not wrong + relative
 
@@ -245,7 +253,7 @@ def test_no_folder_is_crowded(package: str) -> None:
 
 def test_every_way_of_importing_is_seen() -> None:
     source = "import a.b, c as d\ndef f():\n    from e.f import g\nfrom . import h\nfrom .i import j\n"
-    assert list(imported(source)) == [(1, "a.b"), (1, "c"), (3, "e.f.g")]
+    assert list(imported(ast.parse(source))) == [(1, "a.b"), (1, "c"), (3, "e.f.g")]
 
 
 def test_a_circle_is_found() -> None:
@@ -264,7 +272,7 @@ def test_records_do_no_io(path: Path) -> None:
     todo = [path]
     while todo:
         seen.add(found := todo.pop())
-        for line, name in imported(found.read_text(encoding="utf-8")):
+        for line, name in read(found)[0]:
             head, *parts = name.split(".")
             if head != "greenroom":
                 assert head == "msgspec" or head in sys.stdlib_module_names, f"{found}:{line} imports {name}"

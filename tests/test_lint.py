@@ -29,7 +29,7 @@ def raised_constants(source: str) -> Iterator[tuple[int, str]]:
 
     An exception object keeps the frames of each raise for as long as it lives, and with them whatever they hold.
     """
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(ast.parse(source)) if "raise" in source else ():
         if isinstance(node, ast.Raise):
             for raised in (node.exc, node.cause):
                 match raised:

@@ -5,7 +5,7 @@ or in one below; or it stands in ELSEWHERE. Plain values, protocols and re-expor
 """
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -141,11 +141,13 @@ def mirrors(module: Path) -> list[Path]:
     return list((ROOT / "tests" / module.parent).rglob(f"test_{module.stem}.py"))
 
 
-def unmirrored(package: str) -> Iterator[Path]:
-    for path in modules(package):
-        module = path.relative_to(ROOT)
-        if decides(path.read_text(encoding="utf-8")) and not mirrors(module):
-            yield module
+@cache
+def unmirrored(package: str) -> list[Path]:
+    return [
+        module
+        for path in modules(package)
+        if not mirrors(module := path.relative_to(ROOT)) and decides(path.read_text(encoding="utf-8"))
+    ]
 
 
 @pytest.mark.parametrize("package", ORDER)

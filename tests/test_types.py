@@ -15,7 +15,7 @@ ANY_PER_1000_LINES_MAX = 10.0
 def anys(source: str) -> int:
     """How often `Any` stands in `source`, annotations in quotes among them."""
     found = 0
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(ast.parse(source)) if "Any" in source else ():
         match node:
             case ast.Name("Any") | ast.Attribute(attr="Any"):
                 found += 1

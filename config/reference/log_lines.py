@@ -45,20 +45,21 @@ def lines_of(root: Path) -> dict[str, Line]:
             name = path.relative_to(root).as_posix()
             if name in _PASSES_ON:
                 continue
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-            for call, level in _calls(tree):
+            text = path.read_text(encoding="utf-8")
+            nodes = list(ast.walk(ast.parse(text))) if "log" in text else []
+            for call, level in _calls(nodes):
                 match call.args:
                     case [ast.Constant(value=str(event))]:
                         _add(found.setdefault(event, Line()), call, level, name)
                     case _:
                         raise NotLiteral(f"{name}:{call.lineno}: the event is not a literal")
-            for alias in _aliases(tree):
+            for alias in _aliases(nodes):
                 raise NotLiteral(f"{name}:{alias.lineno}: a method of a log by another name")
     return found
 
 
-def _calls(tree: ast.Module) -> Iterator[tuple[ast.Call, str]]:
-    for node in ast.walk(tree):
+def _calls(nodes: list[ast.AST]) -> Iterator[tuple[ast.Call, str]]:
+    for node in nodes:
         match node:
             case ast.Call(func=ast.Attribute(attr=level) as method) if _logs(method):
                 yield node, level
@@ -72,10 +73,10 @@ def _logs(node: ast.Attribute) -> bool:
     return False
 
 
-def _aliases(tree: ast.Module) -> Iterator[ast.expr]:
+def _aliases(nodes: list[ast.AST]) -> Iterator[ast.expr]:
     """`say = log.info` and `getattr(log, level)`, by which lines would escape."""
-    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    for node in ast.walk(tree):
+    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+    for node in nodes:
         match node:
             case ast.Attribute() if _logs(node) and id(node) not in called:
                 yield node

@@ -6,6 +6,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ def bound_tests(source: str) -> Iterator[tuple[str, str]]:
                         yield node.name, queue
 
 
+@cache
 def all_bound_tests() -> list[tuple[str, str]]:
     found = []
     for path in (ROOT / "tests").rglob("test_*.py"):

@@ -4,11 +4,13 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from greenroom.actors.model.kinds import Kind, find_actors
+from tests.starting.page_tests import PageTests
 
 ROOT = Path(__file__).parents[2]
 NAMED_BLOCK = re.compile(r"^```\w+ file=(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -28,6 +30,12 @@ def write_blocks(page: str, folder: Path) -> list[str]:
     return [name for name, _ in blocks]
 
 
+@pytest.fixture(scope="module")
+def page_tests() -> Iterator[PageTests]:
+    with PageTests() as page_tests:
+        yield page_tests
+
+
 @pytest.mark.parametrize(
     ("page", "names"),
     [
@@ -45,19 +53,12 @@ def write_blocks(page: str, folder: Path) -> list[str]:
         ("jobs/moving-from-celery.md", ["invoices.py", "test_invoices.py"]),
     ],
 )
-def test_the_tests_on_a_page_pass(page: str, names: list[str], tmp_path: Path) -> None:
+def test_the_tests_on_a_page_pass(page: str, names: list[str], tmp_path: Path, page_tests: PageTests) -> None:
     assert write_blocks(page, tmp_path) == names
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert re.search(r"\d+ passed|^\.+ ", run.stdout), run.stdout
+    run = page_tests.run(tmp_path)
+    assert run.status == 0, run.out
+    assert re.search(r"\d+ passed|^\.+ ", run.out), run.out
 
 
 def test_the_entity_is_found_as_greenroom_entities_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

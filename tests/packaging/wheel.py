@@ -20,7 +20,7 @@ def build_wheel(folder: Path) -> Path:
     source = folder / "source"
     source.mkdir(parents=True)
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, source / package)  # with what is compiled of it already
     for path in (*ROOT.glob("*.py"), *(ROOT / name for name in ("pyproject.toml", "LICENSE", "py.typed"))):
         shutil.copy(path, source)
     assert compileall.compile_dir(source, quiet=1)

@@ -14,6 +14,7 @@ import pytest
 from tests.e2e.server import Server, wait_until
 from tests.faults.process.command_line import CommandLine
 
+SHARDS = 4  # of 4,096 the half is handed over in ten steps, two seconds apart
 ROOMS = [f"room:{number}" for number in range(12)]
 
 
@@ -27,6 +28,7 @@ def servers(database_url: str, redis_url: str) -> Iterator[tuple[Server, Server]
                 GREENROOM_REDIS_URL=redis_url,
                 GREENROOM_NODES="0",
                 GREENROOM_LEASE_S="20",
+                GREENROOM_SHARDS=str(SHARDS),
             )
             made.callback(server.remove)
             server.start()
@@ -97,7 +99,7 @@ def test_each_entity_is_told_by_its_own_node_whoever_is_asked(
     wait_until(lambda: watchers() == [1, 2], "watchers on each node to be counted")
     explained = command_line.greenroom(second, "explain", ROOMS[0])
     assert explained.status == 0, explained
-    for words in ("for its last message", "2 on ", "1 on ", "of 4096, term"):
+    for words in ("for its last message", "2 on ", "1 on ", f"of {SHARDS}, term"):
         assert words in explained.out, explained.out
     for one in watching:
         one.close()

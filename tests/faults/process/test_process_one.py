@@ -52,4 +52,5 @@ def test_no_zombies_are_left_of_a_postgres_that_was_killed() -> None:
         time.sleep(5.0)  # the bound that is promised
         assert "Z" not in children(one).values()
     finally:
+        server.kill()  # which ends all of the namespace; `unshare` passes no other signal on
         server.remove()

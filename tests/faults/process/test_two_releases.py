@@ -16,6 +16,7 @@ from tests.e2e.server import ROOT, Answer, Server, wait_until
 from tests.faults.process.command_line import CommandLine
 from tests.faults.process.releases import checkouts
 
+SHARDS = 8  # few are handed over in few steps, which are two seconds apart
 KEYS = [f"k{number}" for number in range(12)]
 PROGRAM = (sys.executable, "-m", "greenroom.supervisors")
 MANY = 40  # commands: with so many events a snapshot is worth it
@@ -28,6 +29,7 @@ class Release:
         self.folder = folder
         self._made = made
         self._settings = settings | {"GREENROOM_NODES": "0", "GREENROOM_ENTITIES": "tallies"}
+        self._settings["GREENROOM_SHARDS"] = str(SHARDS)
 
     def server(self) -> Server:
         path = os.pathsep.join((str(self.folder), str(ROOT)))
@@ -69,7 +71,7 @@ def shards(server: Server) -> int:
 
 
 def owns(server: Server, share: float) -> Callable[[], bool]:
-    return lambda: shards(server) == int(4096 * share)
+    return lambda: shards(server) == int(SHARDS * share)
 
 
 def refused_for_now(answer: Answer) -> bool:
@@ -90,7 +92,7 @@ def test_a_release_is_rolled_out_and_back_and_out_again(releases: tuple[Release,
 
     # One of three: it is not to bear what three did, so what the older ones own they keep.
     new = newer.server()
-    wait_until(lambda: 0 < shards(new) < 2048, "its part", within_s=60)
+    wait_until(lambda: 0 < shards(new) < SHARDS // 2, "its part", within_s=60)
     for kind, command in (("poll", "vote"), ("tally", "halve")):
         assert refused_for_now(old.request("POST", f"/api/{kind}/k0/{command}", {}))
     assert refused_for_now(old.request("POST", "/api/tally/k0/count", {"by": 1, "note": "x"}))

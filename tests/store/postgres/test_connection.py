@@ -87,13 +87,14 @@ class Wires:
 
 @pytest.fixture
 async def wires(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Wires]:
+    """Whoever asks for them asks for the clock as well: pytest-trio runs a test on one that is its own argument."""
     async with Bridge() as bridge:
         yield Wires(bridge, monkeypatch)
 
 
 @pytest.mark.parametrize(("patience", "is_told"), [(SILENT_SHARE + 0.05, True), (SILENT_SHARE - 0.05, False)])
 async def test_a_caller_whose_own_deadline_comes_first_has_found_a_silence_if_it_waited_nearly_as_long(
-    patience: float, is_told: bool, wires: Wires
+    patience: float, is_told: bool, wires: Wires, autojump_clock: MockClock
 ) -> None:
     """Such a deadline is as a rule the statement's own, minus what went before; shorter ones tell nothing."""
     silent, idle = wires.connection(), wires.connection()
@@ -107,7 +108,7 @@ async def test_a_caller_whose_own_deadline_comes_first_has_found_a_silence_if_it
 
 @pytest.mark.parametrize(("refusal", "is_doubted"), [(REFUSE_HERE, True), (REFUSE, False)])
 async def test_what_asyncpg_refuses_itself_is_no_sign_of_the_server(
-    refusal: str, is_doubted: bool, wires: Wires
+    refusal: str, is_doubted: bool, wires: Wires, autojump_clock: MockClock
 ) -> None:
     silent, other = wires.connection(), wires.connection()
     await other.fetch(ANSWER)
@@ -125,7 +126,9 @@ async def test_what_asyncpg_refuses_itself_is_no_sign_of_the_server(
     assert other.connects == (2 if is_doubted else 1)
 
 
-async def test_a_statement_that_had_its_time_took_too_long_and_one_in_doubt_did_not(wires: Wires) -> None:
+async def test_a_statement_that_had_its_time_took_too_long_and_one_in_doubt_did_not(
+    wires: Wires, autojump_clock: MockClock
+) -> None:
     """Whoever asks for less at once the next time need not do so because another's wire was silent."""
     silent, doubted, writing = wires.connection(), wires.connection(), wires.connection()
     raised: dict[str, Exception] = {}
@@ -169,7 +172,7 @@ async def hung_up(connection: Connection) -> None:
 
 @pytest.mark.parametrize("end", [past_its_deadline, cancelled, hung_up])
 async def test_a_session_is_ended_inside_a_turn_of_the_bridge(
-    end: Callable[[Connection], Awaitable[None]], wires: Wires
+    end: Callable[[Connection], Awaitable[None]], wires: Wires, autojump_clock: MockClock
 ) -> None:
     """Outside of one its socket would stay open until somebody else's turn."""
     connection = wires.connection()
@@ -179,7 +182,7 @@ async def test_a_session_is_ended_inside_a_turn_of_the_bridge(
     assert connection.connects == 2
 
 
-async def test_one_in_doubt_too(wires: Wires) -> None:
+async def test_one_in_doubt_too(wires: Wires, autojump_clock: MockClock) -> None:
     silent, idle = wires.connection(), wires.connection()
     await idle.fetch(ANSWER)
     await past_its_deadline(silent)
@@ -187,7 +190,7 @@ async def test_one_in_doubt_too(wires: Wires) -> None:
     assert [session.turns for session in wires.sessions] == [[True], [True], []]
 
 
-async def test_a_statement_cancelled_before_it_is_sent_costs_nothing(wires: Wires) -> None:
+async def test_a_statement_cancelled_before_it_is_sent_costs_nothing(wires: Wires, autojump_clock: MockClock) -> None:
     connection = wires.connection()
     await connection.fetch(ANSWER)
     with trio.CancelScope() as scope:
