@@ -223,6 +223,11 @@ class BatchRows:
         """Has the present event had a row?"""
         return bool(self._event)
 
+    @property
+    def event_keys(self) -> Collection[Key]:
+        """Of the rows that it has had."""
+        return self._event.keys()
+
     def begin_event(self, own: Collection[Key] | None = None, *, rows_max: int = ROWS_MAX) -> None:
         """`own`: the keys of one of which its only row is; None: it may have any."""
         self._event = {}

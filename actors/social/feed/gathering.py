@@ -8,7 +8,7 @@
 Rows name posts; the same one found twice is one.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from msgspec import Struct
 
@@ -195,13 +195,23 @@ async def _behind(feed: Reader) -> list[Entry]:
     for authors in _parts(behind, min(KEYS_MAX, ROWS_MAX // most)):
         entries += await _walls(feed, authors, most)
     entries.sort(key=lambda entry: entry.post, reverse=True)
-    settled_ms = now_ms - int((SETTLED_S if len(behind) <= ASKED_MAX else SETTLED_MANY_S) * 1000)
+    within_ms = int((SETTLED_S if len(behind) <= ASKED_MAX else SETTLED_MANY_S) * 1000)
+    settled_ms = _settled_ms(behind.values(), now_ms, within_ms)
     settled = [author for author, since in behind.items() if since < settled_ms]
     if settled and await _is_written_to(feed, settled):
         kept = [entry for entry in entries if behind.get(entry.author, now_ms) < settled_ms]
         feed.note(CaughtUp(followed_ms=settled_ms, entries=kept[:ENTRIES_MAX]))
         feed.remember_caught_up(kept[:ENTRIES_MAX], feed.now)
     return entries
+
+
+def _settled_ms(followed: Collection[int], now_ms: int, within_ms: int) -> int:
+    """Who was followed before that is followed for so long. Also who will have been in a time to come, by a clock that
+    was ahead then: else walls would be looked at until that time. Unless somebody was followed just now."""
+    settled_ms = now_ms - within_ms
+    if all(since < settled_ms or since > now_ms + within_ms for since in followed):
+        return max(settled_ms, *(since + 1 for since in followed))
+    return settled_ms
 
 
 async def _is_written_to(feed: Reader, authors: list[str]) -> bool:

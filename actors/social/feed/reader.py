@@ -44,7 +44,8 @@ class Kept:
         self._names: list[str] = []
 
     def get(self, now_s: float) -> list[str] | None:
-        return self._names if now_s < self._until_s else None
+        """Not where the clock was set back since: nobody knows how old it is then."""
+        return self._names if self._until_s - self._for_s <= now_s < self._until_s else None
 
     def put(self, names: list[str], now_s: float) -> list[str]:
         self._names, self._until_s = names, now_s + self._for_s
@@ -66,7 +67,8 @@ class FeaturesKnown:
 
     def get(self, authors: set[str], now_s: float) -> FeaturesShown | None:
         """Where it was asked about all of these."""
-        return self._said if now_s < self._until_s and authors <= self._authors else None
+        is_young = self._until_s - FEATURES_S <= now_s < self._until_s
+        return self._said if is_young and authors <= self._authors else None
 
     def put(self, authors: Iterable[str], said: FeaturesShown, now_s: float) -> FeaturesShown:
         self._authors, self._said, self._until_s = frozenset(authors), said, now_s + FEATURES_S

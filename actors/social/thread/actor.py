@@ -109,8 +109,7 @@ class Thread(TellingThread):
                     self._cover(message.covered)
             case Close():
                 if self.state.author and not self.state.closed:
-                    self.record(Closed())
-                    self._clear()
+                    self._close()
             case Cover(covered=covered):
                 self._cover(covered)
             case LookAgain():
@@ -264,6 +263,15 @@ class Thread(TellingThread):
             if covered:
                 self.kick(NOT_SEEN, "the post is hidden", but=(state.author,), but_roles=STAFF_ROLES)
 
+    def _close(self) -> None:
+        """Its author hears of the end from the post, too, which may come before what was told of a comment that was
+        made meanwhile: what comes from here comes behind that."""
+        state = self.state
+        self.record(Closed())
+        if any(user != state.author for user in state.authors.values()):
+            self.tell(f"inbox:{state.author}", Withdraw(about=self._post))
+        self._clear()
+
     def _clear(self) -> None:
         comments = list(self.state.authors)[:CLEARED_AT_ONCE]
         if not (self.state.closed and comments):
@@ -272,7 +280,7 @@ class Thread(TellingThread):
         told = {user for comment in comments for user in state.named.get(comment, ())}
         told |= {state.authors[comment] for comment in comments if state.likes_of(comment)}
         self.record(Cleared(comments=comments))
-        for user in sorted(told - {self.state.author}):  # the author's inbox hears of it from the post
+        for user in sorted(told - {self.state.author}):  # who has heard of it by now
             self.tell(f"inbox:{user}", Withdraw(about=self._post))
         if self.state.authors:
             self.tell(self.entity, Clear())

@@ -8,29 +8,21 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from greenroom.actors.model.kinds import Kinds
-from greenroom.actors.views.folding import BatchRows
 from greenroom.actors.views.installed import Views
 from greenroom.actors.views.layout import Layout
 from greenroom.actors.views.page_actor import page_kind
-from greenroom.actors.views.view import Origin, View
+from greenroom.actors.views.view import View
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.records import StoredEvent
-from greenroom.store.views.memory.folding import stored
 from greenroom.store.views.memory.reading import MemoryReading
 from greenroom.store.views.memory.rows import MemoryViewRows
 from greenroom.store.views.paging import Wanted
 from greenroom.store.views.store import Key, Values, Version
+from greenroom.supervisors.simulation.views.folds import Fold
 from greenroom.supervisors.simulation.views.watched import WatchedPage
 
 LOOKS = 2  # since which what was there must be in a table that becomes live
 SHOWN = 3  # rows that differ, of a table
-
-
-class _Nothing(dict[Key, Values | None]):
-    """Rows of a table that is empty."""
-
-    def __missing__(self, key: Key) -> None:
-        return None
 
 
 class _NoPages:
@@ -48,6 +40,7 @@ class Truth:
         self._kinds = kinds
         self._views = Views(kinds, views)
         self._rows = rows
+        self._folds: dict[int, tuple[object, Fold]] = {}  # by the id of the table, and which of that id
         self._live: dict[str, int] = {}  # by view, the id of the table that was live at the last look
         self._lengths: list[dict[str, int]] = []  # of the journals, at the last looks, the oldest first
         for one in self._views:
@@ -61,6 +54,7 @@ class Truth:
 
     def wrong(self, journals: Mapping[str, list[StoredEvent]]) -> str | None:
         """What a table holds that is not what its progress says, or lacks; None: nothing."""
+        self._folds = {id_: one for id_, one in self._folds.items() if id_ in self._rows.versions}
         for row in self._rows.versions.values():
             version = row.version
             progress = self._rows.progress_of(version.id)
@@ -147,24 +141,16 @@ class Truth:
     def _fold(
         self, version: Version, journals: Mapping[str, list[StoredEvent]], folded: Mapping[str, int]
     ) -> dict[Key, Values]:
-        installed = self._views[version.name]
-        rows = BatchRows(installed, _Nothing())
-        view = installed.view(rows)
-        for entity, offset in sorted(folded.items()):
-            kind = self._kinds[entity.partition(":")[0]]
-            for event in journals.get(entity, [])[:offset]:
-                origin = Origin(entity, event.offset, event.at_ms, event.info)
-                for present in kind.decode_events(event.payload):
-                    if type(present) in installed.events:
-                        rows.begin_event()
-                        view.fold(present, origin)
-                        rows.end_event()
-        return {
-            key: stored(version.shape, installed.to_values(row)) for key, row in rows.touched.items() if row is not None
-        }
+        identity, fold = self._folds.get(version.id, (None, None))
+        if fold is None or identity != version.identity:
+            fold = Fold(self._kinds, self._views[version.name], version.shape)
+            self._folds[version.id] = version.identity, fold
+        return fold.follow(journals, folded)
 
     def _differs(self, version: Version, truth: Mapping[Key, Values]) -> str:
         held = {key: row.values for key, row in self._rows.tables.get(version.table.rows, {}).items()}
+        if held == truth:
+            return ""
         wrong = [key for key in sorted(truth.keys() | held.keys()) if truth.get(key) != held.get(key)]
         shown = [f"{key}: {held.get(key)} instead of {truth.get(key)}" for key in wrong[:SHOWN]]
         return f"holds {len(wrong)} rows that are others: {'; '.join(shown)}" if wrong else ""

@@ -15,9 +15,9 @@ from msgspec import Raw, Struct, field
 from greenroom import Discard, Job, Retry, WaitFor
 from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.jobs.queue.flows.messages import AddFlow, FlowJob
-from greenroom.actors.jobs.schedule.messages import Pause, Resume, Set, Trigger
+from greenroom.actors.jobs.schedule.messages import Backfill, Pause, Resume, Set, Trigger
 from greenroom.actors.jobs.schedule.overlap import Overlap
-from greenroom.actors.jobs.single.messages import Edit
+from greenroom.actors.jobs.single.messages import Cancel, Edit
 from greenroom.actors.jobs.waits import OnFailure, When
 from greenroom.actors.jobs.work import Work
 from greenroom.actors.model.actor import Actor, KindLimits
@@ -28,13 +28,21 @@ from greenroom.store.journal.consequences.jobs import JobTables
 from greenroom.supervisors.simulation.client import Work as Command
 from greenroom.supervisors.simulation.jobs.outside import Outside
 from greenroom.supervisors.simulation.node import STARTED
+from tests.simulation.jobs.timed import EVERY_MS
 
 if TYPE_CHECKING:
     from greenroom.supervisors.simulation.world import World
 
 PLANNERS = tuple(f"planner:{number}" for number in range(1, 4))
-SCHEDULES: dict[str, Overlap] = {"each": "allow", "alone": "skip", "behind": "buffer_one"}
-EVERY_S = 7.0
+SCHEDULES: dict[str, Overlap] = {
+    "each": "allow",
+    "alone": "skip",
+    "behind": "buffer_one",
+    "all": "buffer_all",
+    "other": "cancel_other",
+}
+ENDLESS_S = 100.0  # what takes so long is cancelled by the next tick long before
+TAKES_S = {"each": 0.2, "all": 6.0}
 ADD_EVERY_S = 12.0
 ASKED_S, AGAIN_S, LONG_S = 30.0, 1.0, 20.0
 RETRY = Retry(attempts=3, first_s=0.5, max_s=2.0)
@@ -153,7 +161,8 @@ class Wishes:
 class Planners:
     """Services and people of one world."""
 
-    def __init__(self, wishes: Wishes) -> None:
+    def __init__(self, wishes: Wishes, endless_s: float) -> None:
+        self._endless_s = endless_s
         self.world: World | None = None
         self.acknowledged: set[str] = set()  # whose adding was answered
         self._wishes = wishes
@@ -186,13 +195,16 @@ class Planners:
 
     async def _time(self, ask: Outside, draw: Random) -> None:
         for name, overlap in SCHEDULES.items():
-            arguments = {"takes_s": 0.2 if overlap == "allow" else 9.0}
-            wanted = Set(job="job.part", arguments=arguments, every_s=EVERY_S, overlap=overlap, missed="all")
+            arguments = {"takes_s": self._endless_s if name == "other" else TAKES_S.get(name, 9.0)}
+            every_s = EVERY_MS / 1000
+            wanted = Set(job="job.part", arguments=arguments, every_s=every_s, overlap=overlap, missed="all")
             await self._until(ask, f"schedule:{name}", wanted)
         while True:
-            await trio.sleep(draw.expovariate(1.0 / 15.0))
+            await trio.sleep(draw.expovariate(1.0 / 8.0))
             name = draw.choice(list(SCHEDULES))
-            message = draw.choice((Pause(note="for now"), Resume(), Resume(), Trigger()))
+            now_ms = int((STARTED + trio.current_time()) * 1000)
+            made_up = Backfill(from_ms=now_ms - 60_000, until_ms=now_ms - draw.randint(0, 40_000))
+            message = draw.choice((Pause(note="for now"), Resume(), Resume(), Trigger(), made_up, made_up))
             await self._try(ask, f"schedule:{name}", message)
 
     async def _until(self, ask: Outside, entity: str, message: Ask[Any]) -> Any:
@@ -219,7 +231,9 @@ class Planners:
                 await self._try(ask, f"schedule:{name}", Pause(note="it is over"))
             late_ms = (STARTED + trio.current_time() + LONG_S) * 1000
             for row in list(world.database.rows.consequences.of(JobTables).jobs.values()):
-                if row.due_ms > late_ms:
+                if msgspec.json.decode(row.arguments or b"{}").get("takes_s") == self._endless_s:
+                    await self._try(ask, f"job:{row.id}", Cancel())
+                elif row.due_ms > late_ms:
                     await self._try(ask, f"job:{row.id}", Edit(delay_s=0.0))
             await trio.sleep(5.0)
 

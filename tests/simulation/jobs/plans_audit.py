@@ -4,7 +4,7 @@ schedule fire each tick once, as its overlap allows? It knows what was committed
 from typing import Any
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 from greenroom.actors.jobs.options import decode_options
 from greenroom.actors.jobs.queue.desk import LOST_MAX
@@ -14,6 +14,7 @@ from greenroom.store.journal.consequences.jobs import EndRow, JobRow, Jobs, JobT
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.store.journal.records import Append
 from tests.simulation.jobs.plans import SCHEDULES, Planners
+from tests.simulation.jobs.timed import Timed
 
 decode = msgspec.json.decode
 NOTHING = Jobs()
@@ -39,13 +40,6 @@ class Known(Struct):
         return cls(row.id, fate, options.waits if options else None, options.about if options else "")
 
 
-class Timed(Struct):
-    """A schedule."""
-
-    last_ms: int = 0  # the newest tick that has fired by itself
-    running: set[str] = field(default_factory=set)
-
-
 class PlansAudit:
     """See Audit."""
 
@@ -53,7 +47,7 @@ class PlansAudit:
         self._planners = planners
         self._jobs: dict[str, Known] = {}
         self._unheard: dict[str, str] = {}  # whole -> how it has ended
-        self._schedules = {name: Timed() for name in SCHEDULES}
+        self._schedules = {name: Timed(overlap) for name, overlap in SCHEDULES.items()}
 
     def committed(self, entity: str, append: Append) -> None:
         kind, _, key = entity.partition(":")
@@ -71,8 +65,7 @@ class PlansAudit:
             case "schedule":
                 fired = [event["job"] for event in events if event["type"] == "schedule.fired"]
                 assert sorted(fired) == sorted(row.id for row in jobs.started), f"{fired} fired, and others started"
-                for event in events:
-                    self._turned(key, event)
+                self._turned(key, events)
             case "queue":
                 self._queue(jobs)
 
@@ -86,19 +79,14 @@ class PlansAudit:
 
     # Schedules.
 
-    def _turned(self, name: str, event: Any) -> None:
-        timed = self._schedules[name]
-        match event:
-            case {"type": "schedule.fired", "tick_ms": tick_ms, "job": job, "why": why}:
-                if why == "tick":
-                    assert tick_ms > timed.last_ms, f"{name} fires {tick_ms}, and had fired {timed.last_ms}"
-                    timed.last_ms = tick_ms
-                alone = SCHEDULES[name] != "allow"
-                assert not (alone and timed.running), f"{name} fires {job}, and {timed.running} have not ended"
-                timed.running.add(job)
-            case {"type": "schedule.ended", "job": job, "outcome": outcome}:
-                assert job in timed.running, f"{name} hears of {job}, which it has not started or has heard of before"
-                timed.running.remove(job)
+    def _turned(self, name: str, events: list[Any]) -> None:
+        try:
+            self._schedules[name].committed(events)
+        except AssertionError as error:
+            raise AssertionError(f"{name}: {error}") from None
+        for event in events:
+            if event["type"] == "schedule.ended":
+                job, outcome = event["job"], event["outcome"]
                 found = self._jobs.get(job)
                 is_lost = outcome == "lost" and self._failovers
                 assert is_lost or (found is not None and found.state == outcome), f"{name}: {job} is {outcome}: {found}"

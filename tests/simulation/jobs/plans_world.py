@@ -6,14 +6,14 @@ from greenroom.actors.jobs.queue import queue_of
 from greenroom.actors.jobs.schedule import Book, schedule_of
 from greenroom.actors.jobs.single import SingleJob
 from greenroom.testing import Scenario
-from tests.simulation.jobs.plans import INSTALLED, PLANNERS, Part, Planner, Planners, Whole, Wishes, mark
+from tests.simulation.jobs.plans import ENDLESS_S, INSTALLED, PLANNERS, Part, Planner, Planners, Whole, Wishes, mark
 from tests.simulation.jobs.plans_audit import PlansAudit
 
 
-def plans(**how: Any) -> Scenario:
-    """Flows over two queues, and schedules."""
+def plans(endless_s: float = ENDLESS_S, **how: Any) -> Scenario:
+    """Flows over two queues, and schedules, one of which has jobs that take so long unless they are cancelled."""
     wishes = Wishes()
-    planners = Planners(wishes)
+    planners = Planners(wishes, endless_s)
     return Scenario(
         kinds=(Planner, queue_of(INSTALLED), SingleJob, schedule_of(INSTALLED), Book),
         channels=PLANNERS,

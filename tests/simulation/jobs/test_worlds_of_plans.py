@@ -9,11 +9,13 @@ from msgspec.structs import replace
 from greenroom.actors.jobs.queue.flows import blocked
 from greenroom.actors.jobs.queue.flows.blocked import GO, Blocked, Decided
 from greenroom.actors.jobs.schedule import firing
+from greenroom.actors.jobs.schedule.due import Due
 from greenroom.actors.jobs.schedule.firing import Firing
-from greenroom.actors.jobs.schedule.messages import Fired
+from greenroom.actors.jobs.schedule.messages import Ended, Fired
 from greenroom.actors.jobs.schedule.spec import Scheduled
 from greenroom.testing import ALL_GUARDS, NO_FAULTS, Guards, run_seed
 from tests.simulation.jobs.plans_world import plans
+from tests.simulation.jobs.timed import EVERY_MS
 
 AT_RANDOM = [(3, 2)]  # nodes and seed; CI searches more, beside the suite
 SEEDS = 12
@@ -59,12 +61,35 @@ def without_looking_ahead(one: Firing, tick_ms: int, why: Any, overlap: Any) -> 
     return found
 
 
-BLOCK, JUDGE, BEGIN = Blocked.block, blocked.judge, Firing._begin
+def without_the_first(*given: Any) -> Due:
+    """A tick that was looked at comes to nothing."""
+    found = DUE(*given)
+    return replace(found, ticks=found.ticks[1:])
+
+
+def goes_on_with_nothing(one: Firing, entity: str, outcome: str, detail: str) -> None:
+    job_id = entity.partition(":")[2]
+    if job_id in one.state.running:
+        one.record(Ended(job=job_id, outcome=outcome, detail=detail))
+
+
+def every_other(one: Firing, tick_ms: int, why: Any, overlap: Any) -> Any:
+    """Of what is made up for."""
+    return BEGIN(one, tick_ms, why, overlap) if why != "backfill" or tick_ms // EVERY_MS % 2 else None
+
+
+def says_nothing(*_: Any) -> None: ...
+
+
+BLOCK, JUDGE, BEGIN, DUE = Blocked.block, blocked.judge, Firing._begin, firing.due
 IN_THE_RUNTIME: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "a job waits for others": (Blocked, "block", at_once),
     "it fails with what it waits for": (blocked, "judge", is_forgiven),
     "a schedule waits for what runs": (firing, "decide", whatever_runs),
     "a tick fires once": (Firing, "_begin", without_looking_ahead),
+    "a tick that was looked at is taken": (firing, "due", without_the_first),
+    "what waits goes once it may": (Firing, "_end", goes_on_with_nothing),
+    "each tick is made up for": (Firing, "_begin", every_other),
 }
 
 
@@ -75,6 +100,16 @@ def test_a_removed_guard_is_missed(guard: str, monkeypatch: pytest.MonkeyPatch) 
         patch.setattr(of, name, without)
         missed = next(seed for seed in range(SEEDS) if shown(seed))
     assert not shown(missed)
+
+
+def test_what_is_not_cancelled_to_make_room_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_cancelled(seed: int) -> list[str]:
+        return run_seed(plans(endless_s=15.0), seed, minutes=0.5, faults=NO_FAULTS, swarm=False).violations
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Firing, "_cancel_running", says_nothing)
+        missed = next(seed for seed in range(SEEDS) if not_cancelled(seed))
+    assert not not_cancelled(missed)
 
 
 def test_rows_that_land_apart_from_their_events_are_missed() -> None:

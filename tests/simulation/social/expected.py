@@ -135,14 +135,15 @@ class Facts:
     def _notices(self) -> Iterator[str]:
         """Of each reaction that its author is to hear of: it was told, or there is a reason. Of what is gone: none."""
         for post, state in self.posts.items():
-            inbox = self.inboxes.get(state.author)
-            if inbox is None:
-                continue
             if state.gone:
                 about, kept = f"post:{post}", "moderation"  # what a moderator has said of it outlasts it
-                left = [group.key for group in inbox.groups.values() if group.about == about and group.kind != kept]
-                if left:
-                    yield f"inbox:{state.author} tells {left} of a post that is gone"
+                for user, its in self.inboxes.items():
+                    left = [group.key for group in its.groups.values() if group.about == about and group.kind != kept]
+                    if left:
+                        yield f"inbox:{user} tells {left} of a post that is gone"
+                continue
+            inbox = self.inboxes.get(state.author)
+            if inbox is None:
                 continue
             for user in state.notified:
                 id_ = digest_of(f"like:{post}:{user}")

@@ -7,7 +7,7 @@ import pytest
 from greenroom.actors.model.errors import Unavailable
 from greenroom.actors.social.feed import gathering
 from greenroom.actors.social.feed.events import Trimmed
-from greenroom.actors.social.feed.messages import MutedChanged, Stories
+from greenroom.actors.social.feed.messages import MutedChanged, SayMade, Stories
 from greenroom.actors.social.post.views import Posts
 from greenroom.actors.social.spread.arrivals import Arrivals
 from greenroom.actors.social.spread.unwritten import Unwritten
@@ -109,6 +109,21 @@ def test_what_it_has_caught_up_with_is_there_before_its_rows_are(world: World) -
     assert world.ids() == [post]
     world.unfollow("eve")
     assert world.ids() == []
+
+
+def test_a_clock_that_was_ahead_when_somebody_was_followed_is_not_waited_for(world: World) -> None:
+    """Walls show the newest alone: what is older is found when it has caught up."""
+    posts = [world.post("eve", written=None) for _ in range(15)]
+    world.kit._world.now_s += 3_600.0
+    world.follow("eve", settled=False)
+    world.kit._world.now_s -= 3_600.0
+    world.follow("dan", settled=False)
+    world.read()
+    assert world.kit.state.behind.keys() == {"dan", "eve"}, "somebody was followed just now"
+    world.kit.advance(60.0)
+    assert world.ids() == posts[:-11:-1]
+    assert not world.kit.state.behind
+    assert SayMade(reader="ann") in [one.message for one in world.kit.told if one.entity == "feed:eve"]
 
 
 def test_who_has_to_be_looked_up_is_remembered_for_a_moment(world: World) -> None:

@@ -6,7 +6,8 @@ from greenroom.actors.social.feed.actor import Feed
 from greenroom.actors.social.feed.cursor import Placed, Snapshot
 from greenroom.actors.social.feed.events import Returned
 from greenroom.actors.social.feed.messages import Arrived
-from greenroom.actors.social.feed.reader import NUDGED_MAX, RECENT_S, SERVED_MAX, Kept, Served
+from greenroom.actors.social.feed.reader import NUDGED_MAX, RECENT_S, SERVED_MAX, FeaturesKnown, Kept, Served
+from greenroom.actors.social.ranking.messages import FeaturesShown
 from greenroom.testing import Kit
 
 
@@ -46,6 +47,14 @@ def test_what_was_found_is_kept_for_so_long() -> None:
     assert kept.get(21.0) == [], "nobody, which is known"
     kept.drop()
     assert kept.get(21.0) is None
+
+
+def test_what_was_found_before_the_clock_was_set_back_is_found_anew() -> None:
+    kept, features = Kept(10.0), FeaturesKnown()
+    kept.put(["eve"], 5_000.0)
+    features.put(["eve"], FeaturesShown({}, {}), 5_000.0)
+    assert kept.get(1_400.0) is None and features.get({"eve"}, 1_400.0) is None
+    assert kept.get(5_000.0) == ["eve"] and features.get({"eve"}, 5_000.0) is not None
 
 
 def test_what_a_read_finds_out_is_recorded_when_it_has_succeeded() -> None:

@@ -266,6 +266,20 @@ def test_of_a_post_that_is_gone_nothing_stays() -> None:
     kit.restart(from_snapshot=True)
 
 
+def test_an_author_is_told_of_no_comment_that_was_made_after_the_post_was_gone() -> None:
+    """The post's own word may be there before: it is the thread's that comes behind what the thread has told."""
+    kit, _ = opened()
+    say(kit, "ann")
+    say(kit, "bob")
+    kit.tell(Close())
+    assert [type(one.message) for one in kit.told if one.entity == "inbox:ann"] == [Notify, Withdraw]
+    assert told(kit, Withdraw) == [("inbox:ann", Withdraw(about=f"post:{ID}"))]
+    lone, _ = opened()
+    say(lone, "ann")
+    lone.tell(Close())
+    assert not told(lone, Withdraw), "nobody has heard of one's own"
+
+
 def test_likes_of_a_comment_that_is_gone_are_withdrawn() -> None:
     kit, _ = opened()
     deleted, hidden, left, unliked = (say(kit, "bob") for _ in range(4))
