@@ -110,6 +110,7 @@ class Bridge:
         self._closing = False
         self._broken = False
         self._callers: dict[asyncio.Task[Any], trio.lowlevel.Task] = {}
+        self._read: set[int] = set()  # descriptors that somebody waits for in `readable`
 
     async def __aenter__(self) -> Self:
         # Owner: this object, until __aexit__. A pump only crashes on a bug of ours or of asyncio's; that ends the
@@ -125,6 +126,8 @@ class Bridge:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         self._closing = True
+        for fd in self._read:
+            trio.lowlevel.notify_closing(fd)  # they hear of it
         try:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + self._shutdown_s):
                 await self._end_tasks()
@@ -153,6 +156,29 @@ class Bridge:
         if self._closing or self._pumps is None:
             raise BridgeCancelled("the bridge is not open")
         return await self._call(async_fn, *args)
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Have it called within a turn, now: what it puts into the loop is done too. An error of it is logged."""
+        self._loop.call_soon(function)
+        self._turn()
+
+    def finish_callbacks(self) -> None:
+        """What was put into the loop from outside of a turn is done; nothing is as a rule."""
+        if self._loop._ready:  # type: ignore[attr-defined]
+            self._turn()
+
+    async def readable(self, fd: int) -> None:
+        """Return when this descriptor is, which belongs to something of the loop's that does not read now. A
+        checkpoint. Raises: BridgeCancelled, also when the bridge closes meanwhile."""
+        if self._closing or self._pumps is None:
+            raise BridgeCancelled("the bridge is not open")
+        self._read.add(fd)
+        try:
+            await trio.lowlevel.wait_readable(fd)
+        except trio.ClosedResourceError:
+            raise BridgeCancelled("the bridge closed before the answer came") from None
+        finally:
+            self._read.discard(fd)
 
     async def _call(self, async_fn: Callable[[*Args], Coroutine[Any, Any, T]], *args: *Args) -> T:
         raise_cancel: Callable[[], NoReturn] | None = None
