@@ -19,6 +19,7 @@ from asyncpg import TooManyConnectionsError
 from greenroom.store.errors import NoSessionLeft, OutcomeLost, StoreError, StoreUnavailable, TookTooLong
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.failures import FAILURES, translate, was_heard
+from greenroom.store.postgres.lapse import Lapsed
 from greenroom.store.postgres.silence import Silence
 from greenroom.store.postgres.straight import Straight
 from greenroom.store.postgres.wire import Wire, open_wire, session
@@ -128,12 +129,13 @@ class Connection:
         await trio.lowlevel.checkpoint_if_cancelled()  # before anything is sent: the wire is as it was
         asked_at = trio.current_time()
         is_heard = False
-        scope = self._silence.scope(asked_at + self._statement_s, self._heard_at)
+        lapse = self._silence.begun(asked_at + self._statement_s, self._heard_at)
         try:
-            with scope:
-                answer = await send(sql, *args)
-                is_heard = True
-                return answer
+            answer = await send(lapse, sql, *args)
+            is_heard = True
+            return answer
+        except Lapsed:
+            pass
         except FAILURES as error:
             is_heard = was_heard(error)
             translated = translate(error, write=write)
@@ -141,7 +143,7 @@ class Connection:
                 raise
             raise translated from error
         finally:
-            self._silence.ended(scope)
+            self._silence.ended(lapse)
             if is_heard:
                 self._heard_at = trio.current_time()
             elif self._is_silent(asked_at):

@@ -15,16 +15,19 @@ measurements.
 import asyncio
 import os
 import select
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 
 from asyncpg import exceptions as pg
 
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.failures import FAILURES, spoils_wire
+from greenroom.store.postgres.lapse import Lapse, Lapsed
 from greenroom.store.postgres.wire import Wire
 
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
 RECEIVE_BYTES = 65_536
 
 
@@ -49,25 +52,34 @@ class Straight:
             self._poll.register(self._fd, select.POLLIN)
             wire.reads_only_when_asked()
 
-    async def fetch(self, query: str, *args: object) -> list[Any]:
-        """See Wire.fetch."""
+    async def fetch(self, lapse: Lapse, query: str, *args: object) -> list[Any]:
+        """See Wire.fetch. Raises: Lapsed."""
         known = self._statements.get((query, self._records, False)) if self._fd is not None else None
         if known is not None:
             try:
-                found: list[Any] = await self._answer(self._protocol.bind_execute(known, args, "", 0, False, None))
+                asked = self._protocol.bind_execute(known, args, "", 0, False, None)
+                found: list[Any] = await self._answer(lapse, asked)
                 return found
             except pg.InvalidCachedStatementError:  # a table has changed since: nothing was done
                 self._session._drop_global_statement_cache()
                 if self._protocol.is_in_transaction():
                     raise
-        return await self._bridge.run(self._wire.fetch, query, *args)
+        return await self._bridged(lapse, self._wire.fetch, query, *args)
 
-    async def control(self, command: str) -> str:
-        """See Wire.control."""
+    async def control(self, lapse: Lapse, command: str) -> str:
+        """See Wire.control. Raises: Lapsed."""
         if self._fd is None:
-            return await self._bridge.run(self._wire.control, command)
-        said: str = await self._answer(self._protocol.query(command, None))
+            return await self._bridged(lapse, self._wire.control, command)
+        said: str = await self._answer(lapse, self._protocol.query(command, None))
         return said
+
+    async def _bridged(self, lapse: Lapse, ask: Callable[[*Args], Coroutine[Any, Any, T]], *args: *Args) -> T:
+        try:
+            with lapse.scope():
+                return await self._bridge.run(ask, *args)
+        finally:
+            lapse.watch(None)
+        raise Lapsed
 
     def is_closed(self) -> bool:
         """Also when the peer is found to be gone, since the last answer."""
@@ -85,7 +97,7 @@ class Straight:
             self._bridge.finish_callbacks()
         return False
 
-    async def _answer(self, asked: Coroutine[Any, Any, Any]) -> Any:
+    async def _answer(self, lapse: Lapse, asked: Coroutine[Any, Any, Any]) -> Any:
         """What `asked`, a statement of the protocol's, comes to."""
         waiter: asyncio.Future[Any] | None = None
         is_whole = False
@@ -94,7 +106,7 @@ class Straight:
             # For who cancels it, which here ends the session. It would be called after each answer.
             waiter.remove_done_callback(self._protocol._on_waiter_completed)
             while not waiter.done():
-                await self._read(waiter)
+                await self._read(lapse, waiter)
             self._bridge.finish_callbacks()
             try:
                 asked.send(None)
@@ -113,11 +125,11 @@ class Straight:
                     waiter.exception()  # nobody waits for it any more
             asked.close()
 
-    async def _read(self, waiter: "asyncio.Future[Any]") -> None:
+    async def _read(self, lapse: Lapse, waiter: "asyncio.Future[Any]") -> None:
         """What comes next. Where that is the end, asyncio reads it: it knows what then is to be done."""
         fd = self._fd
         assert fd is not None
-        await self._bridge.readable(fd)
+        await self._bridge.readable(fd, lapse)
         said = b""
         try:
             said = os.read(fd, RECEIVE_BYTES)
@@ -128,7 +140,7 @@ class Straight:
         if said:
             self._protocol.data_received(said)
         else:
-            await self._bridge.run(self._wire.hear, waiter)
+            await self._bridged(lapse, self._wire.hear, waiter)
 
     def _terminate(self) -> None:
         with suppress(*FAILURES):

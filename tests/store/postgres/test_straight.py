@@ -9,6 +9,7 @@ import trio
 from greenroom.store.errors import DataRefused, OutcomeLost, StoreUnavailable
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.connection import Connection
+from greenroom.store.postgres.lapse import Lapse
 from greenroom.store.postgres.straight import Straight
 from greenroom.store.postgres.wire import Wire
 
@@ -192,6 +193,7 @@ async def test_through_tls_it_goes_asyncpgs_way(database_url: str) -> None:
 
     async with Bridge() as bridge:
         straight = Straight(bridge, Wire(Session()))  # type: ignore[arg-type]
-        assert await straight.fetch("SELECT", 1) == ["SELECT", 1]
-        assert await straight.control("BEGIN") == "BEGIN"
+        lapse = Lapse(trio.current_time() + 10)
+        assert await straight.fetch(lapse, "SELECT", 1) == ["SELECT", 1]
+        assert await straight.control(lapse, "BEGIN") == "BEGIN"
         assert not straight.is_closed()
