@@ -25,6 +25,8 @@ import trio
 from outcome import Error
 from trio.lowlevel import Abort
 
+from greenroom.store.postgres.lapse import Lapse, Lapsed
+
 log = structlog.get_logger("greenroom.bridge")
 
 T = TypeVar("T")
@@ -110,6 +112,10 @@ class Bridge:
         self._closing = False
         self._broken = False
         self._callers: dict[asyncio.Task[Any], trio.lowlevel.Task] = {}
+        self._read: dict[int, Lapse] = {}  # descriptors that somebody waits for in `readable`
+        self._lapses = trio.CancelScope(shield=True)  # of the task that ends these; as the pumps'
+        self._look = trio.CancelScope()  # ends when the first of them may have had its time
+        self._look_at = inf  # its deadline
 
     async def __aenter__(self) -> Self:
         # Owner: this object, until __aexit__. A pump only crashes on a bug of ours or of asyncio's; that ends the
@@ -119,18 +125,22 @@ class Bridge:
         # Shielded: a cancelled caller waits for its asyncio task to end, and that needs the pumps. Closing ends them.
         self._pumps = trio.CancelScope(shield=True)
         nursery.start_soon(self._pump)
+        nursery.start_soon(self._end_lapsed)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         self._closing = True
+        for fd in self._read:
+            trio.lowlevel.notify_closing(fd)  # they hear of it
         try:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + self._shutdown_s):
                 await self._end_tasks()
         finally:
             assert self._pumps is not None
             self._pumps.cancel()
+            self._lapses.cancel()
             result = await self._nursery_manager.__aexit__(kind, error, traceback)
             self._loop.close()
         return result
@@ -153,6 +163,54 @@ class Bridge:
         if self._closing or self._pumps is None:
             raise BridgeCancelled("the bridge is not open")
         return await self._call(async_fn, *args)
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Have it called within a turn, now: what it puts into the loop is done too. An error of it is logged."""
+        self._loop.call_soon(function)
+        self._turn()
+
+    def finish_callbacks(self) -> None:
+        """What was put into the loop from outside of a turn is done; nothing is as a rule."""
+        if self._loop._ready:  # type: ignore[attr-defined]
+            self._turn()
+
+    async def readable(self, fd: int, lapse: Lapse) -> None:
+        """Return when this descriptor is, which belongs to something of the loop's that does not read now. A
+        checkpoint. Raises: Lapsed; BridgeCancelled, also when the bridge closes meanwhile."""
+        if self._closing or self._pumps is None:
+            raise BridgeCancelled("the bridge is not open")
+        self._read[fd] = lapse
+        lapse.watch(self._look_until)
+        if lapse.until < self._look_at:
+            self._look_until(lapse.until)
+        try:
+            await trio.lowlevel.wait_readable(fd)
+        except trio.ClosedResourceError:
+            if self._closing:
+                raise BridgeCancelled("the bridge closed before the answer came") from None
+            raise Lapsed from None
+        finally:
+            lapse.watch(None)
+            del self._read[fd]
+
+    def _look_until(self, until: float) -> None:
+        if until < self._look_at:
+            self._look_at = self._look.deadline = until
+
+    async def _end_lapsed(self) -> None:
+        """Who waits for a descriptor for longer than his time hears of it. One look for all, at the first time that any
+        of them had: most have their answer long before, and nobody moves it."""
+        with self._lapses:
+            while True:
+                with self._look:
+                    await trio.sleep_forever()
+                self._look, self._look_at = trio.CancelScope(), inf
+                now = trio.current_time()
+                for fd, lapse in list(self._read.items()):
+                    if lapse.until <= now:
+                        trio.lowlevel.notify_closing(fd)
+                    else:
+                        self._look_until(lapse.until)
 
     async def _call(self, async_fn: Callable[[*Args], Coroutine[Any, Any, T]], *args: *Args) -> T:
         raise_cancel: Callable[[], NoReturn] | None = None

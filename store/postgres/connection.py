@@ -8,7 +8,7 @@ judge.
 """
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from math import inf
 from typing import Any, TypeVar
@@ -19,7 +19,9 @@ from asyncpg import TooManyConnectionsError
 from greenroom.store.errors import NoSessionLeft, OutcomeLost, StoreError, StoreUnavailable, TookTooLong
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.failures import FAILURES, translate, was_heard
+from greenroom.store.postgres.lapse import Lapsed
 from greenroom.store.postgres.silence import Silence
+from greenroom.store.postgres.straight import Straight
 from greenroom.store.postgres.wire import Wire, open_wire, session
 
 BACKOFF_FIRST_S = 0.05
@@ -57,6 +59,7 @@ class Connection:
         self._make_room = make_room
         self._turn = trio.Lock()
         self._wire: Wire | None = None
+        self._straight: Straight | None = None  # the way to it
         self._heard_at = -inf  # the time of the newest answer on the wire, on trio's clock
         self._failures = 0
         self._retry_at = 0.0  # the time from which a new wire is tried, on trio's clock
@@ -75,8 +78,8 @@ class Connection:
         """
         await self._take_turn()
         try:
-            wire = await self._connected()
-            return await self._ask(wire.fetch, sql, args, write)
+            straight = await self._connected()
+            return await self._ask(straight.fetch, sql, args, write)
         finally:
             self._turn.release()
 
@@ -89,25 +92,25 @@ class Connection:
         """
         await self._take_turn()
         try:
-            wire = await self._connected()
-            await self._ask(wire.control, "BEGIN", (), write=False)
+            straight = await self._connected()
+            await self._ask(straight.control, "BEGIN", (), write=False)
             try:
-                yield Transaction(self, wire)
-                if await self._ask(wire.control, "COMMIT", (), write=True) != "COMMIT":
+                yield Transaction(self, straight)
+                if await self._ask(straight.control, "COMMIT", (), write=True) != "COMMIT":
                     raise StoreUnavailable("rolled back: a statement of the transaction had failed")
             except BaseException:
-                await self._roll_back(wire)
+                await self._roll_back(straight)
                 raise
         finally:
             self._turn.release()
 
-    async def _roll_back(self, wire: Wire) -> None:
+    async def _roll_back(self, straight: Straight) -> None:
         """A session that does not take part is ended, and so has rolled back too."""
-        if wire.is_closed():
+        if not self.has_session:
             return
         with trio.move_on_after(ROLLBACK_S, shield=True):
             with suppress(StoreError):
-                await self._ask(wire.control, "ROLLBACK", (), write=False)
+                await self._ask(straight.control, "ROLLBACK", (), write=False)
 
     @property
     def has_session(self) -> bool:
@@ -122,18 +125,17 @@ class Connection:
         finally:
             self._turn.release()
 
-    async def _ask(
-        self, send: Callable[..., Coroutine[Any, Any, T]], sql: str, args: Sequence[object], write: bool
-    ) -> T:
+    async def _ask(self, send: Callable[..., Awaitable[T]], sql: str, args: Sequence[object], write: bool) -> T:
         await trio.lowlevel.checkpoint_if_cancelled()  # before anything is sent: the wire is as it was
         asked_at = trio.current_time()
         is_heard = False
-        scope = self._silence.scope(asked_at + self._statement_s, self._heard_at)
+        lapse = self._silence.begun(asked_at + self._statement_s, self._heard_at)
         try:
-            with scope:
-                answer = await self._bridge.run(send, sql, *args)
-                is_heard = True
-                return answer
+            answer = await send(lapse, sql, *args)
+            is_heard = True
+            return answer
+        except Lapsed:
+            pass
         except FAILURES as error:
             is_heard = was_heard(error)
             translated = translate(error, write=write)
@@ -141,7 +143,7 @@ class Connection:
                 raise
             raise translated from error
         finally:
-            self._silence.ended(scope)
+            self._silence.ended(lapse)
             if is_heard:
                 self._heard_at = trio.current_time()
             elif self._is_silent(asked_at):
@@ -159,7 +161,7 @@ class Connection:
         """End the session; the next statement would open another. Not bounded by itself: give it a deadline."""
         await self._take_turn()
         try:
-            wire, self._wire = self._wire, None
+            wire, self._wire, self._straight = self._wire, None, None
             if wire is not None and not wire.is_closed():
                 await self._bridge.run(wire.close)
         finally:
@@ -171,22 +173,23 @@ class Connection:
         except trio.WouldBlock:
             await self._turn.acquire()
 
-    async def _connected(self) -> Wire:
-        """The wire, opened if need be. Raises: StoreUnavailable."""
-        wire = self._wire
-        if wire is not None and not wire.is_closed() and not self._silence.doubts(self._heard_at):
-            return wire
+    async def _connected(self) -> Straight:
+        """The way to the wire, which is opened if need be. Raises: StoreUnavailable."""
+        wire, straight = self._wire, self._straight
+        if straight is not None and not straight.is_closed() and not self._silence.doubts(self._heard_at):
+            return straight
         # Waiting out the backoff here, once, paces callers that try again at once, without a retry loop of our own.
         await trio.sleep_until(self._retry_at)
         failure: Exception | str = f"not within {self._connect_s} s"
         try:
             with trio.move_on_after(self._connect_s):
                 wire = self._wire = await self._opened(wire)
+                straight = self._straight = Straight(self._bridge, wire)
                 self._heard_at = trio.current_time()
                 self._failures = 0
                 self._retry_at = 0.0
                 self.connects += 1
-                return wire
+                return straight
         except FAILURES as error:
             failure = error
         delay_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(self._failures, 16))
@@ -216,13 +219,13 @@ class Connection:
 class Transaction:
     """A connection inside of `transaction`: only this one's statements run on it until the block ends."""
 
-    def __init__(self, connection: Connection, wire: Wire) -> None:
+    def __init__(self, connection: Connection, straight: Straight) -> None:
         self._connection = connection
-        self._wire = wire
+        self._straight = straight
 
     async def fetch(self, sql: str, *args: object) -> Sequence[Any]:
         """Run one statement of it and return its rows. After one that failed only the end of the block is left.
 
         Raises: StoreUnavailable, with DataRefused and TookTooLong among them. Nothing has landed, and nothing will.
         """
-        return await self._connection._ask(self._wire.fetch, sql, args, write=False)
+        return await self._connection._ask(self._straight.fetch, sql, args, write=False)

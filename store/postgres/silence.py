@@ -10,6 +10,8 @@ from math import inf
 
 import trio
 
+from greenroom.store.postgres.lapse import Lapse
+
 DOUBTED_S = 2.0
 
 
@@ -18,7 +20,7 @@ class Silence:
 
     def __init__(self) -> None:
         self._asked_at = -inf  # the time when the latest unanswered statement was sent
-        self._under_way: dict[trio.CancelScope, float] = {}  # each with when its wire was heard last
+        self._under_way: dict[Lapse, float] = {}  # each with when its wire was heard last
 
     def doubts(self, heard_at: float) -> bool:
         """Is a wire that was heard last then to be closed rather than used?"""
@@ -28,15 +30,15 @@ class Silence:
         """No answer came to a statement sent at `asked_at`, and its deadline has passed."""
         self._asked_at = max(self._asked_at, asked_at)
         until = trio.current_time() + DOUBTED_S
-        for scope, heard_at in self._under_way.items():
+        for lapse, heard_at in self._under_way.items():
             if self.doubts(heard_at):
-                scope.deadline = min(scope.deadline, until)
+                lapse.shorten(until)
 
-    def scope(self, deadline: float, heard_at: float) -> trio.CancelScope:
-        """For a statement: ends at `deadline`, or earlier when its wire becomes doubtful. Give it back to `ended`."""
-        scope = trio.CancelScope(deadline=deadline)
-        self._under_way[scope] = heard_at
-        return scope
+    def begun(self, until: float, heard_at: float) -> Lapse:
+        """A statement that may take until then, or less when its wire becomes doubtful. Give it back to `ended`."""
+        lapse = Lapse(until)
+        self._under_way[lapse] = heard_at
+        return lapse
 
-    def ended(self, scope: trio.CancelScope) -> None:
-        del self._under_way[scope]
+    def ended(self, lapse: Lapse) -> None:
+        del self._under_way[lapse]

@@ -5,6 +5,7 @@ A peer that is gone says nothing. So the socket asks for it while idle (keepaliv
 statement ends that by itself (`statement_timeout`), just before we would, and so says for certain that nothing landed.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
@@ -57,6 +58,9 @@ class _Session(Protocol):
 
     def is_closed(self) -> bool: ...
 
+    @property
+    def _transport(self) -> asyncio.ReadTransport: ...  # no public way; test_straight.py pins it
+
 
 class Wire:
     """One session, as long as every answer on it was read to its end.
@@ -65,11 +69,12 @@ class Wire:
     loop from outside of one would lie there until somebody else's turn.
     """
 
-    __slots__ = ("_is_unreplicated", "_session")
+    __slots__ = ("_is_unreplicated", "_reads_when_asked", "session")
 
     def __init__(self, session: _Session) -> None:
-        self._session = session
+        self.session = session
         self._is_unreplicated = False
+        self._reads_when_asked = False
         session.add_log_listener(self._noticed)
 
     def _noticed(self, _: Any, notice: Any) -> None:
@@ -80,21 +85,21 @@ class Wire:
     async def fetch(self, query: str, *args: object) -> list[Any]:
         """The rows. Ends the session when it ends without the whole answer, cancelled too, so that a late answer is
         never taken for the next's. Raises: what asyncpg raises, NotReplicated."""
-        return await self._whole(self._session.fetch(query, *args))
+        return await self._whole(self.session.fetch(query, *args))
 
     async def control(self, command: str) -> str:
         """Begin or end a transaction. What the server says it did: a COMMIT may be a ROLLBACK.
 
         Ends the session as `fetch` does. Raises: what asyncpg raises, NotReplicated.
         """
-        return await self._whole(self._session.execute(command))
+        return await self._whole(self.session.execute(command))
 
     async def _whole(self, answer: Awaitable[T]) -> T:
         is_whole = False
+        self._begin_reading()
         try:
             said = await answer
-            if self._is_unreplicated:
-                raise NotReplicated("committed, but its waiting for a standby was cancelled")
+            self.refuse_unreplicated()
             is_whole = True
             return said
         except FAILURES as error:
@@ -102,25 +107,47 @@ class Wire:
             raise
         finally:
             if not is_whole:
-                self._session.terminate()
+                self.session.terminate()
+            elif self._reads_when_asked and not self.session.is_closed():
+                self.session._transport.pause_reading()
+
+    def refuse_unreplicated(self) -> None:
+        """Raises: NotReplicated where the server has said so of the statement that it has just answered."""
+        if self._is_unreplicated:
+            raise NotReplicated("committed, but its waiting for a standby was cancelled")
+
+    def reads_only_when_asked(self) -> None:
+        """From now on asyncio reads the socket while a coroutine of this class waits for it: see straight.py."""
+        self._reads_when_asked = True
+        self.session._transport.pause_reading()
+
+    def _begin_reading(self) -> None:
+        if self._reads_when_asked and not self.session.is_closed():
+            self.session._transport.resume_reading()
+
+    async def hear(self, answer: "asyncio.Future[Any]") -> None:
+        """Return when it is there, or the peer is gone: then it is an error. asyncio reads from now on."""
+        self._begin_reading()
+        await asyncio.wait([answer])
 
     async def fetchval(self, query: str) -> Any:
-        return await self._session.fetchval(query)
+        return await self.session.fetchval(query)
 
     async def execute(self, query: str, *args: object) -> str:
-        return await self._session.execute(query, *args)
+        return await self.session.execute(query, *args)
 
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 asyncpg's, on asyncio's side
         """End the session in order; at once when the server does not take part, or when cancelled."""
+        self._begin_reading()
         with suppress(*FAILURES):  # asyncpg has aborted it then
-            await self._session.close(timeout=timeout)
+            await self.session.close(timeout=timeout)
 
     async def abort(self) -> None:
         """End the session without a word to the server, which may be gone. Again is once."""
-        self._session.terminate()
+        self.session.terminate()
 
     def is_closed(self) -> bool:
-        return self._session.is_closed()
+        return self.session.is_closed()
 
 
 def session(application_name: str, statement_s: float) -> dict[str, str]:

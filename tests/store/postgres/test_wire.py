@@ -15,7 +15,7 @@ async def test_its_socket_asks_whether_the_peer_is_there(database_url: str) -> N
         async def options() -> list[int]:
             wire = await open_wire(proxy.url, silence_s=4.0, settings=session("test", 10.0))
             assert await wire.fetchval("SHOW statement_timeout") == "9s"
-            sock = wire._session._transport.get_extra_info("socket")  # type: ignore[attr-defined]
+            sock = wire.session._transport.get_extra_info("socket")  # type: ignore[attr-defined]
             found = [sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)]
             for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT"):
                 found.append(sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)))
