@@ -79,6 +79,7 @@ ELSEWHERE = {
     "actors/life/decided.py": "actors/life/test_life.py",
     "actors/life/gathered.py": "actors/life/test_life.py",
     "actors/schema/description.py": "actors/schema/test_rules.py",
+    "actors/testing/played.py": "actors/testing/test_kit.py",
     "actors/testing/sessions.py": "actors/testing/test_kit.py",
     "actors/testing/world.py": "actors/testing/test_kit.py",
     "transports/auth/details.py": "transports/pages/test_pages.py",

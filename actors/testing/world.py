@@ -13,10 +13,10 @@ from greenroom.actors.model.entity import each_once, split_entity
 from greenroom.actors.model.kinds import Kind, Kinds
 from greenroom.actors.model.message import Ask, Message, Reply
 from greenroom.actors.model.principal import Principal
-from greenroom.actors.views.query import different
+from greenroom.actors.testing.played import PlayedViews
 from greenroom.store.jobs.jobs import JobFound
 from greenroom.store.jobs.no_jobs import NoJobs
-from greenroom.store.views.asked import Asked, Filters, Row, Rows
+from greenroom.store.views.asked import Asked, Row, Rows
 
 
 class KitJobs(NoJobs):
@@ -30,15 +30,15 @@ class KitJobs(NoJobs):
         return self.by_id.get(job_id)
 
 
-class KitWorld:
+class KitWorld(PlayedViews):
     """What the life sees, and what its test may change. `kinds` of None: any may be installed, and take anything."""
 
     def __init__(self, kind: Kind, kinds: Kinds | None, now_s: float) -> None:
+        super().__init__("kit")
         self.now_s = now_s  # Unix s
         self.watching: list[Principal] = []
         self.asked: list[Told] = []  # questions to other entities, oldest first
         self.answers: dict[str, Callable[[Any], Any]] = {}  # entity -> what it replies
-        self.found: dict[type[Any], Callable[[str, Asked], Rows[Any]]] = {}  # class of rows -> what a query finds
         self.ended: set[str] = set()  # processes, as `host/process`
         self._kind = kind
         self._kinds = kinds
@@ -88,18 +88,9 @@ class KitWorld:
         return reply
 
     async def query(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
-        """Raises: AssertionError when the test has not said what there is."""
+        """Raises: see PlayedViews."""
         await trio.lowlevel.checkpoint()
-        assert row in self.found, f"it queries {row.__qualname__}: say kit.when_queried({row.__qualname__}, ...)"
-        return self.found[row](key, asked)
-
-    async def query_pages(
-        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters
-    ) -> dict[str, list[Row]]:
-        """Page by page. Raises: BadQuery; as `query`."""
-        asked = Asked(limit=limit, where=where)
-        pages = {key: (await self.query(row, key, asked)).rows[:limit] for key in different(keys, limit)}
-        return {key: rows for key, rows in pages.items() if rows}
+        return await super().query(row, key, asked)
 
     def has_ended(self, process: str) -> bool:
         return process in self.ended

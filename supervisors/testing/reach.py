@@ -7,17 +7,16 @@ from greenroom.actors.model.effects import Nudge, Told
 from greenroom.actors.model.entity import each_once
 from greenroom.actors.model.message import Ask, Reply, Tell
 from greenroom.actors.testing.kit import Kit
-from greenroom.actors.views.query import different
-from greenroom.store.views.asked import Asked, Filters, Row, Rows
+from greenroom.actors.testing.played import PlayedViews
 
 
-class KitReach:
+class KitReach(PlayedViews):
     """See Reach. Waits for nothing but kits with async handlers."""
 
     def __init__(self, kits: Mapping[str, Kit[Any]]) -> None:
         """`kits` by entity."""
+        super().__init__("jobs")
         self.answers: dict[str, Callable[[Any], Any]] = {}  # entity -> what it replies
-        self.found: dict[type[Any], Callable[[str, Asked], Rows[Any]]] = {}  # class of rows -> what a query finds
         self.asked: list[Told] = []
         self.nudged: list[Nudge] = []
         self._kits = kits
@@ -33,19 +32,6 @@ class KitReach:
         assert kit is not None, f"it asks {entity}: say jobs.when_asked({entity!r}, ...)"
         reply = await kit.ask_async(message)
         return reply
-
-    async def query(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
-        """Raises: AssertionError likewise."""
-        assert row in self.found, f"it queries {row.__qualname__}: say jobs.when_queried({row.__qualname__}, ...)"
-        return self.found[row](key, asked)
-
-    async def query_pages(
-        self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters
-    ) -> dict[str, list[Row]]:
-        """Page by page. Raises: BadQuery; as `query`."""
-        asked = Asked(limit=limit, where=where)
-        pages = {key: (await self.query(row, key, asked)).rows[:limit] for key in different(keys, limit)}
-        return {key: rows for key, rows in pages.items() if rows}
 
     def nudge(self, entities: Iterable[str], message: Tell) -> None:
         """Kits are awake. Raises: BadEntity, TypeError, ValueError: see Work."""

@@ -14,7 +14,7 @@ from greenroom.config.limits import NoticesConfig
 from greenroom.testing import JobKit
 from greenroom.transports.notices.mail import SendMail, message_of, send
 from greenroom.transports.notices.unsubscribe import Unsubscribing
-from tests.transports.notices.receivers import PASSWORD, USER, Mailbox, certificate, mail_server
+from tests.transports.notices.receivers import PASSWORD, USER, Mailbox, mail_server, tls_server
 
 FROM = "Greenroom <notices@greenroom.example>"
 
@@ -90,7 +90,7 @@ def test_a_line_with_a_dot_ends_no_mail(config: pytest.MonkeyPatch) -> None:
 
 
 def test_by_tls_with_a_password(config: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    tls, trusted = certificate(tmp_path)
+    tls, trusted = tls_server(tmp_path)
     config.setenv("GREENROOM_SMTP_SECURITY", "starttls")
     config.setenv("GREENROOM_SMTP_CA_FILE", str(trusted))
     config.setenv("GREENROOM_SMTP_USER", USER)
@@ -104,7 +104,7 @@ def test_by_tls_with_a_password(config: pytest.MonkeyPatch, tmp_path: Path) -> N
 
 
 def test_nothing_goes_out_in_the_clear_or_to_who_is_not_trusted(config: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    tls, _ = certificate(tmp_path)
+    tls, _ = tls_server(tmp_path)
     settings = NoticesConfig(smtp_from="a@b.org", smtp_user=USER, smtp_timeout_s=5.0)
     with mail_server() as plain, mail_server(tls=tls) as strange:
         for far, error in ((plain, smtplib.SMTPNotSupportedError), (strange, ssl.SSLCertVerificationError)):

@@ -2,19 +2,14 @@
 
 import ssl
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 import trio
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from greenroom.transports.webhooks.addresses import PrivateAddress
 from greenroom.transports.webhooks.client import BODY_MAX, Answer, Broken, WebhookClient
+from tests.transports.webhooks.certificate import certificate
 from tests.transports.webhooks.receiver import Receiver, answer, receiver
 
 
@@ -78,30 +73,6 @@ async def test_private_addresses_are_for_who_says_so() -> None:
         with pytest.raises(PrivateAddress):
             await WebhookClient(far.url, private=False).post(b"{}", [])
     assert not far.connections
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """Of 127.0.0.1, signed by itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "receiver")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    paths = folder / "cert.pem", folder / "key.pem"
-    paths[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    unencrypted = serialization.NoEncryption()
-    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    paths[1].write_bytes(key.private_bytes(pem, pkcs8, unencrypted))
-    return paths
 
 
 async def test_a_certificate_is_verified(tmp_path: Path) -> None:
