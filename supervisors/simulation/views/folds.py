@@ -75,5 +75,5 @@ class Fold:
                     self._rows.begin_event()
                     view.fold(present, origin)
                     self._rows.end_event()
-                    changed |= self._rows.event_keys
+                    changed.update(self._rows.event_keys)
         return changed
