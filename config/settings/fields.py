@@ -153,7 +153,7 @@ class NodeSettings(SectionSettings):
     ] = _setting(
         (),
         "Greenroom's own views that are kept up; each costs time for what it folds, `entities` for every event",
-        allowed="conversations, entities, messages, rooms and sagas, separated by commas; none",
+        allowed="conversations, entities, messages, rooms and sagas, separated by commas, or none",
     )
     work: Annotated[dict[str, int], NoDecode, BeforeValidator(slots_by_queue)] = _setting(
         {},
@@ -210,7 +210,7 @@ class NodeSettings(SectionSettings):
         "ffmpeg",
         "the program that videos are worked on with, by its name or path, its ffprobe beside it; `none`: videos are "
         "refused",
-        allowed="a name or a path; none",
+        allowed="a name or a path, or none",
         min_length=1,
     )
     shards: int = _setting(

@@ -35,7 +35,9 @@ RATE_S = 1.0  # between two looks at what is left, of a table that is behind
 PARKED_SHOWN = 100  # entities
 
 T = TypeVar("T")
-views_app = typer.Typer(help="Tables that follow the events: how far they are, and what to do about them.")
+views_app = typer.Typer(
+    help="Tables that follow the events: how far they are, if no command follows, and what to do about them."
+)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the view, as `greenroom views` shows it.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs: JSON, and nothing shortened.")]
