@@ -5,6 +5,6 @@ import sys
 if not sys.flags.safe_path:
     sys.path.append(sys.path.pop(0))
 
-from greenroom.supervisors.cli.app import main
+from greenroom.supervisors.cli.entry import main
 
 main()

@@ -50,21 +50,37 @@ def pytest_configure(config: pytest.Config) -> None:
 
 # Those that take longest go first: begun last, one of them would have all other processes wait for it.
 LONGEST = (
-    "tests/faults/process/test_two_releases.py",
     "tests/bench/questions/test_cluster.py",
     "tests/bench/questions/test_failover.py",
-    "tests/faults/process/test_process_one.py",
+    "tests/faults/process/test_two_releases.py",
     "tests/faults/network/test_cut_off.py",
+    "tests/docs/test_start.py",
+    "tests/bench/questions/test_calm.py",
+    "tests/bench/questions/test_jobs.py",
+    "tests/bench/questions/test_restart.py",
+    "tests/e2e/test_auction.py",
+    "tests/actors/social/ranking/test_on_a_server.py",
+    "tests/faults/process/test_messages_between_nodes.py",
+    "tests/supervisors/cli/serving/test_reloading.py",
+    "tests/supervisors/cli/serving/test_group.py",
+    "tests/faults/test_outbox.py",
+    "tests/faults/process/test_process_one.py",
+    "tests/simulation/views/test_guards_of_views.py",
+    "tests/simulation/social/test_guards_of_social.py",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+    items.sort(
+        key=lambda item: next((at for at, file in enumerate(LONGEST) if item.nodeid.startswith(file)), len(LONGEST))
+    )
 
 
 def pytest_collection_finish() -> None:
-    """Thousands of tests and all modules stay: no collection that comes in a test goes through them again."""
+    """Thousands of tests and all modules stay: no collection that comes in a test goes through them again. Those of the
+    young come as seldom as in a server (supervisors/duties/collector.py)."""
     gc.freeze()
+    gc.set_threshold(5_000, 10, 10)
     gc.enable()
 
 

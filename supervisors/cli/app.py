@@ -54,7 +54,7 @@ app.add_typer(demo_app, name="demo")
 
 
 def main() -> None:
-    """The console script."""
+    """What was typed."""
     for descriptor in range(3):  # one that was closed (`>&-`) would else be the next socket's number
         try:
             os.fstat(descriptor)

@@ -9,6 +9,7 @@ import typer
 from greenroom.config.settings import load_settings
 from greenroom.config.telemetry.logs import configure_logs, logs_aside
 from greenroom.supervisors.cli.chosen.kinds import installed_jobs, installed_kinds, installed_sinks, installed_views
+from greenroom.supervisors.cli.entry import loading
 from greenroom.supervisors.cli.serving.ground import Ground
 from greenroom.supervisors.cli.serving.group import serve_nodes
 from greenroom.supervisors.cli.serving.restarting import serve_and_reload
@@ -56,7 +57,10 @@ def serve(
         sinks = installed_sinks(settings, views)
         jobs = installed_jobs(settings)
         with logs_aside(), Ground(settings) as ground:
-            importlib.import_module("greenroom.supervisors.node.node")  # takes a while, as our own servers do meanwhile
+            with loading():
+                importlib.import_module(
+                    "greenroom.supervisors.node.node"
+                )  # takes a while, as our own servers do meanwhile
             database_url, redis_url = ground.answering()
             assert ground.listener is not None  # as with every single node
             run_node(

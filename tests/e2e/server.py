@@ -73,6 +73,8 @@ class Server:
     def launch(self) -> None:
         """Start the process, and return at once."""
         assert not self.running
+        if self._program == PROGRAM and "GREENROOM_DATABASE_URL" not in self._settings and not self.data.exists():
+            copy_cluster(self.data)
         if self._program != PROGRAM or any(name.startswith("PYTHON") for name in self._settings):
             with self.output.open("ab") as output:
                 self._process = subprocess.Popen(
@@ -85,8 +87,6 @@ class Server:
                     start_new_session=True,  # a Ctrl-C at the tests is for the tests
                 )
             return
-        if "GREENROOM_DATABASE_URL" not in self._settings and not self.data.exists():
-            copy_cluster(self.data)
         self._process = forker().fork(
             self.serve_command()[len(PROGRAM) :], cwd=self._cwd, environment=self._environment(), output=self.output
         )

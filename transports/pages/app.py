@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
+from jinja2 import Environment, FileSystemLoader
 from quart import Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
@@ -26,6 +27,14 @@ from greenroom.transports.pages.unsubscribing import unsubscribe_routes
 REQUEST_BYTES_MAX = 65_536
 
 _HERE = Path(__file__).parent
+# The process's own, and no app's: each is compiled once, however many apps there are.
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(_HERE / "templates"),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    auto_reload=False,
+)
 _HTML = "text/html; charset=utf-8"
 _JSON = "application/json"
 _HEADERS = {
@@ -46,22 +55,21 @@ _HEADERS = {
 
 def create_pages(context: PagesContext) -> QuartTrio:
     """The app, an ASGI callable for Hypercorn's trio worker. Starts nothing."""
-    app = QuartTrio(__name__, static_folder=None, template_folder="templates")
+    app = QuartTrio(__name__, static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = REQUEST_BYTES_MAX
-    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     assets = load_assets(_HERE / "static")
-    page = app.jinja_env.get_template("chat.html").render(
+    page = _TEMPLATES.get_template("chat.html").render(
         env=context.env, views=" ".join(sorted(view.name for view in context.views or ()))
     )
     chat = asset(page.encode(), _HTML)
     social = asset(
-        app.jinja_env.get_template("social.html")
+        _TEMPLATES.get_template("social.html")
         .render(env=context.env, media=context.media is not None, upload_bytes_max=context.bounds.upload_bytes_max)
         .encode(),
         _HTML,
     )
-    admin = asset(app.jinja_env.get_template("admin.html").render(env=context.env).encode(), _HTML)
-    documents = Documents(context, app.jinja_env.get_template("docs.html"))
+    admin = asset(_TEMPLATES.get_template("admin.html").render(env=context.env).encode(), _HTML)
+    documents = Documents(context, _TEMPLATES.get_template("docs.html"))
 
     @app.before_request
     async def refuse_large_bodies() -> None:

@@ -23,6 +23,7 @@ from greenroom.config.settings import load_settings
 from greenroom.config.telemetry.logs import configure_logs, logs_aside
 from greenroom.store.own.data_folder import DataFolder
 from greenroom.supervisors.cli.chosen.kinds import installed_jobs, installed_kinds, installed_sinks, installed_views
+from greenroom.supervisors.cli.entry import loading
 from greenroom.supervisors.cli.serving.handing import DRAINING, GO, LOADED, READY, Given, held_by_the_parent
 from greenroom.supervisors.cli.serving.running import run_node, say_ready
 from greenroom.supervisors.cli.terminal.plainly import told_plainly
@@ -45,7 +46,8 @@ def main() -> None:
     with told_plainly():
         settings = load_settings(**given.options)
         configure_logs(settings.log, node_number=given.node_number)
-        importlib.import_module("greenroom.supervisors.node.node")
+        with loading():
+            importlib.import_module("greenroom.supervisors.node.node")
         if given.node_number is None:
             # A file saved twice within a second, at the same length, would else be taken for its first version:
             # compiled code is kept under the second of its source's time.
