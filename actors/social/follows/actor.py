@@ -150,6 +150,7 @@ class Follows(Edges):
     def __init__(self, entity: str, runtime: Runtime) -> None:
         super().__init__(entity, runtime)
         self._askers = Askers()
+        self._said_at = 0  # by which event others hear something else of who may come in, and see what
 
     def handle(self, message: Any) -> Any:
         """Raises: Refused."""
@@ -177,6 +178,12 @@ class Follows(Edges):
 
     def apply(self, event: FollowsEvent) -> None:
         self.state.change(event, self.at_ms)
+        if isinstance(event, Blocked | Unblocked | CloseSet | PrivateSet):
+            self._said_at = self.offset
+
+    def answers_by(self, message: Any) -> int:
+        """Who is followed by many just now is counting all the time, and lets others in meanwhile."""
+        return self._said_at if isinstance(message, DoorAsk | MayAsk) else self.offset
 
     @classmethod
     def publication(cls, event: FollowsEvent) -> FollowsEvent | None:

@@ -1,8 +1,8 @@
 """The edges of one user, whom they follow: how each begins, and how it ends.
 
-Whom an author lets in at once, they say when they are asked, from memory: then the edge is begun by one append, and its
-author is told to count it. Where they want to be asked first, or can't be reached so soon, the request is theirs, and
-waits for nobody. The protocol of both is in actor.py.
+Whom an author lets in at once, they say from memory, on the same node mostly without being asked: then the edge begins
+with one append, and its author is told to count it. Where they want to be asked first, or can't be reached so soon, the
+request is theirs, and waits for nobody. The protocol of both is in actor.py.
 """
 
 from collections.abc import Coroutine
@@ -42,10 +42,13 @@ class Edges(Readable):
         if len(state.following) + len(state.asked) >= FOLLOWING_MAX:
             raise Refused("follows.too_many", f"one may follow {FOLLOWING_MAX}", status=409)
         self._limit()
-        return self._begin(author)
+        door = self.glance(f"follows:{author}", DoorAsk(follower=self.key))
+        return self._having_asked(author) if door is None else self._begin(author, is_open=door.open)
 
-    async def _begin(self, author: str) -> FollowShown:
-        is_open = await self._is_open(author)
+    async def _having_asked(self, author: str) -> FollowShown:
+        return self._begin(author, is_open=await self._is_open(author))
+
+    def _begin(self, author: str, *, is_open: bool) -> FollowShown:
         seq = self.state.seq + 1
         self.record(FollowAsked(author=author, seq=seq))
         if is_open:

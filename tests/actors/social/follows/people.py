@@ -46,10 +46,12 @@ def _put(those: set[Any], one: Any, is_there: bool) -> None:
 class People:
     def __init__(self, *users: str) -> None:
         self.kits = {user: Kit(Follows, key=user) for user in users}
-        self.all_are_out = False  # nobody says how one comes in: who follows asks to be let in
+        self.all_are_far = False  # nobody says at once how one comes in: they have to be asked
+        self.all_are_out = False  # nobody says it when they are asked: who follows asks to be let in
         for user, kit in self.kits.items():
             for author in users:
                 if author != user:
+                    kit.when_glanced(f"follows:{author}", partial(self._answer_at_once, author))
                     kit.when_asked(f"follows:{author}", partial(self._answer, author))
         self.feeds = {user: Mirror() for user in users}
         self.inboxes = {user: Mirror() for user in users}
@@ -63,6 +65,9 @@ class People:
         reply = self.kits[user]._run(message, Principal(user=user))
         self._post(user)
         return reply
+
+    def _answer_at_once(self, author: str, ask: DoorAsk) -> Door | None:
+        return None if self.all_are_far or self.all_are_out else self.kits[author].ask(ask)
 
     def _answer(self, author: str, ask: DoorAsk) -> Door:
         if self.all_are_out:

@@ -25,9 +25,12 @@ from greenroom.actors.social.follows.messages import (
     Decline,
     Declined,
     Door,
+    DoorAsk,
+    EdgeAsk,
     Follow,
     FollowShown,
     LeftYou,
+    MayAsk,
     Mute,
     Relate,
     Remove,
@@ -346,6 +349,18 @@ def test_a_million_followers_are_a_number() -> None:
     assert len(msgspec.json.encode(kit.state)) == before < 200
     assert len(kit.events) == 200 and len(kit.told) == 300  # who has asked, and the inbox
     assert told(kit, "feed:ann") == []
+
+
+def test_who_counts_all_the_time_says_all_the_while_who_may_come_in() -> None:
+    """As far as their blocks, friends and account are durable: nobody need wait until those who came are."""
+    kit = Kit(Follows, key="ann")
+    for command in (Block(user="bob"), Unblock(user="bob"), SetClose(user="cat"), SetPrivate(private=True)):
+        kit.ask(command, user="ann")
+        changed_at = kit.offset
+        kit.tell(Came(follower="dan", seq=1))
+        for message in (DoorAsk(follower="eve"), MayAsk(user="eve", post="p1")):
+            assert kit.actor.answers_by(message) == changed_at
+        assert kit.actor.answers_by(EdgeAsk(author="eve")) == kit.offset > changed_at
 
 
 def test_a_feed_is_told_of_an_edge_once() -> None:

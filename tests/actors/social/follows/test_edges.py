@@ -25,13 +25,16 @@ from greenroom.testing import Kit
 from tests.actors.social.follows.people import People, meeting, told
 
 
-def test_an_edge_begins_at_once_where_the_door_is_open() -> None:
+@pytest.mark.parametrize("far", [False, True])
+def test_an_edge_begins_at_once_where_the_door_is_open(far: bool) -> None:
     people = People("ann", "bob")
+    people.all_are_far = far
     assert people.say("ann", Follow(user="bob")) == FollowShown("following")
     ann = people.kits["ann"]
     assert ann.state.following == {"bob": Followed(1, int(ann.now * 1000))}
     assert ann.events == [FollowAsked(author="bob", seq=1), FollowBegan(author="bob", seq=1)]
     assert told(ann, "follows:bob") == [Came(follower="ann", seq=1)]
+    assert [one.message for one in ann.asked] == ([DoorAsk(follower="ann")] if far else [])
     people.settle()
     assert people.say("ann", Follow(user="bob")) == FollowShown("following")
     assert people.kits["bob"].state.followers == 1
