@@ -28,7 +28,7 @@ from greenroom.actors.model.errors import ActorError, DeadlineExceeded, HandlerS
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import AudienceChanged, Inspect, Inspected
 from greenroom.actors.model.mailbox import Item
-from greenroom.actors.model.message import Later
+from greenroom.actors.model.message import Later, Message
 from greenroom.actors.model.principal import SYSTEM
 from greenroom.actors.model.schedule import Fired
 from greenroom.config.telemetry.shown import shown
@@ -242,6 +242,34 @@ class Life:
         else:  # nothing before it is still on its way to the disk
             _resolve(envelope, DONE if reply is None else reply)
         return None
+
+    def glance(self, message: Message) -> object:
+        """What its actor answers from memory, see Actor.glance; None where it refuses, or would by what may be lost.
+
+        Raises: TypeError for what it does not answer at once, without recording or naming anything; and whatever the
+        handler raises.
+        """
+        actor = self.actor
+        effects = actor.effects
+        if effects.events or effects.others:
+            return None  # its handler waits for something, and goes on after that
+        if self.head is not None and self.head.offset < actor.answers_by(message):
+            return None
+        whose = actor.principal, actor.chain  # of the message whose handler may wait for something
+        actor.principal, actor.chain = SYSTEM, ()
+        try:
+            reply = actor.handle(message)
+        except ActorError:
+            return None
+        finally:
+            actor.principal, actor.chain = whose
+        if type(reply) is CoroutineType:
+            reply.close()  # it would have to wait
+            reply = None
+        if effects.events or effects.others or type(reply) in (Later, Aside):
+            effects.drop()
+            raise TypeError(f"{self.entity}: {type(message).__qualname__} is no message to glance with")
+        return reply
 
     def _check_unrecorded(self, waiting: "CoroutineType[object, object, object]") -> None:
         """Raises: RuntimeError when what returned this coroutine had recorded: that would commit ahead of its burst."""

@@ -232,6 +232,11 @@ class Kit(Generic[A_co]):
         """Play another entity: `answer(message)` returns the reply to what ours asks it, or raises."""
         self._world.answers[entity] = answer
 
+    def when_glanced(self, entity: str, answer: Callable[[Any], Any]) -> None:
+        """Play another entity that is awake beside ours: `answer(message)` returns what it replies at once,
+        or None where it has to be asked."""
+        self._world.glanced[entity] = answer
+
     def when_queried(self, row: type[Row], find: Callable[[str, Asked], Rows[Row]]) -> None:
         """Play a view: `find(key, asked)` returns the rows that a query of ours finds; of many pages, of each."""
         self._world.found[row] = find

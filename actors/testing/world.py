@@ -39,6 +39,7 @@ class KitWorld(PlayedViews):
         self.watching: list[Principal] = []
         self.asked: list[Told] = []  # questions to other entities, oldest first
         self.answers: dict[str, Callable[[Any], Any]] = {}  # entity -> what it replies
+        self.glanced: dict[str, Callable[[Any], Any]] = {}  # likewise, of those who are near
         self.ended: set[str] = set()  # processes, as `host/process`
         self._kind = kind
         self._kinds = kinds
@@ -86,6 +87,10 @@ class KitWorld(PlayedViews):
         assert entity in self.answers, f"{asker} asks {entity}: say kit.when_asked({entity!r}, ...)"
         reply: Reply = self.answers[entity](message)
         return reply
+
+    def glance(self, entity: str, message: Ask[Reply]) -> Reply | None:
+        answer = self.glanced.get(entity)
+        return None if answer is None else answer(message)
 
     async def query(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
         """Raises: see PlayedViews."""

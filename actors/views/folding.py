@@ -77,20 +77,23 @@ class Folding:
         self._stretches = list(stretches)
         self._turn = turn
         self._loaded: dict[Key, Values | None] = {}
+        self._is_ours = False
         self._parked: dict[int, Parked] = {}
         self._left: list[Stretch] = []
         self._rounds = 0
         self.missing: list[Key] = []  # the keys of the rows to be loaded, in their order
 
-    def load(self, rows: Mapping[Key, Values | None]) -> None:
-        """What is stored of those that were missing; None: there is no such row."""
+    def load(self, rows: Mapping[Key, Values | None], *, is_ours: bool = False) -> None:
+        """What is stored of those that were missing; None: there is no such row. `is_ours`: all JSON among them is as a
+        fold has written it, and not as the server writes it."""
         self._loaded.update(rows)
+        self._is_ours = is_ours
 
     def run(self) -> Folded | None:
         """None: load what is missing, and run it again. Raises: Unplaceable."""
         restarts = 0
         while True:
-            rows = BatchRows(self._installed, self._loaded)
+            rows = BatchRows(self._installed, self._loaded, is_ours=self._is_ours)
             culprit = self._pass(rows)
             if rows.missing:
                 self._rounds += 1
@@ -207,8 +210,10 @@ class Folding:
 class BatchRows:
     """The rows of one pass: those loaded, as the fold has changed them. What `View` calls `Rows`."""
 
-    def __init__(self, installed: Installed, loaded: Mapping[Key, Values | None]) -> None:
+    def __init__(self, installed: Installed, loaded: Mapping[Key, Values | None], *, is_ours: bool = False) -> None:
+        """`is_ours`: see Folding.load."""
         self._installed = installed
+        self._is_written_anew = installed.has_json and not is_ours
         self._loaded = loaded
         self._make = installed.view.Row
         self.missing: set[Key] = set()
@@ -307,7 +312,7 @@ class BatchRows:
         if values is None:
             return None
         row = self._installed.to_row(values)
-        self._before[key] = self._installed.to_values(row) if self._installed.has_json else values
+        self._before[key] = self._installed.to_values(row) if self._is_written_anew else values
         return row
 
     def _stored(self, row: Any) -> Values:

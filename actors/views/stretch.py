@@ -75,7 +75,11 @@ class Stretch:
 
     def says(self, beginnings: tuple[bytes, ...]) -> bool:
         """Does one of its events begin so, see `beginning`? What can't be told by how it begins might."""
-        return any(one.payload.startswith(beginnings) or not one.payload.startswith(TAGGED) for one in self.stored)
+        for one in self.stored:  # mostly one, and asked by each view of its kind
+            payload = one.payload
+            if payload.startswith(beginnings) or not payload.startswith(TAGGED):
+                return True
+        return False
 
     def decoded_state(self) -> object:
         """Raises: msgspec.DecodeError when it is of another shape."""

@@ -16,6 +16,7 @@ import trio
 from greenroom.actors.model.errors import Overloaded
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.mailbox import Item, Mailbox
+from greenroom.actors.model.message import Message
 from greenroom.config.limits import MailboxConfig
 
 HELD_MAX = 10_000  # entities for which messages wait
@@ -28,6 +29,9 @@ class Held:
 
     def __init__(self, mailbox: Mailbox) -> None:
         self.mailbox = mailbox
+
+    def glance(self, message: Message) -> None:
+        """It answers nobody yet."""
 
 
 class Departing:

@@ -124,6 +124,9 @@ class NodeWorld:
     ) -> Reply:
         return await self._router.ask(entity, message, chain=chain, principal=principal, trace=trace)
 
+    def glance(self, entity: str, message: Ask[Reply]) -> Reply | None:
+        return self._router.glance(entity, message)
+
     async def query(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
         """Raises: TypeError where no such view is installed; see Actor.query."""
         if self._query is None:

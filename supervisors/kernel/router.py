@@ -33,6 +33,9 @@ class Awake(Protocol):
     @property
     def mailbox(self) -> Mailbox: ...
 
+    def glance(self, message: Message) -> object:
+        """What it would answer just now; None where that is not certain."""
+
 
 class Elsewhere(Protocol):
     """The way to entities that other nodes own: see supervisors/correspondence/asking.py."""
@@ -113,6 +116,11 @@ class Router:
                 return
             found = self._activate(entity)
         found.mailbox.put_envelope(envelope)
+
+    def glance(self, entity: str, message: Ask[Reply]) -> Reply | None:
+        """What an entity would answer just now that is awake here: see Actor.glance."""
+        found = self._awake.get(entity)
+        return None if found is None else found.glance(message)  # type: ignore[return-value]
 
     def tell(self, entity: str, message: Message) -> None:
         """A message between entities of which one has no journal. One that can't be queued becomes a dead letter, but

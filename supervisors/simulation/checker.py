@@ -427,6 +427,9 @@ class _NoRuntime:
     ) -> Reply:
         raise Violated("apply must not ask")
 
+    def glance(self, entity: str, message: Ask[Reply]) -> Reply | None:
+        raise Violated("apply must not ask")
+
     async def query(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
         raise Violated("apply must not query")
 

@@ -5,7 +5,8 @@ head alone, and its events are read from the journal; where these are too many t
 for all that is behind.
 
 Most events of a kind say nothing to most of its views: of those no row comes, and only how far the entity is folded is
-to be written. They rest for REST_S, and come as one with what follows of the same entity, or with all that rests.
+to be written. They rest for REST_S, or longer where many do, and come as one with what follows of the same entity, or
+with all that rests.
 """
 
 from collections.abc import Iterable
@@ -19,6 +20,8 @@ BYTES_MAX = 8 << 20  # of events that were heard of
 HEADS_MAX = 50_000  # entities remembered by their heads alone
 ROOM = 2_000  # entities that a sweep may bring at once
 REST_S = 1.0  # that events may rest which say nothing to the view
+REST_MAX_S = 5.0  # likewise, while events of MANY entities rest: much happens, and more comes of the same
+MANY = 50
 
 
 class Backlog:
@@ -79,9 +82,16 @@ class Backlog:
             self._more.set()  # whoever waits, waits no longer than for these
         self._resting[stretch.head_id] = [stretch]
 
+    @property
+    def _wake_at(self) -> float:
+        """When what rests is to be folded, on the trio clock."""
+        if not self._resting:
+            return inf
+        return self._rested_at + (REST_S if len(self._resting) < MANY else REST_MAX_S)
+
     def _wake_rested(self) -> None:
         """What has rested long enough is to be folded, and all that rests with it."""
-        if self._resting and trio.current_time() >= self._rested_at + REST_S:
+        if self._resting and trio.current_time() >= self._wake_at:
             for head_id, stretches in self._resting.items():
                 self._heard[head_id] = stretches
             self._resting.clear()
@@ -154,7 +164,7 @@ class Backlog:
         self._wake_rested()
         while not self._heard and not self._behind:
             self._more = trio.Event()
-            with trio.move_on_at(self._rested_at + REST_S if self._resting else inf):
+            with trio.move_on_at(self._wake_at):
                 await self._more.wait()
             self._wake_rested()
 

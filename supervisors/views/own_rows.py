@@ -42,13 +42,14 @@ def its_own(installed: Installed, entity: str, own: Own) -> Own:
 class OwnRow:
     """The row of one entity in one inline view."""
 
-    __slots__ = ("_rows", "_table", "installed", "is_large")
+    __slots__ = ("_is_ours", "_rows", "_table", "installed", "is_large")
 
     def __init__(self, installed: Installed) -> None:
         self.installed = installed
         self.is_large = False  # it was larger than an append writes, and is the runners' from then on
         self._table: InlineTable | None = None  # None: not in step
         self._rows: dict[Key, Values | None] = {}  # by all keys that it may have; None: there is none
+        self._is_ours = False  # is its JSON as a fold here has written it?
 
     @property
     def number(self) -> int | None:
@@ -63,6 +64,7 @@ class OwnRow:
             self.is_large = True
             return
         self._table = table
+        self._is_ours = False
         self._rows = {**dict.fromkeys(keys), **{self.installed.key_of_values(values): values for values in rows}}
 
     def skipped(self) -> None:
@@ -77,7 +79,7 @@ class OwnRow:
         if not stretch.says(self.installed.beginnings):
             return InlineRow(table, stretch.after, through, "", self)
         folding = Folding(self.installed, [stretch], turn)
-        folding.load(self._rows)
+        folding.load(self._rows, is_ours=self._is_ours)
         folded: Folded | None = None
         with suppress(Unplaceable):  # the runner parks it
             folded = folding.run()
@@ -89,6 +91,7 @@ class OwnRow:
         row = InlineRow(table, stretch.after, through, "", self)
         for key, values in changed.items():
             self._rows[key] = values
+            self._is_ours = True  # it is the only row that there is
             row.key = key[0]
             if values is None:
                 row.what = REMOVED

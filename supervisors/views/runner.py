@@ -48,6 +48,8 @@ HEADS_AT_ONCE = 500  # whose events one statement reads
 RACES_MAX = 20  # in a row; then it waits, as when the store is away
 FILL_SHARE = 0.5  # of the time, that reading the journal into a table may take while there is other work
 BATCH_S = 0.025  # between two batches of what is heard, as long as they are small
+BATCHES_APART = 6  # times as long as one took, where that is longer: what is slow, others wait for too
+BATCH_MAX_S = 0.25
 CALM_S = 1.0  # after the last commit of this node there is no other work
 
 
@@ -95,6 +97,7 @@ class Runner:
         self._size = BatchSize(events_max=batch_events)
         self._resumed = trio.Event()
         self._began_at = -inf  # the last batch, on the trio clock
+        self._apart_s = BATCH_S  # until the next one begins
 
     def see(self, version: Version) -> None:
         """The table's row says this now."""
@@ -151,6 +154,8 @@ class Runner:
         heard = self.backlog.take(self._size.events)
         if heard:
             await self._fold_all(heard)
+            took_s = trio.current_time() - self._began_at
+            self._apart_s = min(max(BATCH_S, BATCHES_APART * took_s), BATCH_MAX_S)
         head_ids = self.backlog.take_behind(HEADS_AT_ONCE)
         if head_ids:
             began = self._stopwatch.elapsed()
@@ -159,9 +164,10 @@ class Runner:
                 await trio.sleep((self._stopwatch.elapsed() - began) * (1 / FILL_SHARE - 1))
 
     async def _gather(self) -> None:
-        """Until BATCH_S after the last batch began, unless there is enough for one already: a transaction costs much
-        the same whatever it holds. What comes after a pause is folded at once."""
-        at = self._began_at + BATCH_S
+        """Until some time after the last batch began, unless there is enough for one already: a transaction costs much
+        the same whatever it holds, and where everything waits they are fewer. What comes after a pause is folded at
+        once."""
+        at = self._began_at + self._apart_s
         is_small = not self.backlog.behind and self.backlog.waiting < self._size.events
         if is_small and self._may_be_late and at > trio.current_time():
             await trio.sleep_until(at)

@@ -161,6 +161,11 @@ class Actor(Querying, Generic[State_co]):
         Nobody by default: whoever signs tokens has said that they may watch. A room keeps out whom it has banned.
         """
 
+    def answers_by(self, message: Any) -> int:
+        """Of which event at the latest comes what is answered to somebody who glances with `message`? Once that one is
+        durable, it is answered: of an entity that records all the time, hence of less than all that it has recorded."""
+        return self.offset
+
     def audience_changed(self, who: Principal, joined: bool) -> None:
         """Somebody began or ceased to watch the channel; `self.audience` says already who does now.
 
@@ -357,6 +362,14 @@ class Actor(Querying, Generic[State_co]):
             raise CallCycle(" -> ".join((*self.chain, self.entity, entity)))
         chain = (*self.chain, self.entity)
         return await self.runtime.ask(entity, message, chain=chain, principal=SYSTEM, trace=self.trace)
+
+    def glance(self, entity: str, message: Ask[Reply]) -> Reply | None:
+        """What another entity would answer just now, where it is awake on this node and what it answers by is durable:
+        then there is nothing to wait for. None of any other: that one may be asked.
+
+        Its `handle` must answer such a message at once, and record and name nothing. See `answers_by`.
+        """
+        return self.runtime.glance(entity, message)
 
     def _in_turn(self, answer: Awaitable[Answer]) -> Awaitable[Answer]:
         """A client can come again, and is turned away where too many read; but not once something is recorded."""

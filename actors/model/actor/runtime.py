@@ -41,6 +41,9 @@ class Runtime(Protocol):
     ) -> Reply:
         """`trace`: the W3C traceparent that it is a part of."""
 
+    def glance(self, entity: str, message: Ask[Reply]) -> Reply | None:
+        """See Actor.glance."""
+
     async def query(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
         """Of the view with that class of rows."""
 

@@ -1,16 +1,24 @@
 """Follows: `follows:USER`, whom a user follows, mutes and blocks, and how many follow them.
 
-An edge is its follower's. X asks, A says yes, and only then it begins; A counts X from its yes on:
+An edge is its follower's. Before it begins, X asks A whether they let everybody in. Where A does, the edge begins, and
+A counts X when it hears so:
 
     follows:X                                         follows:A
+    (to follow A)    ──── DoorAsk ──────────►          open: neither private, nor is X blocked; nothing is recorded
+    FollowBegan 7    ──── Came 7 ───────────►          FollowerGained (+1)
+    FollowEnded      ──── LeftYou 7 ────────►          FollowerLost (-1)
+
+Else X asks to be let in, A says yes, and only then it begins; A counts X from its yes on:
+
     FollowAsked 7    ──── AskToFollow 7 ────►          FollowerGained (+1), FollowRequested, or nothing
     FollowBegan 7    ◄─── Admitted 7 ────────
-    FollowEnded      ──── LeftYou 7 ─────────►         FollowerLost (-1)
+    FollowEnded      ──── LeftYou 7 ────────►          FollowerLost (-1)
 
-A remembers nobody, so that a million followers are a number. What keeps it exact: each Admitted is answered once, by
-the edge's end or, where X no longer wants that edge, at once. So A's number is that of the edges and of what is on its
-way, whatever crosses; an Admitted that is late is known by its seq. Messages of two arrive in order and take effect
-once.
+A remembers nobody, so that a million followers are a number. What keeps it exact: of each Came, and of each Admitted,
+there is one LeftYou, when the edge ends or, where X no longer wants the edge that was admitted, at once. So A's number
+is that of the edges and of what is on its way, whatever crosses; an Admitted that is late is known by its seq. Messages
+of two arrive in order and take effect once. Whom A blocks while X comes in is told `Cut` after that was said, and the
+edge ends.
 
 What feeds and inboxes must know of it they are told (`FollowsChanged` and its like), in the order in which it happened.
 """
@@ -26,8 +34,9 @@ from greenroom.actors.model.entity import BadEntity
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Done, Event, Message
 from greenroom.actors.social.feed import messages as feed
-from greenroom.actors.social.feed.messages import CloseChanged, FollowsChanged
+from greenroom.actors.social.feed.messages import CloseChanged
 from greenroom.actors.social.follows.askers import Askers
+from greenroom.actors.social.follows.edges import Edges
 from greenroom.actors.social.follows.events import (
     Blocked,
     CloseSet,
@@ -49,7 +58,6 @@ from greenroom.actors.social.follows.messages import (
     ALL_BARRED_MAX,
     BLOCKED_MAX,
     CLOSE_MAX,
-    FOLLOWING_MAX,
     MUTED_MAX,
     PENDING_MAX,
     Accept,
@@ -57,13 +65,15 @@ from greenroom.actors.social.follows.messages import (
     Allowed,
     AskToFollow,
     Block,
+    Came,
     Cut,
     Decline,
     Declined,
+    Door,
+    DoorAsk,
     Edge,
     EdgeAsk,
     Follow,
-    FollowShown,
     LeftYou,
     List,
     MayAsk,
@@ -77,16 +87,14 @@ from greenroom.actors.social.follows.messages import (
     Unfollow,
     Unmute,
 )
-from greenroom.actors.social.follows.reading import Readable
 from greenroom.actors.social.post.messages import AudienceChanged
 
-CHANGES_PER_H = 2_000  # of a user: each has another user's entities do something
 SHOWN_MAX = 100  # of the requests, in the view; `follows.list` has all
 
 OwnCommand = Unfollow | Accept | Decline | Remove | Block | Unblock | Mute | Unmute | SetClose | SetPrivate
 
 
-class Follows(Readable):
+class Follows(Edges):
     """Whom one user follows, mutes and blocks; the key is the user id."""
 
     kind = "follows"
@@ -107,7 +115,17 @@ class Follows(Readable):
         Suggest,
         List,
     )
-    internal: ClassVar[tuple[type[Message], ...]] = (AskToFollow, LeftYou, Admitted, Declined, Cut, MayAsk, EdgeAsk)
+    internal: ClassVar[tuple[type[Message], ...]] = (
+        AskToFollow,
+        Came,
+        LeftYou,
+        Admitted,
+        Declined,
+        Cut,
+        DoorAsk,
+        MayAsk,
+        EdgeAsk,
+    )
     events: ClassVar[tuple[type[Event], ...]] = (
         FollowAsked,
         FollowDropped,
@@ -132,12 +150,15 @@ class Follows(Readable):
     def __init__(self, entity: str, runtime: Runtime) -> None:
         super().__init__(entity, runtime)
         self._askers = Askers()
+        self._said_at = 0  # by which event others hear something else of who may come in, and see what
 
     def handle(self, message: Any) -> Any:
         """Raises: Refused."""
         match message:
-            case AskToFollow() | LeftYou() | Admitted() | Declined() | Cut():
+            case AskToFollow() | Came() | LeftYou() | Admitted() | Declined() | Cut():
                 return self._hear(message)
+            case DoorAsk(follower=follower):
+                return Door(open=not self.state.private and follower not in self.state.blocked)
             case MayAsk():
                 return self._allowed(message)
             case EdgeAsk(author=author):
@@ -157,6 +178,12 @@ class Follows(Readable):
 
     def apply(self, event: FollowsEvent) -> None:
         self.state.change(event, self.at_ms)
+        if isinstance(event, Blocked | Unblocked | CloseSet | PrivateSet):
+            self._said_at = self.offset
+
+    def answers_by(self, message: Any) -> int:
+        """Who is followed by many just now is counting all the time, and lets others in meanwhile."""
+        return self._said_at if isinstance(message, DoorAsk | MayAsk) else self.offset
 
     @classmethod
     def publication(cls, event: FollowsEvent) -> FollowsEvent | None:
@@ -173,34 +200,6 @@ class Follows(Readable):
             "requests": len(state.pending),
             "pending": list(state.pending)[-SHOWN_MAX:][::-1],
         }
-
-    # Whom its user follows.
-
-    def _follow(self, author: str) -> FollowShown:
-        state = self.state
-        self._refuse_oneself(author)
-        if author in state.blocked:
-            raise Refused("follows.blocked", f"you have blocked {author}", status=409)
-        if self._standing(author) == "none":
-            if len(state.following) + len(state.asked) >= FOLLOWING_MAX:
-                raise Refused("follows.too_many", f"one may follow {FOLLOWING_MAX}", status=409)
-            self._limit()
-            seq = state.seq + 1
-            self.record(FollowAsked(author=author, seq=seq))
-            self.tell(f"follows:{author}", AskToFollow(follower=self.key, seq=seq))
-        return FollowShown(self._standing(author))
-
-    def _leave(self, author: str) -> None:
-        """Whichever edge there is, or may be, is gone."""
-        following, asked = self.state.following.get(author), self.state.asked.get(author)
-        if following is not None:
-            self.record(FollowEnded(author=author))
-            self.tell(f"follows:{author}", LeftYou(follower=self.key, seq=following.seq))
-            self.tell(self._feed, FollowsChanged(author=author, follows=False))
-        elif asked is not None:
-            # They may have admitted us already: then that is on its way, and answered when it comes.
-            self.record(FollowDropped(author=author))
-            self.tell(f"follows:{author}", LeftYou(follower=self.key, seq=asked, was_admitted=False))
 
     # What its user wants.
 
@@ -344,19 +343,18 @@ class Follows(Readable):
 
     # What others say.
 
-    def _hear(self, message: AskToFollow | LeftYou | Admitted | Declined | Cut) -> None:
+    def _hear(self, message: AskToFollow | Came | LeftYou | Admitted | Declined | Cut) -> None:
         state = self.state
         match message:
             case AskToFollow(follower=follower, seq=seq):
                 self._be_asked(follower, seq)
+            case Came(follower=follower):
+                self.record(FollowerGained(follower=follower))
+                self._notify("follow", follower)
             case LeftYou(follower=follower):
                 self._be_left(follower, message)
-            case Admitted(author=author, seq=seq) if state.asked.get(author) == seq:
-                self.record(FollowBegan(author=author, seq=seq))
-                self.tell(self._feed, FollowsChanged(author=author, follows=True))
-            case Admitted(author=author, seq=seq):  # to an edge that is not wanted any more; yet they have counted it
-                again = self._standing(author) != "none"
-                self.tell(f"follows:{author}", LeftYou(follower=self.key, seq=seq, has_asked_again=again))
+            case Admitted():
+                self._be_admitted(message)
             case Declined(author=author, seq=seq):
                 if state.asked.get(author) == seq:
                     self.record(FollowDropped(author=author))
@@ -388,8 +386,10 @@ class Follows(Readable):
             if not left.has_asked_again:
                 self.tell(self._inbox, Withdraw(id=f"follow:{follower}"))
         if left.was_admitted:  # who watches one of our posts as a follower is to do so no more
-            for post in self._askers.where_edges_count(self.now, private=state.private):
-                self.tell(f"post:{post}", AudienceChanged(user=follower))
+            # Those that are awake: what sleeps knows of nobody, and who misses it asks again within a minute.
+            posts = self._askers.where_edges_count(self.now, private=state.private)
+            if posts:
+                self.nudge([f"post:{post}" for post in posts], AudienceChanged(user=follower))
 
     # What others ask.
 
@@ -410,15 +410,8 @@ class Follows(Readable):
     # Who may.
 
     @property
-    def _feed(self) -> str:
-        return f"feed:{self.key}"
-
-    @property
     def _inbox(self) -> str:
         return f"inbox:{self.key}"
-
-    def _limit(self) -> None:
-        self.limit_user("follows.too_often", CHANGES_PER_H)
 
 
 def _request_id(follower: str) -> str:

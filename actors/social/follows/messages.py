@@ -171,6 +171,25 @@ class AskToFollow(Tell, tag="follows.ask_to_follow"):
     seq: int
 
 
+class Door(Struct, frozen=True):
+    """How somebody comes in."""
+
+    open: bool  # at once; else they are to ask
+
+
+class DoorAsk(Ask[Door], tag="follows.door_ask"):
+    """By somebody who wants to follow: are they let in at once?"""
+
+    follower: Subject
+
+
+class Came(Tell, tag="follows.came"):
+    """The door was open, and there is an edge of that number: the follower is to be counted."""
+
+    follower: Subject
+    seq: int
+
+
 class LeftYou(Tell, tag="follows.left_you"):
     """The follower is none any more, or has taken the request back."""
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from greenroom.actors.model.actor import Actor, Runtime
 from greenroom.actors.model.errors import ActorError, Refused
 from greenroom.actors.model.principal import STAFF_ROLES, Principal
-from greenroom.actors.social.follows.messages import EdgeAsk, MayAsk
+from greenroom.actors.social.follows.messages import Allowed, Edge, EdgeAsk, MayAsk
 from greenroom.actors.social.post.audience import may_see, wants_edge
 from greenroom.actors.social.post.messages import LookAgain
 from greenroom.actors.social.post.state import PostState
@@ -50,25 +50,45 @@ class AdmittingPost(Actor[PostState]):
         """Do it if the user may see the post. Raises: Refused, and does not say that there is a block."""
         may = self._look(user)
         if may is None:
+            may = self._glance_at(user)
+        if may is None:
             return self._having_asked(user, then)
         if not may:
             raise self._not_found
         return then()
 
+    def _glance_at(self, user: str) -> bool | None:
+        """May they see it, where that is heard without asking?"""
+        author, visibility = self.state.author, self.state.content.visibility
+        allowed = self.glance(f"follows:{author}", self._may_ask(user))
+        edge = None
+        if allowed is not None and wants_edge(visibility, allowed):
+            edge = self.glance(f"follows:{user}", EdgeAsk(author=author))
+            if edge is None:
+                return None
+        return None if allowed is None else self._learn(user, allowed, edge)
+
     async def _having_asked(self, user: str, then: Callable[[], Reply]) -> Reply:
         author, visibility = self.state.author, self.state.content.visibility
-        asked = MayAsk(user=user, post=self.key, for_followers=visibility != "public")
-        allowed = await self.ask(f"follows:{author}", asked)
+        allowed = await self.ask(f"follows:{author}", self._may_ask(user))
         edge = None
         if wants_edge(visibility, allowed):
             edge = await self.ask(f"follows:{user}", EdgeAsk(author=author))
+        if not self._learn(user, allowed, edge):
+            raise self._not_found
+        return then()
+
+    def _may_ask(self, user: str) -> MayAsk:
+        return MayAsk(user=user, post=self.key, for_followers=self.state.content.visibility != "public")
+
+    def _learn(self, user: str, allowed: Allowed, edge: Edge | None) -> bool:
+        """May they see it, as was just said? That holds for a while."""
+        visibility = self.state.content.visibility
         if allowed.all_barred is not None and visibility == "public" and not allowed.private:
             self._known.learn_all(allowed.all_barred, self.now)
         may = may_see(visibility, allowed, edge)
         self._known.learn(user, may, self.now)
-        if not may:
-            raise self._not_found
-        return then()
+        return may
 
     async def _admit(self, user: str) -> None:
         if not self.state.author or self.state.gone or self.state.is_veiled:

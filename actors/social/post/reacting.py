@@ -73,6 +73,8 @@ class ReactingPost(AdmittingPost):
     def _take_back(self, user: str) -> Reacted | Coroutine[Any, Any, Reacted]:
         """One's own, also where one may see the post no more; then nothing is told of it."""
         may = self._look(user)
+        if may is None and not (self.state.gone or self.state.is_veiled):
+            may = self._glance_at(user)
         if may is not None:
             return self._taken_back(user, may)
 

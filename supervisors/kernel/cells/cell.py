@@ -17,7 +17,9 @@ from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.envelope import Envelope, Firing
 from greenroom.actors.model.errors import HandlerFailed, Overloaded
 from greenroom.actors.model.kinds import Kind
+from greenroom.actors.model.lifecycle import BeginAnew
 from greenroom.actors.model.mailbox import Item, Mailbox
+from greenroom.actors.model.message import Message
 from greenroom.config.telemetry.shown import shown
 from greenroom.store.journal.records import Head, Outcome
 from greenroom.supervisors.kernel.cells.ending import Ending, unanswered, unhandled
@@ -74,6 +76,19 @@ class Cell:
     def is_at_rest(self) -> bool:
         """Is nothing being handled, committed or rebuilt? Then the state is what the journal says."""
         return self.mailbox.waits and not self.in_flight.flights and self.in_flight.failure is None
+
+    def glance(self, message: Message) -> object:
+        """What the entity would answer, see Actor.glance. Where its handler fails its state may be ahead of the
+        journal: then it begins anew, and whoever asks it hears what is wrong."""
+        if self.life is None or self.in_flight.failure is not None:
+            return None
+        try:
+            return self.life.glance(message)
+        except Exception as error:
+            log.warning("entity_restarted", entity=self.entity, error=shown(error), exc_info=error)
+            self.host.failures.note(self.entity, "restarted", shown(error))
+            self.mailbox.put_control(BeginAnew())
+            return None
 
     @property
     def head(self) -> Head | None:

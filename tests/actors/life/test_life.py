@@ -14,8 +14,9 @@ from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import NOTED
 from greenroom.actors.model.message import Message, Tell
+from greenroom.actors.model.principal import Principal
 from greenroom.store.journal.records import Claimed, Head, StoredEvent
-from tests.actors.life.small_life import Add, Slot, Sum, World, ask, life_of, total
+from tests.actors.life.small_life import Add, Added, Slot, Sum, World, ask, life_of, total
 
 
 def test_a_burst_becomes_one_flight_with_its_fence() -> None:
@@ -167,3 +168,30 @@ def test_one_that_tells_very_many_is_certain_of_nobody() -> None:
         assert flight is not None
         (posted,) = [one for one in flight.departures if isinstance(one, Posted)]
         assert bool(posted.first_to) == (number < MET_MAX)
+
+
+def test_a_glance_is_answered_by_what_is_durable_and_leaves_all_as_it_was() -> None:
+    life = life_of()
+    actor, head = life.actor, life.head
+    assert head is not None
+    whose = actor.principal = Principal(user="ann")
+    assert life.glance(Add(amount=0)) == 0
+    actor.record(Added(amount=3))
+    head.offset = 1
+    assert life.glance(Add(amount=0)) is None, "its handler is not through"
+    assert actor.effects.events == [Added(amount=3)]
+    actor.effects.drop()
+    assert life.glance(Add(amount=0)) == 3
+    assert life.glance(Add(amount=0, refuse="before")) is None
+    head.offset = 0
+    assert life.glance(Add(amount=0)) is None, "that may be lost yet"
+    assert actor.principal is whose
+
+
+def test_what_is_more_than_an_answer_is_no_glance() -> None:
+    life = life_of()
+    for message in (Add(amount=1), Add(amount=0, tell="sum:2")):
+        with pytest.raises(TypeError, match="no message to glance with"):
+            life.glance(message)
+        assert not life.actor.effects.events and not life.actor.effects.others
+        life.head.offset = life.actor.offset  # type: ignore[union-attr]

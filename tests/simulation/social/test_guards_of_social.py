@@ -12,7 +12,7 @@ from greenroom.actors.inbox.outgoing import Outgoing
 from greenroom.actors.social.feed import gathering
 from greenroom.actors.social.feed.actor import Feed
 from greenroom.actors.social.follows.actor import Follows
-from greenroom.actors.social.follows.messages import Admitted
+from greenroom.actors.social.follows.messages import Admitted, Came
 from greenroom.actors.social.moderation.cases import Case
 from greenroom.actors.social.post.actor import Post
 from greenroom.actors.social.post.reactions import Reactions
@@ -42,6 +42,16 @@ def whoever_is_late(follows: Follows, message: Any) -> None:
     HEAR(follows, message)
 
 
+def whoever_comes(follows: Follows, message: Any) -> None:
+    """A Came is not heard."""
+    if not isinstance(message, Came):
+        HEAR(follows, message)
+
+
+async def is_closed(*_: Any) -> bool:
+    return False
+
+
 async def to_nobody(page: SpreadPage, work: Any, followers: list[str], done: Any) -> Any:
     return done
 
@@ -58,9 +68,11 @@ def at_no_time(*_: Any) -> None: ...
 
 
 HEAR = Follows._hear
+FAR = ("a late yes is answered",)  # as where no author is in reach: who is let in at once hears of no yes
 # Where each is missed as things are: the other seeds are tried after it.
 GUARDS: dict[str, tuple[Any, str, Callable[..., Any], Faults, int, float]] = {
     "a late yes is answered": (Follows, "_hear", whoever_is_late, CALM_VIEWS, 4, MINUTES),
+    "who comes in is counted": (Follows, "_hear", whoever_comes, NO_FAULTS, 0, MINUTES),
     "rows may be late": (gathering, "_is_written_to", already, CALM_VIEWS, 15, MINUTES),
     "authors are told of a block": (Follows, "_tell_barred", says_nothing, NO_FAULTS, 0, MINUTES),
     "what is shared is told": (Post, "_tell_shared", says_nothing, NO_FAULTS, 0, MINUTES),
@@ -95,6 +107,9 @@ def seeds(first: int) -> list[int]:
 @pytest.mark.parametrize("guard", GUARDS)
 def test_a_removed_guard_is_missed(guard: str, monkeypatch: pytest.MonkeyPatch) -> None:
     where, name, without, faults, first, minutes = GUARDS[guard]
+    if guard in FAR:
+        monkeypatch.setattr(Follows, "glance", says_nothing)
+        monkeypatch.setattr(Follows, "_is_open", is_closed)
     with monkeypatch.context() as patch:
         patch.setattr(where, name, without)
         found = next(seed for seed in seeds(first) if missed(people, SETTLE_S, seed, faults, minutes))

@@ -8,7 +8,7 @@ import trio.testing
 
 from greenroom.actors.model.message import Event
 from greenroom.actors.views.stretch import Stretch, beginning
-from greenroom.supervisors.views.backlog import REST_S, ROOM, Backlog
+from greenroom.supervisors.views.backlog import MANY, REST_MAX_S, REST_S, ROOM, Backlog
 from tests.actors.views.shows import Clapped, Renamed, stretch
 
 
@@ -75,6 +75,19 @@ async def test_what_says_nothing_to_the_view_rests_and_then_comes_together(autoj
     await backlog.more()
     assert trio.current_time() == began + REST_S
     assert ends(backlog.take(10)) == [(1, 1), (1, 2), (2, 1)] and backlog.bytes == 0
+
+
+async def test_where_many_rest_they_rest_longer(autojump_clock: Any) -> None:
+    backlog = resting_backlog()
+    began = trio.current_time()
+    for number in range(MANY):
+        backlog.hear(hinted(number, 0, Renamed(title="x")))
+    await trio.sleep(REST_S)
+    assert backlog.take(MANY) == []
+    backlog.hear(hinted(1, 1, Renamed(title="y")))
+    await backlog.more()
+    assert trio.current_time() == began + REST_MAX_S
+    assert len(backlog.take(2 * MANY)) == MANY + 1
 
 
 async def test_what_rests_goes_before_what_follows_of_the_same_entity(autojump_clock: Any) -> None:

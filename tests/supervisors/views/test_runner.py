@@ -19,7 +19,7 @@ from greenroom.supervisors.supervision.backoff import new_backoff
 from greenroom.supervisors.supervision.watchdog import Watchdog
 from greenroom.supervisors.views import runner as runner_module
 from greenroom.supervisors.views.batch_size import EVENTS_FIRST, EVENTS_MAX
-from greenroom.supervisors.views.runner import BATCH_S, Runner, follow
+from greenroom.supervisors.views.runner import BATCH_MAX_S, BATCH_S, BATCHES_APART, Runner, follow
 from tests.actors.views.shows import Clapped, Renamed, Standings, Summary, installed, stretch
 from tests.supervisors.views.stage import Stage, record, stage, until
 from tests.supervisors.views.test_sweep import VERSION
@@ -317,10 +317,11 @@ class Noting(Runner):
     """Of which a test sees when it folds how many."""
 
     batches: list[tuple[float, int]]
+    take_s = 0.0
 
     async def _fold_all(self, stretches: Any) -> None:
         self.batches.append((trio.current_time(), len(stretches)))
-        await trio.lowlevel.checkpoint()
+        await trio.sleep(self.take_s)
 
 
 async def test_small_batches_are_gathered_and_what_comes_after_a_pause_or_is_enough_is_not(autojump_clock: Any) -> None:
@@ -345,6 +346,24 @@ async def test_small_batches_are_gathered_and_what_comes_after_a_pause_or_is_eno
         await wait_all_tasks_blocked()
         assert noting.batches[3][1] == EVENTS_FIRST, "enough for a batch, however short ago the last one was"
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(("take_s", "apart_s"), [(0.001, BATCH_S), (0.02, BATCHES_APART * 0.02), (0.2, BATCH_MAX_S)])
+async def test_where_batches_take_long_they_are_fewer(autojump_clock: Any, take_s: float, apart_s: float) -> None:
+    store: Any = None
+    noting = Noting(
+        installed(Standings), VERSION, store, turn=Turn(), new_backoff=new_backoff, instruments=Instruments()
+    )
+    noting.batches, noting.take_s = [], take_s
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(noting.run)
+        for number in range(2):
+            noting.backlog.hear(heard(0, head_id=number))
+            await trio.sleep(0.001)
+        await trio.sleep(1.0)
+        nursery.cancel_scope.cancel()
+    (first_at, _), (second_at, _) = noting.batches
+    assert second_at == pytest.approx(first_at + apart_s)
 
 
 async def test_what_comes_of_an_inline_view_is_never_late(autojump_clock: Any) -> None:

@@ -78,6 +78,9 @@ class TickingRuntime:
     def nudged(self, entities: Any, message: Message) -> list[str]:
         return list(entities)
 
+    def glance(self, entity: str, message: Any) -> Any:
+        raise NotImplementedError
+
     async def query(self, row: Any, key: str, asked: Any) -> Any:
         raise NotImplementedError
 

@@ -1,14 +1,16 @@
 """A little world of follows: what one tells another waits until the test delivers it, in order between two."""
 
 from collections import defaultdict, deque
+from functools import partial
 from typing import Any
 
 from greenroom import Message, Principal
 from greenroom.actors.inbox import messages as inbox
 from greenroom.actors.inbox.messages import Notify, Withdraw
+from greenroom.actors.model.errors import ActorError, Unavailable
 from greenroom.actors.social.feed.messages import BarredChanged, CloseChanged, FollowsChanged, MutedChanged
 from greenroom.actors.social.follows.actor import Follows
-from greenroom.actors.social.follows.messages import Admitted, Follow
+from greenroom.actors.social.follows.messages import Door, DoorAsk, Follow
 from greenroom.testing import Kit
 
 
@@ -44,6 +46,13 @@ def _put(those: set[Any], one: Any, is_there: bool) -> None:
 class People:
     def __init__(self, *users: str) -> None:
         self.kits = {user: Kit(Follows, key=user) for user in users}
+        self.all_are_far = False  # nobody says at once how one comes in: they have to be asked
+        self.all_are_out = False  # nobody says it when they are asked: who follows asks to be let in
+        for user, kit in self.kits.items():
+            for author in users:
+                if author != user:
+                    kit.when_glanced(f"follows:{author}", partial(self._answer_at_once, author))
+                    kit.when_asked(f"follows:{author}", partial(self._answer, author))
         self.feeds = {user: Mirror() for user in users}
         self.inboxes = {user: Mirror() for user in users}
         self.notices: dict[str, dict[str, Notify]] = {user: {} for user in users}
@@ -56,6 +65,14 @@ class People:
         reply = self.kits[user]._run(message, Principal(user=user))
         self._post(user)
         return reply
+
+    def _answer_at_once(self, author: str, ask: DoorAsk) -> Door | None:
+        return None if self.all_are_far or self.all_are_out else self.kits[author].ask(ask)
+
+    def _answer(self, author: str, ask: DoorAsk) -> Door:
+        if self.all_are_out:
+            raise Unavailable("nobody is in")
+        return self.kits[author].ask(ask)
 
     @property
     def under_way(self) -> int:
@@ -103,12 +120,26 @@ class People:
                 self.inboxes[user].hear(message)
 
 
+def meeting(*authors: str, user: str = "ann", door: Door | ActorError | None = None) -> Kit[Follows]:
+    """A user to whom each of these opens the door, or says something else."""
+    kit = Kit(Follows, key=user)
+    answer = door or Door(open=True)
+
+    def say(_: DoorAsk) -> Door:
+        if isinstance(answer, ActorError):
+            raise answer
+        return answer
+
+    for author in authors:
+        kit.when_asked(f"follows:{author}", say)
+    return kit
+
+
 def following(*authors: str, user: str = "ann") -> Kit[Follows]:
     """A user who follows these."""
-    kit = Kit(Follows, key=user)
-    for seq, author in enumerate(authors, 1):
+    kit = meeting(*authors, user=user)
+    for author in authors:
         kit.ask(Follow(user=author), user=user)
-        kit.tell(Admitted(author=author, seq=seq))
     return kit
 
 

@@ -8,7 +8,8 @@ from greenroom.actors.chat.room.messages import BarredChanged
 from greenroom.actors.inbox import messages as inbox
 from greenroom.actors.model.errors import UnknownCommand
 from greenroom.actors.social.feed.messages import CloseChanged, FollowsChanged, MutedChanged
-from greenroom.actors.social.follows.actor import CHANGES_PER_H, Follows
+from greenroom.actors.social.follows.actor import Follows
+from greenroom.actors.social.follows.edges import CHANGES_PER_H
 from greenroom.actors.social.follows.messages import (
     BLOCKED_MAX,
     CLOSE_MAX,
@@ -19,12 +20,17 @@ from greenroom.actors.social.follows.messages import (
     Admitted,
     AskToFollow,
     Block,
+    Came,
     Cut,
     Decline,
     Declined,
+    Door,
+    DoorAsk,
+    EdgeAsk,
     Follow,
     FollowShown,
     LeftYou,
+    MayAsk,
     Mute,
     Relate,
     Remove,
@@ -37,23 +43,9 @@ from greenroom.actors.social.follows.messages import (
 )
 from greenroom.actors.social.follows.state import Followed
 from greenroom.testing import Kit
-from tests.actors.social.follows.people import People, following, told
+from tests.actors.social.follows.people import People, following, meeting, told
 
 # Following.
-
-
-def test_an_edge_begins_when_its_author_has_counted_it() -> None:
-    people = People("ann", "bob")
-    assert people.say("ann", Follow(user="bob")) == FollowShown("asked")
-    people.deliver(0)
-    assert people.kits["bob"].state.followers == 1
-    people.settle()
-    assert people.say("ann", Follow(user="bob")) == FollowShown("following")
-    assert people.feeds["ann"].follows == {"bob"}
-    assert [one.kind for one in people.notices["bob"].values()] == ["follow"]
-    assert people.kits["ann"].state.following == {"bob": Followed(1, int(people.kits["ann"].now * 1000))}
-    assert people.kits["ann"].view()["following"] == 1
-    assert people.kits["bob"].view()["followers"] == 1
 
 
 def test_to_follow_twice_is_to_follow_once() -> None:
@@ -85,38 +77,6 @@ def test_who_leaves_is_counted_no_more_and_not_shown() -> None:
     assert people.kits["bob"].publications == []
 
 
-def test_an_author_hears_of_who_left_and_came_back_before_the_first_answer() -> None:
-    people = People("ann", "bob")
-    people.say("ann", Follow(user="bob"))
-    people.say("ann", Unfollow(user="bob"))
-    people.say("ann", Follow(user="bob"))
-    for _ in range(3):
-        people.deliver(0)
-    assert people.kits["bob"].state.followers == 2  # the first is to be taken back by who no longer wants it
-    people.settle()
-    assert people.kits["bob"].state.followers == 1
-    assert people.kits["ann"].state.following["bob"].seq == 2
-    assert list(people.notices["bob"]) == ["follow:ann"]  # which taking back the first did not withdraw
-
-
-def test_an_admission_that_is_late_is_answered_and_forgotten() -> None:
-    kit = Kit(Follows, key="ann")
-    kit.tell(Admitted(author="bob", seq=7))
-    assert kit.events == []
-    assert told(kit, "follows:bob") == [LeftYou(follower="ann", seq=7)]
-
-
-def test_a_refusal_of_an_edge_before_says_nothing_of_this_one() -> None:
-    kit = Kit(Follows, key="ann")
-    kit.ask(Follow(user="bob"), user="ann")
-    kit.ask(Unfollow(user="bob"), user="ann")
-    kit.ask(Follow(user="bob"), user="ann")
-    kit.tell(Declined(author="bob", seq=1))
-    assert kit.state.asked == {"bob": 2}
-    kit.tell(Declined(author="bob", seq=2))
-    assert kit.state.asked == {}
-
-
 def test_nobody_follows_blocks_or_mutes_themself() -> None:
     kit = Kit(Follows, key="ann")
     for command in (Follow, Block, Mute, Remove, SetClose, Relate):
@@ -126,7 +86,7 @@ def test_nobody_follows_blocks_or_mutes_themself() -> None:
 
 
 def test_one_follows_so_many_and_those_asked_count() -> None:
-    kit = Kit(Follows, key="ann")
+    kit = meeting("bob", "cat", door=Door(open=False))
     kit.state.following = {f"user-{number}": Followed(number, 0) for number in range(FOLLOWING_MAX - 1)}
     kit.ask(Follow(user="bob"), user="ann")
     with pytest.raises(Refused, match=r"follows\.too_many: "):
@@ -135,17 +95,17 @@ def test_one_follows_so_many_and_those_asked_count() -> None:
 
 
 def test_a_user_changes_so_much_an_hour() -> None:
-    kit = Kit(Follows, key="ann")
-    for _ in range(CHANGES_PER_H // 2):
-        kit.ask(Follow(user="bob"), user="ann")
-        kit.ask(Unfollow(user="bob"), user="ann")
+    kit = meeting("bob")
+    kit.ask(Follow(user="bob"), user="ann")
+    kit.ask(Unfollow(user="bob"), user="ann")  # which is free
+    for _ in range(CHANGES_PER_H - 1):
         kit.ask(Remove(user="bob"), user="ann")
     with pytest.raises(Refused, match=r"follows\.too_often"):
         kit.ask(Follow(user="bob"), user="ann")
 
 
 def test_only_its_user_and_staff_may() -> None:
-    kit = Kit(Follows, key="ann")
+    kit = meeting("cat", door=Door(open=False))
     for command in (Follow(user="cat"), Block(user="cat"), SetPrivate(private=True), Relate(user="cat"), Suggest()):
         with pytest.raises(Refused, match=r"follows\.not_yours"):
             kit.tell(command, user="bob")
@@ -312,6 +272,7 @@ def test_who_can_have_no_conversation_is_blocked_all_the_same() -> None:
 
 def test_who_is_blocked_while_they_ask_does_not_come_in() -> None:
     people = People("ann", "bob")
+    people.all_are_out = True
     people.say("ann", Follow(user="bob"))
     people.say("bob", Block(user="ann"))
     people.settle()
@@ -384,9 +345,22 @@ def test_a_million_followers_are_a_number() -> None:
     before = len(msgspec.json.encode(kit.state))
     for number in range(100):
         kit.tell(AskToFollow(follower=f"user-{number}", seq=1))
+        kit.tell(Came(follower=f"guest-{number}", seq=1))
     assert len(msgspec.json.encode(kit.state)) == before < 200
-    assert len(kit.events) == 100 and len(kit.told) == 200  # who has asked, and the inbox
+    assert len(kit.events) == 200 and len(kit.told) == 300  # who has asked, and the inbox
     assert told(kit, "feed:ann") == []
+
+
+def test_who_counts_all_the_time_says_all_the_while_who_may_come_in() -> None:
+    """As far as their blocks, friends and account are durable: nobody need wait until those who came are."""
+    kit = Kit(Follows, key="ann")
+    for command in (Block(user="bob"), Unblock(user="bob"), SetClose(user="cat"), SetPrivate(private=True)):
+        kit.ask(command, user="ann")
+        changed_at = kit.offset
+        kit.tell(Came(follower="dan", seq=1))
+        for message in (DoorAsk(follower="eve"), MayAsk(user="eve", post="p1")):
+            assert kit.actor.answers_by(message) == changed_at
+        assert kit.actor.answers_by(EdgeAsk(author="eve")) == kit.offset > changed_at
 
 
 def test_a_feed_is_told_of_an_edge_once() -> None:

@@ -59,6 +59,10 @@ class FollowsMachine(RuleBasedStateMachine):
             assert 400 <= error.status < 500
             assert before == (kit.offset, len(kit.told))
 
+    @rule(are_far=st.booleans(), are_out=st.booleans())
+    def authors_are_far(self, are_far: bool, are_out: bool) -> None:
+        self.people.all_are_far, self.people.all_are_out = are_far, are_out
+
     @rule(number=st.integers(0, 1_000), times=st.integers(1, 4))
     def deliver(self, number: int, times: int) -> None:
         for _ in range(times):

@@ -3,6 +3,7 @@
 import pytest
 
 from greenroom import Refused
+from greenroom.actors.model.effects import Nudge
 from greenroom.actors.social.follows.actor import Follows
 from greenroom.actors.social.follows.askers import KEPT_S
 from greenroom.actors.social.follows.messages import (
@@ -10,6 +11,7 @@ from greenroom.actors.social.follows.messages import (
     Allowed,
     AskToFollow,
     Block,
+    Door,
     Edge,
     EdgeAsk,
     Follow,
@@ -68,9 +70,11 @@ def test_a_post_hears_at_once_of_who_follows_no_more(how: str, private: bool) ->
     posts = {entity: message for entity, message in people.told if entity.startswith("post:")}
     if how == "block":
         assert posts == {"post:p1": AudienceChanged(), "post:p2": AudienceChanged()}
+        assert ann.nudged == []
         return
-    told_alone = AudienceChanged(user="bob")
-    assert posts == {"post:p1": told_alone, **({"post:p2": told_alone} if private else {})}
+    assert posts == {}  # it wakes nobody for it
+    concerned = ["post:p1", "post:p2"] if private else ["post:p1"]
+    assert ann.nudged == [Nudge(concerned, AudienceChanged(user="bob"))]
 
 
 def test_a_post_asks_who_may_and_hears_when_that_changes() -> None:
@@ -148,6 +152,7 @@ def test_suggested_is_whom_those_follow_who_are_followed() -> None:
     wanted = [Suggestion("fay", 3, ["bob", "cat", "dan"]), Suggestion("gus", 2, ["bob", "cat"])]
     assert kit.ask(Suggest(), user="ann").users == wanted
     assert kit.ask(Suggest(limit=1), user="ann").users == wanted[:1]
+    kit.when_asked("follows:fay", lambda _: Door(open=False))
     kit.ask(Follow(user="fay"), user="ann")
     assert kit.ask(Suggest(), user="ann").users == wanted[1:]
     assert asked == ["bob", "cat", "dan"]  # once a minute

@@ -30,8 +30,13 @@ class Follows:
         self.private = False
         self.all_barred: list[str] | None = None
         self.asked = 0
+        self.are_near = False  # then they answer at once
         for user in users:
+            kit.when_glanced(f"follows:{user}", partial(self._answer_at_once, user))
             kit.when_asked(f"follows:{user}", partial(self._answer, user))
+
+    def _answer_at_once(self, user: str, message: MayAsk | EdgeAsk) -> Allowed | Edge | None:
+        return self._answer(user, message) if self.are_near else None
 
     def _answer(self, user: str, message: MayAsk | EdgeAsk) -> Allowed | Edge:
         self.asked += 1

@@ -20,7 +20,7 @@ from greenroom.actors.social.post.messages import (
     Watch,
 )
 from greenroom.actors.social.thread.messages import LookAgain as LookAtThread
-from tests.actors.social.post.posting import ID, deliver_own, published, unpublished
+from tests.actors.social.post.posting import FINE, ID, deliver_own, published, unpublished
 
 
 def test_who_is_barred_hears_that_there_is_no_such_post() -> None:
@@ -33,6 +33,29 @@ def test_who_is_barred_hears_that_there_is_no_such_post() -> None:
         kit.watch(user="eve")
     assert follows.asked == 1, "what was found is known for a while"
     assert kit.state.reactions == {}
+
+
+@pytest.mark.parametrize("visibility", ["public", "followers", "close"])
+def test_who_is_near_is_not_asked_but_glanced_at(visibility: Visibility) -> None:
+    kit, follows = published(text="x", visibility=visibility)
+    follows.are_near = True
+    follows.following, follows.close = {("bob", "ann")}, {"bob"}
+    kit.ask(React(), user="bob")
+    acts: tuple[Any, ...] = (React(), Watch())
+    for message in acts:
+        if visibility != "public":
+            with pytest.raises(Refused, match=r"post\.not_found"):
+                kit.ask(message, user="eve")
+    assert kit.state.reactors == {"bob": "like"}
+    assert kit.asked == [] and follows.asked > 0
+
+
+def test_whose_own_follows_is_far_is_asked() -> None:
+    kit, follows = published(text="x", visibility="followers")
+    follows.following = {("bob", "ann")}
+    kit.when_glanced("follows:ann", lambda _: FINE)
+    kit.ask(React(), user="bob")
+    assert [one.entity for one in kit.asked] == ["follows:ann", "follows:bob"]
 
 
 def test_a_block_holds_as_soon_as_the_post_hears_of_it() -> None:

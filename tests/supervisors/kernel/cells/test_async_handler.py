@@ -17,7 +17,7 @@ from greenroom.actors.model.errors import (
     Unavailable,
 )
 from greenroom.store.views.asked import Asked, Rows
-from tests.supervisors.kernel.small_kernel import Do, Kernel, Log, Note, Read, SlowNoted, kernel, settled
+from tests.supervisors.kernel.small_kernel import Do, Fail, Heard, Kernel, Log, Note, Read, SlowNoted, kernel, settled
 
 A = "log:a"
 B = "log:b"
@@ -232,3 +232,34 @@ async def test_who_would_read_views_where_too_many_do_is_turned_away_and_all_els
         again = run.send("slow:second", Do(act=look))
         await trio.sleep(5.0)
         assert again.answer == 0 and run.instruments.restarts == 0
+
+
+async def glanced(run: Kernel, entity: str, message: Any) -> list[Any]:
+    """What somebody hears who glances at `entity`."""
+    seen: list[Any] = []
+    await run.ask(B, Do(act=lambda actor: seen.append(actor.glance(entity, message))))
+    return seen
+
+
+async def test_who_is_awake_answers_a_glance_at_once_by_what_is_durable(autojump_clock: MockClock) -> None:
+    async with kernel() as run:
+        assert await glanced(run, A, Read()) == [None], "it sleeps, and is not woken for that"
+        await run.ask(A, Note(text="one"))
+        assert await glanced(run, A, Read()) == [["one"]]
+        run.journal.delay_s = 1.0
+        noted = run.send(A, Note(text="two"))
+        await trio.sleep(0.5)
+        assert await glanced(run, A, Read()) == [None], "nobody hears of what is not durable"
+        await noted.answered.wait()
+        assert await glanced(run, A, Read()) == [["one", "two"]]
+
+
+async def test_a_glance_that_records_or_fails_is_none_and_nothing_of_it_was(autojump_clock: MockClock) -> None:
+    async with kernel() as run:
+        await run.ask(A, Note(text="one"))
+        for message in (Note(text="two"), Fail(text="three"), Do(act=lambda actor: actor.tell(B, Heard(text="four")))):
+            assert await glanced(run, A, message) == [None]
+            await settled()
+            assert run.texts(A) == ["one"] and await run.ask(A, Read()) == ["one"]
+        assert await glanced(run, A, Read()) == [["one"]]
+        assert run.texts(B) == []

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from msgspec import Struct
+from msgspec import Struct, field
 
 from greenroom import Event, Key, Origin, View
 from greenroom.actors.life.turn import Turn
@@ -152,3 +152,26 @@ def test_of_two_views_one_may_leave_its_row_and_the_other_write_it() -> None:
     inline = place.fold(Clapped(user="poison"))
     assert inline is not None and list(inline) == [6] and inline[6].key == "show:finale"
     assert place.fold(Clapped(user="ann"), Renamed(title="x")) is None  # two rows
+
+
+class WithNames(View, version=1, inline=True):
+    of = (Clapped,)
+
+    class Row(Struct):
+        show: Key[str]
+        names: dict[str, int] = field(default_factory=dict)
+
+    entity_key = "show"
+
+    def fold(self, event: Clapped, of: Origin) -> None:
+        row = self.find(show=of.key)
+        assert row is not None
+        row.names = {**row.names, event.user: event.times}
+
+
+def test_json_is_compared_as_a_fold_writes_it_whoever_has_written_what_there_was() -> None:
+    place = Place(WithNames, offset=1, rows=[("finale", '{"ann": 1}')])  # as the server has it
+    assert place.folded(Clapped(user="ann", times=1))[2] == AS_IT_IS
+    assert place.folded(Clapped(user="ann", times=2))[2:] == (SET, ("finale", '{"ann":2}'))
+    assert place.folded(Clapped(user="ann", times=2))[2] == AS_IT_IS
+    assert place.folded(Clapped(user="ann", times=3))[2:] == (SET, ("finale", '{"ann":3}'))
