@@ -1,7 +1,7 @@
 """The world of an entity under test: a clock that stands still, whoever the test says watches, and others that the test
 plays."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -16,7 +16,7 @@ from greenroom.actors.model.principal import Principal
 from greenroom.actors.views.query import different
 from greenroom.store.jobs.jobs import JobFound
 from greenroom.store.jobs.no_jobs import NoJobs
-from greenroom.store.views.asked import Asked, Filters, Row, Rows
+from greenroom.store.views.asked import NO_FILTERS, Asked, Filters, Looked, Row, Rows
 
 
 class KitJobs(NoJobs):
@@ -100,6 +100,14 @@ class KitWorld:
         asked = Asked(limit=limit, where=where)
         pages = {key: (await self.query(row, key, asked)).rows[:limit] for key in different(keys, limit)}
         return {key: rows for key, rows in pages.items() if rows}
+
+    async def look(self, wanted: Mapping[type[Any], Iterable[str]]) -> Looked:
+        """Page by page. Raises: as `query_pages`."""
+        found: dict[type[Any], dict[str, Any]] = {}
+        for row, keys in wanted.items():
+            pages = await self.query_pages(row, keys, limit=1, where=NO_FILTERS)
+            found[row] = {key: first for key, (first,) in pages.items()}
+        return Looked(found)
 
     def has_ended(self, process: str) -> bool:
         return process in self.ended

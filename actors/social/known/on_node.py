@@ -34,6 +34,7 @@ class Fact(Struct, frozen=True):
     is_shadowed: bool
     is_private: bool  # its author lets only followers see anything
     share_of: str
+    is_reacted: bool  # by anybody
     as_candidate: dict[tuple[Reason, bool], Candidate]  # made once for all readers, by why it is there and `seen`
 
 

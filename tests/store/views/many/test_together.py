@@ -7,7 +7,8 @@ import trio
 import trio.testing
 
 from greenroom.store.errors import DataRefused, StoreUnavailable
-from greenroom.store.views.many.together import AT_ONCE, KEYS_MAX, Together
+from greenroom.store.views.many.line import AT_ONCE
+from greenroom.store.views.many.together import KEYS_MAX, Together
 from greenroom.store.views.paging import Wanted
 from greenroom.store.views.reading import Found
 from greenroom.store.views.shape import Column, Shape
@@ -81,7 +82,7 @@ async def test_a_lone_question_goes_out_at_once_and_those_meanwhile_are_one(nurs
     await readers.let(AT_ONCE)
     assert readers.found["bob"] == ["b2", "b1", "c2", "c1"], "each is given theirs, in the order they asked for"
     assert readers.found["eve"] == ["c2", "c1", "d2", "d1"]
-    assert not readers.together._queues, "nothing is kept of who has gone"
+    assert not readers.together._lines, "nothing is kept of who has gone"
 
 
 async def test_what_is_wanted_otherwise_is_a_statement_of_its_own(nursery: trio.Nursery) -> None:
@@ -122,7 +123,7 @@ async def test_who_leaves_while_they_read_for_others_holds_up_nobody(nursery: tr
     assert not staying.cancel_called
     assert readers.found["sam"] == ["s2", "s1"]
     assert {"bob", "eve"}.isdisjoint(readers.found)
-    assert not readers.together._queues
+    assert not readers.together._lines
 
 
 async def test_when_the_one_who_reads_is_cancelled_another_reads_again(nursery: trio.Nursery) -> None:
