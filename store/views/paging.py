@@ -115,7 +115,7 @@ def statement_of_looks(pages: Sequence[tuple[Table, str, Sequence[str]]]) -> str
     """
     parts = ["SELECT -1 AS number, lineage() AS key, 0::bigint AS revision, ROW() AS found"]
     for number, (table, column, order) in enumerate(pages):
-        terms = ", ".join(_ordered(one) for one in order)
+        terms = ", ".join(_ordered(one, backwards=False) for one in order)
         first = (
             f"SELECT {REVISION}, ROW({table.columns}) AS found FROM {table.rows} "
             f"WHERE {quoted(column)} = asked.key ORDER BY {terms} LIMIT 1"
