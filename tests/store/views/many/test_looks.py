@@ -1,9 +1,7 @@
 """Rows as they are now, of which only what has changed is read: in Postgres and in memory."""
 
-from typing import Any
-
 from greenroom.store.views.many.looks import Known, Looks
-from tests.actors.views.boards import Board, Everybody, Notes
+from tests.actors.views.boards import Board, Notes
 from tests.store.views.test_paging import Stored, note, stored
 
 
