@@ -198,8 +198,8 @@ async def test_who_asks_later_is_not_given_what_an_earlier_look_brings_late(
     del store.rows["a"]
     nursery.start_soon(look, "after")
     await trio.testing.wait_all_tasks_blocked()
-    ends[1].set()  # and the earlier one, in the same turn, brings the row
-    ends[0].set()
+    ends[0].set()  # which brings the row, and in the same turn
+    ends[1].set()
     await trio.testing.wait_all_tasks_blocked()
     assert found == {"before": {"a": "text"}, "after": {}}
 
