@@ -11,8 +11,8 @@ from greenroom.actors.social.feed.messages import PostShown
 from greenroom.actors.social.feed.privacy import is_wanted, may_see
 from greenroom.actors.social.feed.reader import Reader
 from greenroom.actors.social.follows.views import Authors
+from greenroom.actors.social.known.on_node import known_on
 from greenroom.actors.social.known.people import named
-from greenroom.actors.social.known.posts import known_among
 from greenroom.actors.social.post.views import Posts, WhoReacted, reacted_key
 from greenroom.store.views.asked import Looked
 
@@ -51,13 +51,14 @@ async def visible(feed: Reader, ids: Iterable[str], *, with_authors: bool = Fals
     if not wanted:
         return Found({})
     strangers = _everybody if with_authors else partial(_strangers, feed)
-    known = known_among(feed, wanted)
-    users = strangers(one.author for one in known)
-    reacted = {one.id for one in known if with_mine and one.is_reacted}
+    known = known_on(feed).seen
+    users = strangers(known.authors(wanted))
+    reacted = known.reacted(wanted) if with_mine else []
     looked = await _look(feed, wanted, users, reacted)
     rows, authors, mine = looked.of(Posts.Row), looked.of(Authors.Row), looked.of(WhoReacted.Row)
     others = strangers(row.author for row in rows.values()) - users
-    late = [post for post in rows if with_mine and post not in reacted and any(rows[post].reactions.values())]
+    known.note(rows.values())
+    late = [post for post in known.reacted(rows) if post not in reacted] if with_mine else []
     if others or late:
         looked = await _look(feed, [], others, late)
         authors, mine = authors | looked.of(Authors.Row), mine | looked.of(WhoReacted.Row)

@@ -11,6 +11,7 @@ from msgspec import Struct
 from greenroom.actors.model.actor import Actor, Runtime
 from greenroom.actors.social.feed.messages import Visibility
 from greenroom.actors.social.follows.views import Authors
+from greenroom.actors.social.known.seen import Seen
 from greenroom.actors.social.known.shared import Shared
 from greenroom.actors.social.profile.views import Profiles
 from greenroom.actors.social.ranking.candidates import Candidate, Reason
@@ -34,7 +35,6 @@ class Fact(Struct, frozen=True):
     is_shadowed: bool
     is_private: bool  # its author lets only followers see anything
     share_of: str
-    is_reacted: bool  # by anybody
     as_candidate: dict[tuple[Reason, bool], Candidate]  # made once for all readers, by why it is there and `seen`
 
 
@@ -46,6 +46,7 @@ class OnNode:
         self.authors = Shared[Authors.Row](for_s=AUTHORS_S, most=AUTHORS_MAX)
         self.names = Shared[Profiles.Row](for_s=NAMES_S, most=NAMES_MAX)
         self.unwritten = Shared[Unwritten.Row](for_s=UNWRITTEN_S, most=AUTHORS_MAX)
+        self.seen = Seen()
         self.walls = Shared[list[str]](for_s=WALLS_S, most=WALLS_MAX, at_once=WALLS_AT_ONCE)
 
 

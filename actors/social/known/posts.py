@@ -53,7 +53,6 @@ def fact(row: Posts.Row, author: Authors.Row | None, now_ms: int) -> Fact:
         is_shadowed=row.is_shadowed,
         is_private=author is not None and author.private,
         share_of=row.share_of,
-        is_reacted=any(row.reactions.values()),
         as_candidate={("following", False): replace(candidate, own=own_part(candidate, now_ms))},
     )
 
@@ -67,12 +66,7 @@ def candidate(fact: Fact, reason: Reason, *, seen: bool) -> Candidate:
     return found
 
 
-def known_among(reader: Actor[object], posts: Iterable[str]) -> list[Fact]:
-    """As far as something is known, however long ago; asks nobody."""
-    known = known_on(reader).posts
-    return [one for post in posts if (one := known.now(post)) is not None]
-
-
 def shared_by(reader: Actor[object], posts: Iterable[str]) -> list[str]:
     """What these share, as far as that is known; asks nobody."""
-    return [one.share_of for one in known_among(reader, posts) if one.share_of]
+    known = known_on(reader).posts
+    return [one.share_of for post in posts if (one := known.now(post)) is not None and one.share_of]
