@@ -101,7 +101,7 @@ class KitWorld:
         pages = {key: (await self.query(row, key, asked)).rows[:limit] for key in different(keys, limit)}
         return {key: rows for key, rows in pages.items() if rows}
 
-    async def look(self, wanted: Mapping[type[Any], Iterable[str]]) -> Looked:
+    async def query_rows(self, wanted: Mapping[type[Any], Iterable[str]]) -> Looked:
         """Page by page. Raises: as `query_pages`."""
         found: dict[type[Any], dict[str, Any]] = {}
         for row, keys in wanted.items():

@@ -126,7 +126,7 @@ class ViewReader:
         return {key: _rows(installed, rows) for key, rows in query.by_page(found).items()}
 
     async def look(self, wanted: Mapping[type[Any], Iterable[str]]) -> Looked:
-        """See Actor.look. Raises: as `rows`."""
+        """See Actor.query_rows. Raises: as `rows`."""
         classes: dict[Known, type[Any]] = {}
         keys: dict[Known, Sequence[str]] = {}
         for row, some in wanted.items():

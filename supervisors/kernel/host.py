@@ -54,7 +54,7 @@ class Query(Protocol):
         """Raises: see Actor.query_pages."""
 
     async def look(self, wanted: Mapping[type[Any], Iterable[str]]) -> Looked:
-        """Raises: see Actor.look."""
+        """Raises: see Actor.query_rows."""
 
 
 class OwnRows(Protocol):
@@ -141,8 +141,8 @@ class NodeWorld:
             raise TypeError(f"{row.__qualname__} is the `Row` of no installed view")
         return await self._query.rows_of_many(row, keys, limit=limit, where=where)
 
-    async def look(self, wanted: Mapping[type[Any], Iterable[str]]) -> Looked:
-        """Raises: TypeError where no such view is installed; see Actor.look."""
+    async def query_rows(self, wanted: Mapping[type[Any], Iterable[str]]) -> Looked:
+        """Raises: TypeError where no such view is installed; see Actor.query_rows."""
         if self._query is None:
             raise TypeError("no view is installed")
         return await self._query.look(wanted)

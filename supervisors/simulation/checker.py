@@ -435,7 +435,7 @@ class _NoRuntime:
     ) -> dict[str, list[Row]]:
         raise Violated("apply must not query")
 
-    async def look(self, wanted: Mapping[type[Any], Iterable[str]]) -> Looked:
+    async def query_rows(self, wanted: Mapping[type[Any], Iterable[str]]) -> Looked:
         raise Violated("apply must not query")
 
     def has_ended(self, process: str) -> bool:

@@ -78,7 +78,7 @@ async def _look(feed: Reader, posts: Sequence[str], users: Iterable[str], reacte
         Authors.Row: sorted(users)[:ROWS_MAX],
         WhoReacted.Row: [reacted_key(post, feed.key) for post in reacted],
     }
-    return await feed.look({row: keys for row, keys in wanted.items() if keys})
+    return await feed.query_rows({row: keys for row, keys in wanted.items() if keys})
 
 
 def _everybody(users: Iterable[str]) -> set[str]:

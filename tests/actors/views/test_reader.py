@@ -74,21 +74,21 @@ async def test_rows_of_several_views_in_one_look_that_all_share(database_url: st
         for view in ("board", "everybody"):
             await node.reader.until_folded(view, "show:a", offset)
         world, before = node.kernel.world, node.reads
-        found = await world.look({Board.Row: ["a", "none", "a"], Everybody.Row: ["ann", "bob"]})
+        found = await world.query_rows({Board.Row: ["a", "none", "a"], Everybody.Row: ["ann", "bob"]})
         assert node.reads == before + 1
         assert found.of(Board.Row) == {"a": Board.Row(show="a", user="ann", claps=1)}
         assert found.of(Everybody.Row) == {"ann": Everybody.Row(user="ann", claps=1)} and found.of(Notes.Row) == {}
-        again = await world.look({Board.Row: ["a"]})
+        again = await world.query_rows({Board.Row: ["a"]})
         assert again.of(Board.Row)["a"] is found.of(Board.Row)["a"]
         offset = await node.clap("a", "ann", 2)
         await node.reader.until_folded("board", "show:a", offset)
-        assert (await world.look({Board.Row: ["a"]})).of(Board.Row)["a"].claps == 3
+        assert (await world.query_rows({Board.Row: ["a"]})).of(Board.Row)["a"].claps == 3
         with pytest.raises(BadQuery, match="at most 1000"):
-            await world.look({Board.Row: map(str, range(1001))})
+            await world.query_rows({Board.Row: map(str, range(1001))})
         with pytest.raises(BadQuery, match="NUL"):
-            await world.look({Board.Row: ["a\0"]})
+            await world.query_rows({Board.Row: ["a\0"]})
         with pytest.raises(TypeError, match="no installed view"):
-            await world.look({Notes.Row: ["a"]})
+            await world.query_rows({Notes.Row: ["a"]})
 
 
 async def test_what_is_known_of_a_table_is_not_taken_for_anothers() -> None:

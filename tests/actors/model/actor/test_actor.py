@@ -84,7 +84,7 @@ class TickingRuntime:
     async def query_pages(self, row: Any, keys: Any, **_: Any) -> Any:
         raise NotImplementedError
 
-    async def look(self, wanted: Any) -> Any:
+    async def query_rows(self, wanted: Any) -> Any:
         raise NotImplementedError
 
     def has_ended(self, process: str) -> bool:

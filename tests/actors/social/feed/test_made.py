@@ -2,6 +2,7 @@
 
 import pytest
 
+from greenroom.actors.social.feed.events import CaughtUp
 from greenroom.actors.social.feed.gathering import SETTLED_MANY_S, SETTLED_S
 from greenroom.actors.social.feed.made import ASKED_MAX
 from greenroom.actors.social.feed.messages import BarredChanged, Made, Post, SayMade
@@ -57,7 +58,9 @@ def test_what_has_a_row_is_not_written_again(world: World) -> None:
     world.kit.tell(Made(author="bob", posts=[caught_up, written]))
     assert len(world.kit.events) == events
     world.kit.tell(Made(author="bob", posts=[caught_up, written, story], stories=[story, written]))
-    assert [(one.post, one.is_story) for one in world.kit.events[-1].entries] == [(written, True), (story, True)]
+    event = world.kit.events[-1]
+    assert isinstance(event, CaughtUp)
+    assert [(one.post, one.is_story) for one in event.entries] == [(written, True), (story, True)]
 
 
 def test_of_who_was_unfollowed_meanwhile_nothing_is_kept(world: World) -> None:

@@ -181,10 +181,10 @@ async def test_who_asks_later_is_not_given_what_an_earlier_look_brings_late(
     ends = [trio.Event(), trio.Event()]
     posts, found = known(), dict[str, dict[str, str]]()
 
-    async def changes(asked: Sequence[Look]) -> Changes:
+    async def changes(looks: Sequence[Look]) -> Changes:
         row = store.rows.get("a")
         end = ends[len(store.asked)]
-        store.asked.append(asked)
+        store.asked.append(looks)
         await end.wait()
         return Changes("", [(0, "a", Found(("a", row[0]), row[1]))] if row is not None else [])
 
