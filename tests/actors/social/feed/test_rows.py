@@ -118,7 +118,8 @@ def test_a_page_of_posts_that_are_known_is_one_look_with_what_they_share_and_all
     looked = looks_of(world)
     page = {one.id: one for one in world.read(order="ranked").posts}
     assert set(page) == {share, plain} and page[share].mine == "wow"
-    assert page[share].shared is not None and page[share].shared.mine == "sad"
+    inner = page[share].shared
+    assert inner is not None and inner.mine == "sad"
     (only,) = looked
     assert set(only[Posts.Row]) == {share, plain, deep} and only[Authors.Row] == ["cyd"]
     assert set(only[WhoReacted.Row]) == {reacted_key(post, "ann") for post in (share, deep)}
