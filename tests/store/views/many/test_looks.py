@@ -204,6 +204,26 @@ async def test_who_asks_later_is_not_given_what_an_earlier_look_brings_late(
     assert found == {"before": {"a": "text"}, "after": {}}
 
 
+@pytest.mark.bound("rows of several views that one statement looks at for all who wait")
+async def test_a_statement_has_a_bound_and_the_next_takes_the_others(
+    store: Store, looks: Looks, nursery: trio.Nursery
+) -> None:
+    store.may_end = trio.Semaphore(0)
+    posts, authors = known(), known(Table("authors", 1, TABLE.shape))
+    for _ in range(AT_ONCE):
+        nursery.start_soon(looks.rows, {posts: ["a"]})
+        await trio.testing.wait_all_tasks_blocked()
+    for number in range(3):
+        keys = [f"{number}-{one}" for one in range(looks_module.KEYS_MAX // 4)]
+        nursery.start_soon(looks.rows, {posts: keys, authors: keys})
+        await trio.testing.wait_all_tasks_blocked()
+    for _ in range(AT_ONCE + 2):
+        store.may_end.release()
+        await trio.testing.wait_all_tasks_blocked()
+    sizes = [sum(len(look.keys) for look in asked) for asked in store.asked]
+    assert sizes == [1] * AT_ONCE + [looks_module.KEYS_MAX, looks_module.KEYS_MAX // 2]
+
+
 @pytest.mark.bound("rows of one view that a node knows, to be told of them only what has changed")
 async def test_what_was_read_longest_ago_makes_room(
     store: Store, looks: Looks, monkeypatch: pytest.MonkeyPatch
