@@ -1,10 +1,10 @@
 """Views that a test plays: what a query finds is what it has said."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from greenroom.actors.views.query import different
-from greenroom.store.views.asked import Asked, Filters, Row, Rows
+from greenroom.store.views.asked import NO_FILTERS, Asked, Filters, Looked, Row, Rows
 
 
 class PlayedViews:
@@ -27,3 +27,11 @@ class PlayedViews:
         asked = Asked(limit=limit, where=where)
         pages = {key: (await self.query(row, key, asked)).rows[:limit] for key in different(keys, limit)}
         return {key: rows for key, rows in pages.items() if rows}
+
+    async def query_rows(self, wanted: Mapping[type[Any], Iterable[str]]) -> Looked:
+        """Page by page. Raises: as `query_pages`."""
+        found: dict[type[Any], dict[str, Any]] = {}
+        for row, keys in wanted.items():
+            pages = await self.query_pages(row, keys, limit=1, where=NO_FILTERS)
+            found[row] = {key: first for key, (first,) in pages.items()}
+        return Looked(found)

@@ -140,13 +140,9 @@ class QueryOfMany:
 
     def __init__(self, layout: Layout, keys: Iterable[str], *, limit: int, where: Filters) -> None:
         """`keys` of pages; of a view with one page, whose rows have one key, a text, of rows. Raises: BadQuery."""
-        self.column = _by(layout)
+        self.column = column_of(layout)
         self.keys: Sequence[str] = different(keys, limit)
-        try:
-            for key in self.keys:
-                layout.fit(self.column, key)
-        except NotThatValue as error:
-            raise BadQuery("keys", f"has one that {error}") from None
+        fit_keys(layout, self.column, self.keys)
         self.wanted = Wanted(where=tuple(_filters(layout, where, {self.column})), order=layout.order, limit=limit)
         self._at = layout.shape.names.index(self.column)
 
@@ -174,7 +170,16 @@ def different(keys: Iterable[str], limit: int) -> list[str]:
     return found
 
 
-def _by(layout: Layout) -> str:
+def fit_keys(layout: Layout, column: str, keys: Iterable[str]) -> None:
+    """Raises: BadQuery unless they may be values of that column."""
+    try:
+        for key in keys:
+            layout.fit(column, key)
+    except NotThatValue as error:
+        raise BadQuery("keys", f"has one that {error}") from None
+
+
+def column_of(layout: Layout) -> str:
     """The column that says of which page a row is, or which one of the only page. Raises: BadQuery."""
     if layout.page.by:
         return layout.page.by

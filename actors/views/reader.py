@@ -4,7 +4,8 @@ Which version is live is learned from the rows of `view_versions` by whoever min
 shape, not by this release's code: while releases change, a node may have to read rows of one whose code it lacks.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -15,9 +16,10 @@ from greenroom.actors.model.errors import Unavailable
 from greenroom.actors.views.installed import Installed, Views
 from greenroom.actors.views.layout import Layout, NoSuchColumn
 from greenroom.actors.views.page_actor import Loaded
-from greenroom.actors.views.query import Across, Arranged, Query, QueryOfMany
+from greenroom.actors.views.query import Across, Arranged, Query, QueryOfMany, column_of, different, fit_keys
 from greenroom.actors.views.turns import Turns
-from greenroom.store.views.asked import Asked, Filters, Row, Rows
+from greenroom.store.views.asked import Asked, Filters, Looked, Row, Rows
+from greenroom.store.views.many.looks import Known, Looks
 from greenroom.store.views.many.together import Together
 from greenroom.store.views.paging import Wanted
 from greenroom.store.views.reading import Found, RowReading
@@ -47,6 +49,9 @@ class ViewReader:
         self.views = views
         self._reading = reading
         self._together = Together(reading)
+        self._looks = Looks(reading)
+        self._known: dict[str, Known] = {}  # view -> rows of its live table
+        self._by_row: dict[type[Any], Installed] = {}
         self._live: dict[str, Live] = {}
         self.waiting = Turns("wait for something to be folded", at_once=inf, most=WAITING_MAX, of_one=WAITING_OF_ONE)
         self.searching = Turns("search", at_once=searches, most=SEARCHES_MAX, of_one=SEARCHES_OF_ONE)
@@ -120,11 +125,35 @@ class ViewReader:
         found = await self._together.pages(live.table, query.wanted, query.column, query.keys)
         return {key: _rows(installed, rows) for key, rows in query.by_page(found).items()}
 
+    async def look(self, wanted: Mapping[type[Any], Iterable[str]]) -> Looked:
+        """See Actor.query_rows. Raises: as `rows`."""
+        classes: dict[Known, type[Any]] = {}
+        keys: dict[Known, Sequence[str]] = {}
+        for row, some in wanted.items():
+            installed = self._of_rows(row)
+            live = self.live(installed.name)
+            known = self._known_of(installed, live)
+            classes[known], keys[known] = row, different(some, 1)
+            fit_keys(live.layout, known.column, (key for key in keys[known] if known.get(key) is None))
+        found = await self._looks.rows(keys)
+        return Looked({classes[known]: rows for known, rows in found.items()})
+
+    def _known_of(self, installed: Installed, live: Live) -> Known:
+        """What this node knows of the live table. Raises: BadQuery."""
+        known = self._known.get(installed.name)
+        if known is None or known.table is not live.table:
+            known = Known(live.table, column_of(live.layout), live.layout.order, partial(_row, installed))
+            self._known[installed.name] = known
+        return known
+
     def _of_rows(self, row: type[Any]) -> Installed:
         """The view with that class of rows. Raises: TypeError."""
-        installed = next((one for one in self.views if one.view.Row is row), None)
+        installed = self._by_row.get(row)
         if installed is None:
-            raise TypeError(f"{row.__qualname__} is the `Row` of no installed view")
+            installed = next((one for one in self.views if one.view.Row is row), None)
+            if installed is None:
+                raise TypeError(f"{row.__qualname__} is the `Row` of no installed view")
+            self._by_row[row] = installed
         return installed
 
     async def load(self, view: str, key: str, *, spare: int) -> Loaded:
@@ -153,6 +182,12 @@ class ViewReader:
             while await self._reading.folded(self.live(name).version.id, entity) < offset:
                 await trio.sleep(wait_s)
                 wait_s = min(2 * wait_s, FOLDED_MAX_S)
+
+
+def _row(installed: Installed, found: Found) -> Any:
+    """Likewise."""
+    (row,) = _rows(installed, (found,))
+    return row
 
 
 def _rows(installed: Installed, found: Iterable[Found]) -> list[Any]:

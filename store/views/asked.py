@@ -37,3 +37,17 @@ class Rows(Struct, Generic[Row], frozen=True):
     rows: list[Row]
     next: str | None = None  # cursors, for `after` and for `before`; None: there is nothing
     previous: str | None = None
+
+
+class Looked:
+    """The first rows of pages of several views, as of one moment."""
+
+    __slots__ = ("_found",)
+
+    def __init__(self, found: Mapping[Any, dict[str, Any]]) -> None:
+        """Class of rows -> key of the page -> its first row."""
+        self._found = found
+
+    def of(self, row: type[Row]) -> dict[str, Row]:
+        """Those of that class, by key; none of a page without rows."""
+        return self._found.get(row, {})

@@ -105,6 +105,29 @@ def statement_of_many(table: Table, wanted: Wanted, column: str, values: Sequenc
     return f"SELECT page.* FROM unnest(${len(arguments)}::text[]) asked(key) CROSS JOIN LATERAL ({one}) page", arguments
 
 
+def statement_of_looks(pages: Sequence[tuple[Table, str, Sequence[str]]]) -> str:
+    """The SQL that says which first rows of pages are others than somebody knows. Of each table, with the column that
+    pages are by and their order, two arguments: keys, texts that are all different, and what is known of each, the
+    revision of its first row, NULL of none.
+
+    Its columns: which of the tables, the key, the revision of its first row, and that row as a record; both NULL where
+    there is none any more. Before all that -1 with the lineage of the database, for revisions are of one lineage.
+    """
+    parts = ["SELECT -1 AS number, lineage() AS key, 0::bigint AS revision, ROW() AS found"]
+    for number, (table, column, order) in enumerate(pages):
+        terms = ", ".join(_ordered(one, backwards=False) for one in order)
+        first = (
+            f"SELECT {REVISION}, ROW({table.columns}) AS found FROM {table.rows} "
+            f"WHERE {quoted(column)} = asked.key ORDER BY {terms} LIMIT 1"
+        )
+        parts.append(
+            f"SELECT {number}, asked.key, page.{REVISION}, page.found "
+            f"FROM unnest(${2 * number + 1}::text[], ${2 * number + 2}::bigint[]) asked(key, revision) "
+            f"LEFT JOIN LATERAL ({first}) page ON true WHERE page.{REVISION} IS DISTINCT FROM asked.revision"
+        )
+    return " UNION ALL ".join(parts)
+
+
 def beyond(terms: Sequence[str], place: Sequence[str], *, backwards: bool = False) -> str:
     """The condition that a row stands behind `place`, SQL of a value for each of `terms`; backwards, before it."""
     signs = [">" if one.startswith("-") == backwards else "<" for one in terms]

@@ -5,7 +5,14 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from greenroom.store.views.paging import HIT_BEGINS, HIT_ENDS, Wanted, statement, statement_of_many
+from greenroom.store.views.paging import (
+    HIT_BEGINS,
+    HIT_ENDS,
+    Wanted,
+    statement,
+    statement_of_looks,
+    statement_of_many,
+)
 from greenroom.store.views.tables import Table
 
 Fetch = Callable[..., Awaitable[Sequence[Any]]]  # one statement with its arguments. Raises: StoreUnavailable
@@ -18,6 +25,9 @@ FLOOR = "SELECT last_value FROM view_revisions"
 FOLDED = 'SELECT p."offset" FROM heads h JOIN view_progress p ON p.id = h.id WHERE h.entity = $2 AND p.view_id = $1'
 
 
+LOOKS_MAX = 64  # statements that are remembered
+
+
 class Found(Struct, frozen=True, gc=False):
     """A row as it is stored."""
 
@@ -25,6 +35,23 @@ class Found(Struct, frozen=True, gc=False):
     revision: int
     rank: float = 0.0  # how well it fits the search
     snippet: tuple[str, ...] = ()  # parts of its text: the second, fourth … are words that were searched for
+
+
+class Look(Struct, frozen=True, gc=False):
+    """Which first rows of these pages are others than these."""
+
+    table: Table
+    column: str  # a text: whose values the keys are
+    order: tuple[str, ...]  # of a page; total, for it ends with the key
+    keys: list[str]  # all different
+    revisions: list[int | None]  # of the row that is known of each; None: of none, or it is known that there is none
+
+
+class Changes(Struct, frozen=True, gc=False):
+    """What has become of pages that were looked at."""
+
+    lineage: str  # of the database: revisions of another one say nothing
+    rows: list[tuple[int, str, Found | None]]  # which look, which key, and its first row; None: there is none any more
 
 
 class RowReading(Protocol):
@@ -36,6 +63,9 @@ class RowReading(Protocol):
     async def pages(self, table: Table, wanted: Wanted, column: str, values: Sequence[str]) -> list[Found]:
         """As `page`, no search and no place, of each of the pages whose `column`, a text, is one of the `values`, which
         are all different: at most `wanted.limit` rows of each, in order, one page after another."""
+
+    async def changes(self, looks: Sequence[Look]) -> Changes:
+        """What is another than it was known, of all of these at the same moment."""
 
     async def first(self, table: Table, wanted: Wanted) -> tuple[list[Found], int]:
         """As `page`, no search, with a revision that none of the table has exceeded by the time of the reading."""
@@ -49,6 +79,7 @@ class Reading:
 
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch
+        self._looks: dict[tuple[tuple[str, str, tuple[str, ...]], ...], str] = {}  # their statements
 
     async def page(self, table: Table, wanted: Wanted) -> list[Found]:
         """See RowReading."""
@@ -61,6 +92,25 @@ class Reading:
         sql, arguments = statement_of_many(table, wanted, column, values)
         width = len(table.shape.columns)
         return [_found(row, width) for row in await self._fetch(sql, *arguments)]
+
+    async def changes(self, looks: Sequence[Look]) -> Changes:
+        """See RowReading."""
+        pages = tuple((look.table.rows, look.column, look.order) for look in looks)
+        sql = self._looks.get(pages)
+        if sql is None:
+            sql = statement_of_looks([(look.table, look.column, look.order) for look in looks])
+            self._looks[pages] = sql
+            while len(self._looks) > LOOKS_MAX:
+                del self._looks[next(iter(self._looks))]
+        arguments = [one for look in looks for one in (look.keys, look.revisions)]
+        (_, lineage, _, _), *rows = await self._fetch(sql, *arguments)
+        return Changes(
+            lineage,
+            [
+                (number, key, Found(tuple(found), revision) if revision is not None else None)
+                for number, key, revision, found in rows
+            ],
+        )
 
     async def first(self, table: Table, wanted: Wanted) -> tuple[list[Found], int]:
         """See RowReading."""

@@ -1,10 +1,10 @@
 """The host: what cells need of their node, made once and shared by all of them."""
 
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import trio
 
@@ -26,7 +26,7 @@ from greenroom.store.journal.committer import Committer
 from greenroom.store.journal.consequences.inline import Inline
 from greenroom.store.journal.journal import Journal
 from greenroom.store.journal.records import Head, StoredEvent
-from greenroom.store.views.asked import Asked, Filters, Row, Rows
+from greenroom.store.views.asked import Asked, Filters, Looked, Row, Rows
 from greenroom.supervisors.delivery.asides import Asides
 from greenroom.supervisors.delivery.relay import Relay
 from greenroom.supervisors.delivery.waker import Waker
@@ -52,6 +52,9 @@ class Query(Protocol):
         self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters
     ) -> dict[str, list[Row]]:
         """Raises: see Actor.query_pages."""
+
+    async def look(self, wanted: Mapping[type[Any], Iterable[str]]) -> Looked:
+        """Raises: see Actor.query_rows."""
 
 
 class OwnRows(Protocol):
@@ -140,6 +143,12 @@ class NodeWorld:
         if self._query is None:
             raise TypeError(f"{row.__qualname__} is the `Row` of no installed view")
         return await self._query.rows_of_many(row, keys, limit=limit, where=where)
+
+    async def query_rows(self, wanted: Mapping[type[Any], Iterable[str]]) -> Looked:
+        """Raises: TypeError where no such view is installed; see Actor.query_rows."""
+        if self._query is None:
+            raise TypeError("no view is installed")
+        return await self._query.look(wanted)
 
     def has_ended(self, process: str) -> bool:
         return self._has_ended(process)

@@ -6,7 +6,7 @@ it happens, so that a failure's timeline ends where the failure is.
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -20,7 +20,7 @@ from greenroom.actors.model.principal import Principal
 from greenroom.store.jobs.jobs import QueueReads
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.store.journal.records import Append, Head, StoredEvent
-from greenroom.store.views.asked import Asked, Filters, Row, Rows
+from greenroom.store.views.asked import Asked, Filters, Looked, Row, Rows
 from greenroom.supervisors.kernel.cells.cell import Cell
 from greenroom.supervisors.simulation.timeline import Timeline
 
@@ -436,6 +436,9 @@ class _NoRuntime:
     async def query_pages(
         self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters
     ) -> dict[str, list[Row]]:
+        raise Violated("apply must not query")
+
+    async def query_rows(self, wanted: Mapping[type[Any], Iterable[str]]) -> Looked:
         raise Violated("apply must not query")
 
     def has_ended(self, process: str) -> bool:

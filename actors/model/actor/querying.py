@@ -1,9 +1,10 @@
 """Querying: rows of views, for an actor, and for what it has answered aside."""
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping
+from typing import Any
 
 from greenroom.actors.model.actor.runtime import Answer, Runtime
-from greenroom.store.views.asked import NO_FILTERS, Asked, Filters, Row, Rows
+from greenroom.store.views.asked import NO_FILTERS, Asked, Filters, Looked, Row, Rows
 
 
 class Querying:
@@ -42,6 +43,15 @@ class Querying:
         1,000 keys, and 5,000 rows: `limit` of each. Raises: as `query`.
         """
         return await self._in_turn(self.runtime.query_pages(row, keys, limit=limit, where=where))
+
+    async def query_rows(self, wanted: Mapping[type[Any], Iterable[str]]) -> Looked:
+        """The first rows of many pages of several views, as of one moment: `await self.query_rows({Posts.Row: ids})`.
+
+        For what is looked at again and again, by many: of what this node has read before, only what has changed since
+        is read. Whoever else looks is given the same rows, so nobody may change them. At most 1,000 keys of a view.
+        Raises: as `query_pages`.
+        """
+        return await self._in_turn(self.runtime.query_rows(wanted))
 
     def _in_turn(self, answer: Awaitable[Answer]) -> Awaitable[Answer]:
         """What is read, once it may be."""

@@ -1,12 +1,12 @@
 """The runtime: what an actor needs from whoever runs it, and finds in no attribute of its own."""
 
-from collections.abc import Awaitable, Collection, Iterable
-from typing import Protocol, TypeVar
+from collections.abc import Awaitable, Collection, Iterable, Mapping
+from typing import Any, Protocol, TypeVar
 
 from greenroom.actors.model.message import Ask, Message, Reply
 from greenroom.actors.model.principal import Principal
 from greenroom.store.jobs.jobs import QueueReads
-from greenroom.store.views.asked import Asked, Filters, Row, Rows
+from greenroom.store.views.asked import Asked, Filters, Looked, Row, Rows
 
 Answer = TypeVar("Answer")
 
@@ -50,6 +50,9 @@ class Runtime(Protocol):
     async def query_pages(
         self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters
     ) -> dict[str, list[Row]]:
+        """Likewise."""
+
+    async def query_rows(self, wanted: Mapping[type[Any], Iterable[str]]) -> Looked:
         """Likewise."""
 
     @property

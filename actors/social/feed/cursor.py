@@ -53,10 +53,11 @@ class InPlace(Protocol):
 class Snapshot:
     """What a read has found, in order."""
 
-    __slots__ = ("_ids", "_reasons", "_scores", "_values", "experiment", "made_s", "ranking")
+    __slots__ = ("_ids", "_reasons", "_scores", "_values", "experiment", "made_s", "name", "ranking")
 
     def __init__(self, places: Sequence[InPlace], *, made_s: float, ranking: str = "", experiment: str = "") -> None:
         self.made_s = made_s
+        self.name = ""  # by which it is kept
         self.ranking = ranking
         self.experiment = experiment
         self._ids = bytes.fromhex("".join([one.post for one in places]))
@@ -130,9 +131,11 @@ class Snapshots:
         self._kept: dict[str, Snapshot] = {}
 
     def keep(self, snapshot: Snapshot) -> str:
-        """Its name."""
-        name = token_hex(8)
+        """Its name. One that is shown again is kept once: it is to push out no other."""
+        name = snapshot.name or token_hex(8)
+        self._kept.pop(name, None)
         self._kept[name] = snapshot
+        snapshot.name = name
         while len(self._kept) > SNAPSHOTS_MAX:
             del self._kept[next(iter(self._kept))]
         return name

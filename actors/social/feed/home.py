@@ -6,7 +6,7 @@ from greenroom.actors.social.feed.messages import FeedPage, Read
 from greenroom.actors.social.feed.ordering import newest_first, ranked_order
 from greenroom.actors.social.feed.privacy import Posted, is_wanted, may_see
 from greenroom.actors.social.feed.reader import Reader, Served
-from greenroom.actors.social.feed.rows import shown, visible
+from greenroom.actors.social.feed.rows import Found, shown, visible
 from greenroom.actors.social.feed.trending import trending
 from greenroom.actors.social.known.posts import candidate, facts, shared_by
 from greenroom.actors.social.post.views import Posts
@@ -78,18 +78,18 @@ async def _page(feed: Reader, name: str, snapshot: Snapshot, at: int, limit: int
     """From there on, without what may not be seen any more, or was never to be shown to who has not asked."""
     rows: list[Posts.Row] = []
     places: list[Placed] = []
-    seen: dict[str, Posts.Row] = {}
+    seen = Found({})
     until = min(len(snapshot), at + LOOKED_AT_MAX)
     while at < until and len(rows) < limit:
         part = snapshot.part(at, min(limit - len(rows) + SPARE, until - at))
         wanted = [place.post for place in part]
-        found = (await visible(feed, [*wanted, *shared_by(feed, wanted)])).posts  # with what they share, at once
-        seen |= found
+        found = await visible(feed, [*wanted, *shared_by(feed, wanted)], with_mine=True)  # with what they share
+        seen = seen.and_more(found)
         for place in part:
             if len(rows) == limit:
                 break
             at += 1
-            row = found.get(place.post)
+            row = found.posts.get(place.post)
             if row is not None and _stays(feed, place.reason, row):
                 rows.append(row)
                 places.append(place)

@@ -33,14 +33,19 @@ def say(feed: Reader, ask: SayMade) -> None:
 
 
 def take(feed: Reader, made: Made) -> Coroutine[Any, Any, None] | None:
-    """Keep them as if they had been written here."""
+    """Keep those that have no row here yet as if they had been written here. Mostly there are none: walls had them."""
     if made.author not in feed.state.follows:
+        return None
+    stories = set(made.stories)  # a row may not know yet that it is one
+    known = {entry.post for entry in feed.caught_up(feed.now) if entry.is_story or entry.post not in stories}
+    lacking = [post for post in made.posts if post not in known and (post in stories or not feed.names.has(post))]
+    if not lacking:
         return None
 
     async def keep() -> None:
-        rows = await feed.query_pages(Posts.Row, made.posts, limit=1)  # of posts made by a release that said nothing
-        stories = {post for post, (row,) in rows.items() if row.is_story} | set(made.stories)
-        entries = [Entry(post, made.author, ms_of(post), post in stories) for post in made.posts]
+        rows = await feed.query_pages(Posts.Row, lacking, limit=1)  # of posts made by a release that said nothing
+        are_stories = {post for post, (row,) in rows.items() if row.is_story} | stories
+        entries = [Entry(post, made.author, ms_of(post), post in are_stories) for post in lacking]
         feed.record(CaughtUp(followed_ms=0, entries=entries))
         feed.names.doubt(feed.now)
 

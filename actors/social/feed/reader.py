@@ -18,7 +18,7 @@ NUDGED_MAX = 100  # posts that have come since its user read: of more, the oldes
 LOUD_S = 10.0  # that it is remembered who has to be looked up
 SUGGESTED_S = 600.0
 OWN_S = 60.0
-RANKED_S = 10.0
+RANKED_S = 10.0  # that an order is good for at least
 FEATURES_S = 30.0  # that what is known of its user is taken for what it was
 RECENT_S = 60.0  # that a nudge counts as much as a row: by then there is one
 CAUGHT_UP_S = 60.0  # likewise of what it has caught up with
@@ -93,7 +93,7 @@ class Reader(Actor[FeedState]):
         self.loud = Kept(LOUD_S)  # authors whose walls have to be looked up
         self.suggested = Kept(SUGGESTED_S)
         self.own = Kept(OWN_S)  # its user's posts, as their wall has them
-        self._ranked: tuple[Snapshot, int] | None = None  # the last, and as of which event
+        self._ranked: tuple[Snapshot, int, float] | None = None  # the last, as of which event, and until when
         self.is_trimmed = False  # has it been looked at, in this life and today?
         self.names = Names()
         self.features = FeaturesKnown()
@@ -152,15 +152,17 @@ class Reader(Actor[FeedState]):
         self.nudged, self._counted, self._beyond = {}, frozenset(), 0
 
     def keep_ranked(self, snapshot: Snapshot) -> None:
-        self._ranked = snapshot, self.offset + len(self._due)
+        """For as long as the names that it was made of: then all of them are read anew."""
+        until_s = max(snapshot.made_s + RANKED_S, self.names.until_s)
+        self._ranked = snapshot, self.offset + len(self._due), until_s
 
     def ranked_lately(self) -> Snapshot | None:
-        """What was ranked a moment ago, where nothing has come or been done since: whoever reads again at once is
-        shown the same order. What may be seen of it is looked up all the same."""
+        """What was ranked a while ago, where nothing has come or been done since: whoever reads again is shown the
+        same order. What may be seen of it is looked up all the same."""
         if self._ranked is None or self.nudged:
             return None
-        snapshot, offset = self._ranked
-        return snapshot if offset == self.offset and self.now - snapshot.made_s < RANKED_S else None
+        snapshot, offset, until_s = self._ranked
+        return snapshot if offset == self.offset and snapshot.made_s <= self.now < until_s else None
 
     def remember_caught_up(self, entries: list[Entry], now_s: float) -> None:
         """They become rows of `arrivals` a moment after they are recorded: until then nobody else has them."""

@@ -23,7 +23,7 @@ class Names:
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}  # by post, the newest first
         self._is_all = False
-        self._until_s = float("-inf")
+        self.until_s = float("-inf")  # when all of them are to be read anew
         self._cautious_s = float("-inf")
 
     def doubt(self, now_s: float) -> None:
@@ -34,14 +34,18 @@ class Names:
         """These are its newest, as read just now."""
         self._entries = {entry.post: entry for entry in entries[:KEPT_MAX]}
         self._is_all = is_all and len(entries) <= KEPT_MAX
-        self._until_s = now_s + WHOLE_S if now_s >= self._cautious_s else float("-inf")
+        self.until_s = now_s + WHOLE_S if now_s >= self._cautious_s else float("-inf")
+
+    def has(self, post: str) -> bool:
+        """Is there a row of it, as far as is remembered?"""
+        return post in self._entries
 
     async def newest(
         self, feed: Actor[object], most: int, may_come_up: Callable[[Entry], bool]
     ) -> tuple[list[Entry], bool] | None:
         """So many of those that may come up, and whether these are all; None: all are to be read. Raises: as
         Actor.query_pages."""
-        if not self._until_s - WHOLE_S <= feed.now < self._until_s:
+        if not self.until_s - WHOLE_S <= feed.now < self.until_s:
             return None
         found = await feed.query_pages(Arrivals.Row, [feed.key], limit=NEWEST, where={"is_story": False})
         rows = found.get(feed.key, [])

@@ -11,6 +11,7 @@ from msgspec import Struct
 from greenroom.actors.model.actor import Actor, Runtime
 from greenroom.actors.social.feed.messages import Visibility
 from greenroom.actors.social.follows.views import Authors
+from greenroom.actors.social.known.seen import Seen
 from greenroom.actors.social.known.shared import Shared
 from greenroom.actors.social.profile.views import Profiles
 from greenroom.actors.social.ranking.candidates import Candidate, Reason
@@ -45,6 +46,7 @@ class OnNode:
         self.authors = Shared[Authors.Row](for_s=AUTHORS_S, most=AUTHORS_MAX)
         self.names = Shared[Profiles.Row](for_s=NAMES_S, most=NAMES_MAX)
         self.unwritten = Shared[Unwritten.Row](for_s=UNWRITTEN_S, most=AUTHORS_MAX)
+        self.seen = Seen()
         self.walls = Shared[list[str]](for_s=WALLS_S, most=WALLS_MAX, at_once=WALLS_AT_ONCE)
 
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from greenroom.store.views.memory.rows import MemoryViewRows, StoredRow
 from greenroom.store.views.paging import Wanted
-from greenroom.store.views.reading import Found
+from greenroom.store.views.reading import Changes, Found, Look
 from greenroom.store.views.tables import Table
 
 
@@ -28,6 +28,18 @@ class MemoryReading:
         await trio.lowlevel.checkpoint()
         pages = (replace(wanted, where=((column, value), *wanted.where)) for value in values)
         return [row for page in pages for row in self.found(table, page)]
+
+    async def changes(self, looks: Sequence[Look]) -> Changes:
+        """See RowReading."""
+        await trio.lowlevel.checkpoint()
+        rows: list[tuple[int, str, Found | None]] = []
+        for number, look in enumerate(looks):
+            for key, revision in zip(look.keys, look.revisions, strict=True):
+                wanted = Wanted(where=((look.column, key),), order=look.order, limit=1)
+                row = next(iter(self.found(look.table, wanted)), None)
+                if (row.revision if row is not None else None) != revision:
+                    rows.append((number, key, row))
+        return Changes(self._rows.journal.lineage, rows)
 
     async def first(self, table: Table, wanted: Wanted) -> tuple[list[Found], int]:
         """See RowReading."""

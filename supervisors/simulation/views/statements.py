@@ -17,7 +17,7 @@ from greenroom.store.views.memory.reading import MemoryReading
 from greenroom.store.views.memory.store import MemoryViewStore
 from greenroom.store.views.memory.versions import MemoryVersions
 from greenroom.store.views.paging import Wanted as WantedRows
-from greenroom.store.views.reading import Found
+from greenroom.store.views.reading import Changes, Found, Look
 from greenroom.store.views.store import (
     FOLDS_AT_ONCE,
     Behind,
@@ -241,6 +241,9 @@ class SimulatedReading:
 
     async def pages(self, table: Table, wanted: WantedRows, column: str, values: Sequence[str]) -> list[Found]:
         return await self._way.call("view pages", lambda: self._rows.pages(table, wanted, column, values))
+
+    async def changes(self, looks: Sequence[Look]) -> Changes:
+        return await self._way.call("view looks", lambda: self._rows.changes(looks))
 
     async def first(self, table: Table, wanted: WantedRows) -> tuple[list[Found], int]:
         return await self._way.call("view page", lambda: self._rows.first(table, wanted))

@@ -105,6 +105,9 @@ class World:
     async def query_pages(self, row: Any, keys: Any, **_: Any) -> Any:
         raise AssertionError("nobody queries here")
 
+    async def query_rows(self, wanted: Any) -> Any:
+        raise AssertionError("nobody queries here")
+
     def has_ended(self, process: str) -> bool:
         raise NotImplementedError
 

@@ -68,6 +68,45 @@ async def test_rows_in_code_are_of_the_views_own_class(database_url: str) -> Non
             await world.query(Everybody.Row, "all", Asked())
 
 
+async def test_rows_of_several_views_in_one_look_that_all_share(database_url: str) -> None:
+    async with shown_stage(database_url, Board, Everybody) as node:
+        offset = await node.clap("a", "ann", 1)
+        for view in ("board", "everybody"):
+            await node.reader.until_folded(view, "show:a", offset)
+        world, before = node.kernel.world, node.reads
+        found = await world.query_rows({Board.Row: ["a", "none", "a"], Everybody.Row: ["ann", "bob"]})
+        assert node.reads == before + 1
+        assert found.of(Board.Row) == {"a": Board.Row(show="a", user="ann", claps=1)}
+        assert found.of(Everybody.Row) == {"ann": Everybody.Row(user="ann", claps=1)} and found.of(Notes.Row) == {}
+        again = await world.query_rows({Board.Row: ["a"]})
+        assert again.of(Board.Row)["a"] is found.of(Board.Row)["a"]
+        offset = await node.clap("a", "ann", 2)
+        await node.reader.until_folded("board", "show:a", offset)
+        assert (await world.query_rows({Board.Row: ["a"]})).of(Board.Row)["a"].claps == 3
+        with pytest.raises(BadQuery, match="at most 1000"):
+            await world.query_rows({Board.Row: map(str, range(1001))})
+        with pytest.raises(BadQuery, match="NUL"):
+            await world.query_rows({Board.Row: ["a\0"]})
+        with pytest.raises(TypeError, match="no installed view"):
+            await world.query_rows({Notes.Row: ["a"]})
+
+
+async def test_what_is_known_of_a_table_is_not_taken_for_anothers() -> None:
+    """The view has been filled anew beside it, by other code."""
+    looked: list[Any] = []
+
+    async def fetch(sql: str, *arguments: Any) -> Any:
+        looked.append((sql, arguments))
+        return [(-1, "", 0, ()), (0, "a", 1, ("a", "ann", len(looked)))]
+
+    read = ViewReader(Views(Kinds((Show,)), (Board,)), Reading(fetch))
+    for build in (1, 2):
+        read.learn([msgspec.structs.replace(version(1, installed(Board).shape), build=build)])
+        assert (await read.look({Board.Row: ["a"]})).of(Board.Row)["a"].claps == build
+    (_, first), (sql, second) = looked
+    assert first == second == (["a"], [None]) and "board_v1_2" in sql
+
+
 async def test_the_first_rows_of_many_pages_in_one_statement(database_url: str) -> None:
     async with shown_stage(database_url, Board) as node:
         for show, user, times in (("a", "ann", 1), ("a", "bob", 3), ("a", "eve", 2), ("b", "ann", 1)):

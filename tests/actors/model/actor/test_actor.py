@@ -87,6 +87,9 @@ class TickingRuntime:
     async def query_pages(self, row: Any, keys: Any, **_: Any) -> Any:
         raise NotImplementedError
 
+    async def query_rows(self, wanted: Any) -> Any:
+        raise NotImplementedError
+
     def has_ended(self, process: str) -> bool:
         raise NotImplementedError
 

@@ -47,6 +47,19 @@ def test_only_the_newest_are_kept() -> None:
     assert len(kept.find(names[1], 0.0)) == 0
 
 
+def test_one_that_is_shown_again_pushes_out_no_other() -> None:
+    kept, again = Snapshots(), Snapshot([], made_s=0.0)
+    kept.keep(again)
+    other = kept.keep(Snapshot([], made_s=0.0))
+    assert len({kept.keep(again) for _ in range(SNAPSHOTS_MAX)}) == 1
+    assert kept.find(other, 0.0) is not kept.find(again.name, 0.0)
+    for _ in range(SNAPSHOTS_MAX - 1):
+        kept.keep(Snapshot([], made_s=0.0))
+    assert kept.find(again.name, 0.0) is again
+    with pytest.raises(Refused, match=r"feed\.cursor_expired"):
+        kept.find(other, 0.0)
+
+
 @pytest.mark.bound("places in lists that a feed keeps for cursors")
 def test_only_the_newest_places_are_kept() -> None:
     kept = Places("ann")

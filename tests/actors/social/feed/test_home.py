@@ -19,6 +19,7 @@ from greenroom.actors.social.feed.messages import (
 )
 from greenroom.actors.social.feed.reader import RANKED_S
 from greenroom.actors.social.follows.views import Authors
+from greenroom.actors.social.known.names import WHOLE_S
 from greenroom.actors.social.post.views import Posts, Wall
 from greenroom.actors.social.profile.views import Profiles
 from greenroom.actors.social.spread import share
@@ -290,6 +291,21 @@ def test_who_reads_again_at_once_is_shown_the_same_order(world: World) -> None:
     world.post("bob")
     world.kit.advance(RANKED_S)
     assert len(world.read(order="ranked").posts) == 4, "or some seconds have passed"
+
+
+def test_an_order_is_as_good_as_the_names_that_it_was_made_of(world: World) -> None:
+    """All rows are read anew after so long, whoever was told of them or not; a page in between makes it no longer."""
+    world.follow("bob")
+    world.post("bob")
+    world.kit.advance(WHOLE_S)  # rows that it has caught up with are there by now
+    before = ids(world.read(order="ranked").posts)
+    lost = world.post("bob")
+    world.kit.advance(WHOLE_S - 1.0)
+    assert ids(world.read(order="ranked").posts) == before
+    assert lost in world.ids(), "the newest first are read each time"
+    assert ids(world.read(order="ranked").posts) == before
+    world.kit.advance(1.0)
+    assert lost in ids(world.read(order="ranked").posts)
 
 
 def test_no_more_rows_of_posts_are_read_than_a_page_shows(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from greenroom.actors.social.feed.events import CaughtUp
 from greenroom.actors.social.feed.gathering import SETTLED_MANY_S, SETTLED_S
 from greenroom.actors.social.feed.made import ASKED_MAX
 from greenroom.actors.social.feed.messages import BarredChanged, Made, Post, SayMade
@@ -42,6 +43,24 @@ def test_then_the_author_is_asked_what_walls_may_lack(world: World) -> None:
     world.kit.tell(Made(author="bob", posts=[post]))
     assert [row.id for row in world.rows(Arrivals, lambda _: True)] == [post]
     assert world.ids() == [post]
+
+
+def test_what_has_a_row_is_not_written_again(world: World) -> None:
+    """Walls had nearly all: an append and a transaction for each author would be for nothing."""
+    caught_up = world.post("bob", written=False)
+    world.follow("bob")
+    written = world.post("bob")
+    story = world.post("bob", written=None, is_story=True)
+    world.read()
+    before = world.rows(Arrivals, lambda _: True)
+    assert {row.id for row in before} == {caught_up, written}
+    events = len(world.kit.events)
+    world.kit.tell(Made(author="bob", posts=[caught_up, written]))
+    assert len(world.kit.events) == events
+    world.kit.tell(Made(author="bob", posts=[caught_up, written, story], stories=[story, written]))
+    event = world.kit.events[-1]
+    assert isinstance(event, CaughtUp)
+    assert [(one.post, one.is_story) for one in event.entries] == [(written, True), (story, True)]
 
 
 def test_of_who_was_unfollowed_meanwhile_nothing_is_kept(world: World) -> None:

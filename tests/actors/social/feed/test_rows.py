@@ -16,7 +16,7 @@ from greenroom.actors.social.feed.messages import (
     Tagged,
 )
 from greenroom.actors.social.follows.views import Authors
-from greenroom.actors.social.post.views import WhoReacted
+from greenroom.actors.social.post.views import Posts, WhoReacted, reacted_key
 from tests.actors.social.feed.world import World
 
 
@@ -91,3 +91,55 @@ def test_who_is_muted_or_was_hidden_does_not_come_up_by_a_share(world: World) ->
         assert {one.id: one.shared for one in page.posts} == dict.fromkeys(shares), ask
     assert all(one.shared for one in world.kit.ask(Of(author="bob"), user="ann").posts)
     assert see(world, shares[0]).shared.id == muted
+
+
+def looks_of(world: World) -> list[dict[type, list[str]]]:
+    """What was looked at from now on."""
+    looked: list[dict[type, list[str]]] = []
+    look = world.kit._world.query_rows
+
+    async def count(wanted: Any) -> Any:
+        looked.append({row: list(keys) for row, keys in wanted.items()})
+        return await look(looked[-1])
+
+    world.kit._world.query_rows = count  # type: ignore[method-assign]
+    return looked
+
+
+def test_a_page_of_posts_that_are_known_is_one_look_with_what_they_share_and_all_that_it_depends_on(
+    world: World,
+) -> None:
+    world.follow("bob")
+    deep = world.post("cyd", written=None, text="deep")
+    share, plain = world.post("bob", share_of=deep), world.post("bob")
+    world.react(share, "wow")
+    world.react(deep, "sad")
+    world.read(order="ranked")
+    looked = looks_of(world)
+    page = {one.id: one for one in world.read(order="ranked").posts}
+    assert set(page) == {share, plain} and page[share].mine == "wow"
+    inner = page[share].shared
+    assert inner is not None and inner.mine == "sad"
+    (only,) = looked
+    assert set(only[Posts.Row]) == {share, plain, deep} and only[Authors.Row] == ["cyd"]
+    assert set(only[WhoReacted.Row]) == {reacted_key(post, "ann") for post in (share, deep)}
+
+
+def test_what_a_node_has_known_wrongly_is_asked_behind_it(world: World) -> None:
+    """Nobody had reacted when it was ranked."""
+    world.follow("bob")
+    post = world.post("bob")
+    assert world.read(order="ranked").posts[0].mine == ""
+    world.react(post, "wow")
+    looked = looks_of(world)
+    assert world.read(order="ranked").posts[0].mine == "wow"
+    assert looked == [{Posts.Row: [post]}, {WhoReacted.Row: [reacted_key(post, "ann")]}]
+
+
+def test_of_a_stranger_whose_post_is_ranked_the_same_look_says_whether_they_are_private(world: World) -> None:
+    posts = [world.post(f"u{number}", written=None, tags=["tea"]) for number in range(3)]
+    assert set(posts) == {one.id for one in world.read(order="ranked").posts}
+    world.authors["u1"] = Authors.Row(user="u1", private=True)
+    looked = looks_of(world)
+    assert {one.id for one in world.read(order="ranked").posts} == {posts[0], posts[2]}
+    assert looked[0][Authors.Row] == ["u0", "u1", "u2"] and len(looked) == 1

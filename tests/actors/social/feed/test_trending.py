@@ -4,8 +4,8 @@ import pytest
 
 from greenroom.actors.model.errors import Unavailable
 from greenroom.actors.social.feed.messages import MutedChanged
-from greenroom.actors.social.feed.reader import RANKED_S
 from greenroom.actors.social.feed.trending import AUTHORS_MIN, LOOK_S, POSTS_MAX, TAGS_MAX, most_used
+from greenroom.actors.social.known.names import WHOLE_S
 from greenroom.actors.social.post.trends import Trends
 from greenroom.store.views.asked import Asked, Rows
 from tests.actors.social.feed.world import World
@@ -49,9 +49,9 @@ def test_a_node_looks_once_a_minute(world: World) -> None:
     world.read(order="ranked")
     world.queries.clear()
     posts = [world.post(f"u{number}", written=None, tags=["tea"]) for number in range(3)]
-    world.kit.advance(LOOK_S - RANKED_S - 1.0)
+    world.kit.advance(LOOK_S - 1.0)
     assert reasons(world) == {} and Trends.Row not in world.queries
-    world.kit.advance(RANKED_S + 1.0)
+    world.kit.advance(WHOLE_S)
     assert set(reasons(world)) == set(posts)
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from greenroom.actors.social.feed.messages import BarredChanged
-from greenroom.actors.social.feed.reader import RANKED_S
 from greenroom.actors.social.follows.views import Authors
+from greenroom.actors.social.known.names import WHOLE_S
 from greenroom.actors.social.known.on_node import POSTS_S
 from greenroom.actors.social.known.posts import candidate, fact
 from greenroom.actors.social.post.views import Posts
@@ -45,7 +45,7 @@ def test_counts_are_read_once_in_a_while_and_posts_each_time(world: World) -> No
     world.posts[new].text = "edited"
     page = world.read(order="ranked").posts
     assert ids(page) == [new, old] and page[0].text == "edited" and page[1].reactions == {"like": 900}
-    world.kit.advance(max(POSTS_S, RANKED_S))
+    world.kit.advance(max(POSTS_S, WHOLE_S))
     assert ranked(world) == [old, new]
 
 

@@ -16,7 +16,7 @@ from greenroom.actors.model.errors import (
     Refused,
     Unavailable,
 )
-from greenroom.store.views.asked import Asked, Rows
+from greenroom.store.views.asked import Asked, Looked, Rows
 from tests.supervisors.kernel.small_kernel import Do, Fail, Heard, Kernel, Log, Note, Read, SlowNoted, kernel, settled
 
 A = "log:a"
@@ -199,6 +199,10 @@ class SlowViews:
     async def rows_of_many(self, row: Any, keys: Any, *, limit: int, where: Any) -> dict[str, list[Any]]:
         await trio.sleep(2.0)
         return {}
+
+    async def look(self, wanted: Any) -> Looked:
+        await trio.sleep(2.0)
+        return Looked({})
 
 
 async def test_who_would_read_views_where_too_many_do_is_turned_away_and_all_else_goes_on(
