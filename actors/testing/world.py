@@ -1,7 +1,7 @@
 """The world of an entity under test: a clock that stands still, whoever the test says watches, and others that the test
 plays."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
