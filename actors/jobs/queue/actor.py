@@ -56,7 +56,7 @@ from greenroom.actors.jobs.queue.overview import overview
 from greenroom.actors.jobs.queue.single.single_jobs import SingleJobs
 from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob, RetryJob
 from greenroom.actors.jobs.queue.single.telling import Look, Progress, StepDone, Steps
-from greenroom.actors.jobs.queue.steered import Knows
+from greenroom.actors.jobs.queue.steered import Knows, SteeredQueue
 from greenroom.actors.jobs.queue.unread import Reading, taken
 from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.actors.jobs.texts import require_object
@@ -100,7 +100,7 @@ class Taker(Struct):
         return self.asked_ms + int(self.message.wait_s * 1000)
 
 
-class Queue(SingleJobs):
+class Queue(SteeredQueue):
     """One queue; the key is its name."""
 
     kind = QUEUE_KIND
@@ -123,7 +123,8 @@ class Queue(SingleJobs):
         self._looks_ms = 0  # when whoever has waited long enough is looked for again
         self._looking = Looking(Seen(""), 0)  # for what others have added
         self._reading = Reading()  # arguments that are not in memory
-        self._flowing = Flowing(self, self._new_rows)
+        self.single = SingleJobs(self, self.close)
+        self._flowing = Flowing(self, self.single, self._new_rows, self.close)
 
     async def begin(self) -> None:
         """Its jobs, and who has what."""
@@ -144,8 +145,8 @@ class Queue(SingleJobs):
         self.desk.hands.forgive(self.now_ms)  # reading may have taken longer than a lease
 
     def may_sleep(self) -> bool:
-        is_idle = not self.desk.jobs and not self._takers and not self.beats and not self.desk.unsettled
-        return is_idle and self.bulks.is_idle(self.now_ms)
+        is_idle = not self.desk.jobs and not self._takers and not self.single.beats and not self.desk.unsettled
+        return is_idle and self.single.bulks.is_idle(self.now_ms)
 
     def handle(self, message: Any) -> Any:
         """Raises: ClockSetBack."""
@@ -179,7 +180,7 @@ class Queue(SingleJobs):
             count_written(self._counts, writes)
             self.effects.name(WriteJobs(writes))
         if self.desk.changed:
-            self.tell_watchers()
+            self.single.tell_watchers()
         for report in self.desk.reports:
             self._report(report)
         self.desk.reports.clear()
@@ -213,9 +214,9 @@ class Queue(SingleJobs):
                 self._forget_takers(lambda taker: taker.message.worker == message.worker)
                 if not message.keeps:
                     self.desk.left(message.worker, self.now_ms, writes)
-                    self.end_beat(message.worker)
+                    self.single.end_beat(message.worker)
             case Pause() | Resume() | Limit() | Why():
-                return self._steer(message)
+                return self._steer(message, self._workers_waiting())
             case Tick():
                 if self._ticks_ms is not None and self._ticks_ms <= self.now_ms + TICK_MS_MIN:
                     self._ticks_ms = None  # else an earlier one has come in its place since, and nothing follows this
@@ -240,7 +241,7 @@ class Queue(SingleJobs):
             case CancelChildren() | RetryChildren():
                 return self._flowing.handle(message, writes)
             case _:
-                return self.about_one(message, writes)
+                return self.single.about_one(message, writes)
         return Done()
 
     # Adding.
@@ -346,7 +347,7 @@ class Queue(SingleJobs):
         if message.wait_s and len(self._takers) >= TAKERS_MAX:
             raise Refused("queue.too_many_workers", f"{TAKERS_MAX} workers wait already", status=429)
         if message.said:
-            self.said(message.worker, message.said)
+            self.single.said(message.worker, message.said)
         refused = self.desk.finish(message.worker, message.finished, self.now_ms, writes) if message.finished else []
         if not message.most:
             return Taken(refused=refused)
@@ -441,12 +442,12 @@ class Queue(SingleJobs):
         if lost:
             self._counts.lost(len(lost), active - self.desk.order.running)
         # What waits in the name of one that has ended would be given to nobody.
-        silent = self.beats.is_silent
+        silent = self.single.beats.is_silent
         self._forget_takers(
             lambda taker: taker.message.worker in lost or silent(taker.message.worker, taker.asked_ms, self._ticked_ms)
         )
-        for worker in self.beats.due(now_ms):
-            self.end_beat(worker)
+        for worker in self.single.beats.due(now_ms):
+            self.single.end_beat(worker)
         self.desk.shown.lapse(now_ms)
         self._flowing.tick(writes)
 
@@ -467,7 +468,7 @@ class Queue(SingleJobs):
         looks_ms = self._looking.next_ms(polls=self._polls)
         if self.desk.unsettled:
             due = now_ms
-        elif self._takers or self.desk.hands or self.beats:
+        elif self._takers or self.desk.hands or self.single.beats:
             due = now_ms + TICK_MS
         elif self.desk.jobs or self.state.paused_until_ms is not None:  # nobody works, and the view shows for how long
             due = now_ms + SLOW_TICK_MS

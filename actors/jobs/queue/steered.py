@@ -1,6 +1,6 @@
 """The queue as a whole: it is paused and limited, says why a job waits, and remembers which tokens are spent.
 
-`Queue` is made of it, and has the jobs.
+`Queue` is one of it that has the jobs. Its other parts, `SingleJobs` and `Flowing`, are given it.
 """
 
 from typing import Any, ClassVar
@@ -42,18 +42,15 @@ class SteeredQueue(Actor[QueueState]):
         super().__init__(entity, runtime)
         self.desk = Desk(self.key)
 
-    def _workers_waiting(self) -> list[Knows]:
-        """What those know that wait for jobs."""
-        raise NotImplementedError
-
     @property
     def _limits(self) -> QueueLimits:
         """What staff has set, and of the rest what the code declares."""
         return (self.installed.limits_of(self.key) or NO_LIMITS).under(self.state.limits)
 
-    def _steer(self, message: Pause | Resume | Limit | Why) -> Any:
+    def _steer(self, message: Pause | Resume | Limit | Why, waiting: list[Knows]) -> Any:
+        """`waiting`: what those know that wait for jobs."""
         self.require_staff("steer queues")
-        now_ms = self._now_ms
+        now_ms = self.now_ms
         by = self.principal.user
         match message:
             case Pause():
@@ -69,10 +66,10 @@ class SteeredQueue(Actor[QueueState]):
                     self.record(Limited(limits=limits, by=by))
                     self.desk.order.limit(self._limits, now_ms)
             case Why():
-                return Explained(self._why(message.id, now_ms))
+                return Explained(self._why(message.id, now_ms, waiting))
         return Done()
 
-    def _why(self, job_id: str, now_ms: int) -> str:
+    def _why(self, job_id: str, now_ms: int, waiting: list[Knows]) -> str:
         job = self.desk.jobs.get(job_id)
         if job is None:
             raise Refused("queue.no_such_job", "it has ended, or there is none", status=404)
@@ -85,13 +82,13 @@ class SteeredQueue(Actor[QueueState]):
             until = f" until {moment(until_ms)}" if until_ms is not None else ""
             return f"the queue is paused{until}{': ' if self.state.paused_reason else ''}{self.state.paused_reason}"
         self.desk.order.advance(now_ms)
-        return why(self.desk.order, job, now_ms, self._workers_waiting())
+        return why(self.desk.order, job, now_ms, waiting)
 
     def _rest(self) -> None:
         """A job has asked that the queue be paused. It never shortens a pause, and staff's own it leaves alone."""
         until_ms, reason = self.desk.pause_until_ms, self.desk.pause_reason
         self.desk.pause_until_ms, self.desk.pause_reason = 0, ""
-        now_ms = self._now_ms
+        now_ms = self.now_ms
         present_ms = self.state.paused_until_ms
         if self.state.is_paused(now_ms) and (present_ms is None or present_ms >= until_ms):
             return
@@ -112,7 +109,7 @@ class SteeredQueue(Actor[QueueState]):
         )
 
     @property
-    def _now_ms(self) -> int:
+    def now_ms(self) -> int:
         return int(self.runtime.now() * 1000)
 
     def apply(self, event: Any) -> None:
@@ -132,3 +129,7 @@ class SteeredQueue(Actor[QueueState]):
         """Raises: Refused."""
         if not self.principal.system and STAFF_ROLES.isdisjoint(self.principal.roles):
             raise Refused("forbidden", f"only the roles service and admin {what}", status=403)
+
+    def require_worker(self) -> None:
+        """Raises: Refused."""
+        self.require_staff("work on jobs")

@@ -34,6 +34,7 @@ from greenroom.actors.jobs.queue.flows.unwanted import Unwanted
 from greenroom.actors.jobs.queue.found import ReadOutcomes
 from greenroom.actors.jobs.queue.messages import NULL, Found, NewJob
 from greenroom.actors.jobs.queue.single.single_jobs import SingleJobs
+from greenroom.actors.jobs.queue.steered import SteeredQueue
 from greenroom.actors.jobs.queue.waiting import TAKE_BYTES
 from greenroom.actors.jobs.waits import WaitFor, Waits, waits_for
 from greenroom.actors.model.effects import Told
@@ -56,9 +57,13 @@ NewRows = Callable[[Sequence[NewJob]], list[JobRow]]
 class Flowing:
     """That part of a queue, whose jobs are on its desk."""
 
-    def __init__(self, queue: SingleJobs, new_rows: NewRows) -> None:
-        """`new_rows`: jobs as they are stored. Raises: Refused."""
+    def __init__(
+        self, queue: SteeredQueue, single: SingleJobs, new_rows: NewRows, close: Callable[[Jobs], None]
+    ) -> None:
+        """`new_rows`: jobs as they are stored; raises Refused. `close`: see SingleJobs."""
         self._queue = queue
+        self._single = single
+        self._close = close
         self._desk = queue.desk
         self._new_rows = new_rows
         self._asking = Asking(random.getrandbits(62))
@@ -89,7 +94,7 @@ class Flowing:
             case ReadOutcomes():
                 self._read(message)
             case RetryChildren():
-                return self._queue.retry_children(message)
+                return self._single.retry_children(message)
             case CancelChildren():
                 return self._cancel(message, writes)
         return None
@@ -109,7 +114,7 @@ class Flowing:
         if self._desk.unwanted:
             left, hurried = self._desk.unwanted.take()
             for worker in hurried:
-                self._queue.end_beat(worker)
+                self._single.end_beat(worker)
             self._tell_unwanted(left)
 
     def next_ms(self, now_ms: int) -> int | None:
@@ -178,8 +183,8 @@ class Flowing:
 
         Raises: Refused, Unavailable.
         """
-        outcomes = await self._queue.outcomes(asked) if asked else {}
-        if queues and (forgotten := await self._queue.forgotten(queues)):
+        outcomes = await self._single.outcomes(asked) if asked else {}
+        if queues and (forgotten := await self._single.forgotten(queues)):
             text = f"{forgotten[0]}: it was forgotten, and takes no more jobs"
             raise Refused("queue.no_such_queue", text, status=422)
         unknown = [one for one in asked if one not in outcomes and one not in self._desk.jobs]
@@ -187,7 +192,7 @@ class Flowing:
             raise Refused("queue.unknown_job", f"{unknown[0]}: there is none, or none any more", status=422)
         writes = Jobs()
         added = self._write(jobs, rows, {one: known for one, known in outcomes.items() if known.has_ended}, writes)
-        self._queue.close(writes)
+        self._close(writes)
         return added
 
     def _write(self, jobs: list[FlowJob], rows: list[JobRow], outcomes: Outcomes, writes: Jobs) -> FlowAdded:
@@ -287,7 +292,7 @@ class Flowing:
     async def _cancel_some(self, message: CancelChildren) -> None:
         """Some have ended, are in another queue, or were added by others and are not found yet. Raises: Unavailable."""
         missing = [one for one in message.ids if one not in self._desk.jobs]
-        outcomes = await self._queue.outcomes(missing)
+        outcomes = await self._single.outcomes(missing)
         left = [(one, found.queue) for one, found in outcomes.items() if not found.has_ended]
         key, reason = self._queue.key, message.reason
         if again := [one for one, queue in left if queue == key]:  # first: there may be too many timers
@@ -295,7 +300,7 @@ class Flowing:
             self._hint(key, Found())
         self._tell_unwanted([Unwanted(one, queue, reason) for one, queue in left if queue != key])
         self._disown((one for one in message.ids if one in self._desk.jobs), reason)
-        self._queue.close(Jobs())
+        self._close(Jobs())
 
     def _disown(self, ids: Iterable[str], reason: str) -> None:
         for one in ids:

@@ -3,7 +3,7 @@ its watchers are told. The queue itself (actor.py) is about who gets which.
 """
 
 import random
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from itertools import islice
 from typing import Any, NoReturn
 
@@ -39,7 +39,6 @@ from greenroom.actors.jobs.queue.single.telling import (
 from greenroom.actors.jobs.queue.steered import SteeredQueue
 from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.actors.jobs.texts import NULL_JSON, require_json, require_object
-from greenroom.actors.model.actor import Runtime
 from greenroom.actors.model.errors import Forgotten, Overloaded, Refused, Unavailable
 from greenroom.actors.model.message import Done, Later
 from greenroom.store.errors import StoreUnavailable
@@ -49,21 +48,16 @@ from greenroom.store.journal.consequences.jobs import JobRow, Jobs
 RETRIED_AT_ONCE = 50  # children that one message tries again: their rows are read while the queue does nothing else
 
 
-class SingleJobs(SteeredQueue):
+class SingleJobs:
     """That part of a queue."""
 
-    def __init__(self, entity: str, runtime: Runtime) -> None:
-        super().__init__(entity, runtime)
+    def __init__(self, queue: SteeredQueue, close: Callable[[Jobs], None]) -> None:
+        """`close`: what follows from a message, for those whose answers are read for."""
+        self._queue = queue
+        self._close = close
+        self.desk = queue.desk
         self.beats = Beats()
-        self.bulks = Bulks(self.key, random.getrandbits(62))
-
-    def close(self, writes: Jobs) -> None:
-        """What follows from a message, whatever it was."""
-        raise NotImplementedError
-
-    @property
-    def now_ms(self) -> int:
-        return int(self.runtime.now() * 1000)
+        self.bulks = Bulks(queue.key, random.getrandbits(62))
 
     def about_one(self, message: Any, writes: Jobs) -> Any:
         """The answer to a message about single jobs; a coroutine where something is to be read for it."""
@@ -72,7 +66,7 @@ class SingleJobs(SteeredQueue):
                 return self._look(message)
             case Matched():
                 return self._matched(message, writes)
-        self.require_worker()
+        self._queue.require_worker()
         match message:
             case Beat():
                 return self._beat(message, writes)
@@ -92,21 +86,17 @@ class SingleJobs(SteeredQueue):
             case Bulk():
                 return self._bulk(message)
 
-    def require_worker(self) -> None:
-        """Raises: Refused."""
-        self.require_staff("work on jobs")
-
     # What workers hear and say.
 
     def _beat(self, message: Beat, writes: Jobs) -> Beaten | Later:
-        self.beats.heard(message.worker, self.now_ms)
-        void = self.desk.heard(message.worker, message.tokens, self.now_ms, writes)
+        self.beats.heard(message.worker, self._queue.now_ms)
+        void = self.desk.heard(message.worker, message.tokens, self._queue.now_ms, writes)
         cancel = self.desk.cancelled_of(message.worker)
         if void or not message.wait_s or self.beats.news(cancel, self.desk.cancelling):
             return Beaten(void, cancel)
-        later, former = self.beats.wait(message, self.now_ms)
+        later, former = self.beats.wait(message, self._queue.now_ms)
         if former is not None:
-            self.answer(former, Beaten())
+            self._queue.answer(former, Beaten())
         return later
 
     def end_beat(self, worker: str, *, watched: bool = False) -> None:
@@ -114,7 +104,7 @@ class SingleJobs(SteeredQueue):
         if later is not None:
             cancel = self.desk.cancelled_of(worker)
             self.beats.news(cancel, self.desk.cancelling)
-            self.answer(later, Beaten(cancel=cancel, watched=watched))
+            self._queue.answer(later, Beaten(cancel=cancel, watched=watched))
 
     def _require_held(self, message: StepDone | Steps) -> None:
         """Raises: Refused."""
@@ -132,7 +122,7 @@ class SingleJobs(SteeredQueue):
         return Done()
 
     async def _steps(self, message: Steps) -> StepsKnown:
-        results = await self.runtime.jobs.steps(message.id)
+        results = await self._queue.runtime.jobs.steps(message.id)
         return StepsKnown({name: Raw(result) for name, result in results.items()})
 
     # What people do about one job.
@@ -141,7 +131,7 @@ class SingleJobs(SteeredQueue):
         job = self.desk.jobs.get(message.id)
         if job is None:
             return self._cannot_cancel(message)
-        if self.desk.cancel(job, message.reason, self.now_ms, writes):
+        if self.desk.cancel(job, message.reason, self._queue.now_ms, writes):
             return Cancelling("cancelled")
         held = self.desk.hands.held_of(job)
         if held is not None:
@@ -159,7 +149,7 @@ class SingleJobs(SteeredQueue):
         job = self.desk.jobs.get(message.id)
         if job is None:
             return self._revive(message)
-        now_ms = self.now_ms
+        now_ms = self._queue.now_ms
         self._require_waiting(job)
         if job.id in self.desk.blocked.jobs:
             raise Refused("queue.blocked", "it waits for others: cancel it, or see to those", status=409)
@@ -170,7 +160,7 @@ class SingleJobs(SteeredQueue):
     async def _revive(self, message: RetryJob) -> Waits:
         """With its children that have not succeeded, where it waits for them. Raises: Refused, Unavailable."""
         found = await self._find(message.id)
-        if found is None or found.row.queue != self.key:
+        if found is None or found.row.queue != self._queue.key:
             raise Refused("queue.no_such_job", "there is none, or none any more", status=404)
         if found.state not in ("completed", "failed", "cancelled"):
             raise Refused("queue.not_found_yet", "it was added just now", status=503)
@@ -183,15 +173,15 @@ class SingleJobs(SteeredQueue):
         hindrances = await hindered([found.row], self, detached=message.detached)
         if hindrances:
             raise hindrances[message.id]
-        now_ms = self.now_ms
+        now_ms = self._queue.now_ms
         await self._begin_again([anew(found.row, now_ms)])
         return Waits(now_ms)
 
     async def retry_children(self, message: RetryChildren) -> None:
         """Not those that were tried again before. Raises: Unavailable."""
         found = await self.ended([one for one in message.ends if one not in self.desk.jobs])
-        meant = (one for one in found if one.ended_ms == message.ends[one.row.id] and one.row.queue == self.key)
-        await self._begin_again(sorted((anew(one.row, self.now_ms) for one in meant), key=lambda row: row.id))
+        meant = (one for one in found if one.ended_ms == message.ends[one.row.id] and one.row.queue == self._queue.key)
+        await self._begin_again(sorted((anew(one.row, self._queue.now_ms) for one in meant), key=lambda row: row.id))
 
     async def _begin_again(self, rows: list[JobRow]) -> None:
         """These have ended. Raises: Unavailable."""
@@ -200,44 +190,44 @@ class SingleJobs(SteeredQueue):
         writes, ends = Jobs(), Ends()
         for row in rows:
             again, children = behind(row, outcomes)
-            self.desk.revive(again, self.now_ms, writes)
+            self.desk.revive(again, self._queue.now_ms, writes)
             self.bulks.revived(row.id)
             for queue, some in children.items():
                 ends.setdefault(queue, {}).update(some)
         self._tell_again(ends)
-        self.close(writes)
+        self._close(writes)
 
     def _tell_again(self, ends: Ends) -> None:
         for queue, some in ends.items():
             left = iter(some.items())
             while part := dict(islice(left, RETRIED_AT_ONCE)):
-                self.tell(f"{self.kind}:{queue}", RetryChildren(ends=part))
+                self._queue.tell(f"{self._queue.kind}:{queue}", RetryChildren(ends=part))
 
     async def _find(self, job_id: str) -> JobFound | None:
         """Raises: Unavailable."""
         try:
-            return await self.runtime.jobs.find(job_id)
+            return await self._queue.runtime.jobs.find(job_id)
         except StoreUnavailable as error:
             raise Unavailable("the store does not say how the job is") from error
 
     async def outcomes(self, ids: list[str]) -> dict[str, JobOutcome]:
         """While the queue does nothing else: of what must be decided with the message. Raises: Unavailable."""
         try:
-            return await self.runtime.jobs.outcomes(ids)
+            return await self._queue.runtime.jobs.outcomes(ids)
         except StoreUnavailable as error:
             raise Unavailable("the store does not say how jobs are") from error
 
     async def ended(self, ids: list[str]) -> list[JobFound]:
         """Likewise: those that have, whole. Raises: Unavailable."""
         try:
-            return await self.runtime.jobs.ended(ids)
+            return await self._queue.runtime.jobs.ended(ids)
         except StoreUnavailable as error:
             raise Unavailable("the store does not say how jobs are") from error
 
     async def forgotten(self, queues: list[str]) -> list[str]:
         """Likewise: of these queues. Raises: Unavailable."""
         try:
-            return await self.runtime.jobs.forgotten(queues)
+            return await self._queue.runtime.jobs.forgotten(queues)
         except StoreUnavailable as error:
             raise Unavailable("the store does not say which queues there are") from error
 
@@ -251,7 +241,7 @@ class SingleJobs(SteeredQueue):
             raise Refused("queue.arguments_too_long", f"`arguments` has more than {ARGUMENTS_MAX} bytes", status=413)
         if arguments is not None:
             require_object(message.arguments)
-        now_ms = self.now_ms
+        now_ms = self._queue.now_ms
         due_ms = job.due_ms if message.delay_s is None else now_ms + int(message.delay_s * 1000)
         priority = job.priority if message.priority is None else message.priority
         self.desk.change(job, now_ms, writes, due_ms=due_ms, priority=priority, arguments=arguments)
@@ -265,8 +255,8 @@ class SingleJobs(SteeredQueue):
     # What they do about many.
 
     def _bulk(self, message: Bulk) -> Later:
-        later, match = self.bulks.ask(message, self.now_ms)
-        if not self.runtime.jobs.match(self.key, match):
+        later, match = self.bulks.ask(message, self._queue.now_ms)
+        if not self._queue.runtime.jobs.match(self._queue.key, match):
             self.bulks.end(match.number)
             raise Overloaded("too many jobs are looked for")
         return later
@@ -291,19 +281,19 @@ class SingleJobs(SteeredQueue):
             return
         writes = Jobs()
         self._act(asked, message, left, writes)
-        self.close(writes)
+        self._close(writes)
 
     def _act(self, asked: Asked, message: Matched, left: Collection[str], writes: Jobs) -> None:
-        acting = Acting(self.desk, asked.message, asked.asked.states, self.now_ms, writes)
+        acting = Acting(self.desk, asked.message, asked.asked.states, self._queue.now_ms, writes)
         acting.act(message, self.bulks.is_old, left)
         for worker in acting.told:
             self.end_beat(worker)
         for job_id in acting.revived:
             self.bulks.revived(job_id)
         if acting.behind:
-            self._tell_again({self.key: acting.behind})
+            self._tell_again({self._queue.key: acting.behind})
         after = cursors_of(asked.asked).encode([message.after]) if message.after is not None else None
-        self.answer(asked.later, BulkDone(message.found, acting.changed, after, acting.left))
+        self._queue.answer(asked.later, BulkDone(message.found, acting.changed, after, acting.left))
         self.bulks.end(message.number)
 
     # What is shown of jobs under way.
@@ -327,7 +317,7 @@ class SingleJobs(SteeredQueue):
         job = self.desk.jobs.get(message.id)
         is_new = message.id not in self.desk.shown.looked_at
         if job is not None:
-            self.desk.shown.look(message.id, self.now_ms)
+            self.desk.shown.look(message.id, self._queue.now_ms)
             held = self.desk.hands.held_of(job) if job.token and is_new else None
             if held is not None:
                 self.end_beat(held.worker, watched=True)
@@ -338,7 +328,7 @@ class SingleJobs(SteeredQueue):
         for job_id in sorted(changed):
             last_lines, last_line = self.desk.shown.last_of(job_id)
             standing = self._standing(job_id, since_told=True)
-            self.tell(f"job:{job_id}", JobChanged(standing=standing, last_lines=last_lines, last_line=last_line))
+            self._queue.tell(f"job:{job_id}", JobChanged(standing=standing, last_lines=last_lines, last_line=last_line))
 
     def _standing(self, job_id: str, *, since_told: bool) -> Standing | None:
         job = self.desk.jobs.get(job_id)
@@ -347,7 +337,7 @@ class SingleJobs(SteeredQueue):
         held = self.desk.hands.held_of(job) if job.token else None
         share, note, lines, first_line = self.desk.shown.of(job_id, since_told=since_told)
         return Standing(
-            state=self.desk.stands(job, self.now_ms),
+            state=self.desk.stands(job, self._queue.now_ms),
             attempt=job.attempts + 1 if held is not None else 0,
             attempts=job.attempts,
             attempts_max=job.attempts_max,

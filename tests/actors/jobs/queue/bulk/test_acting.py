@@ -206,4 +206,4 @@ def test_whoever_wants_many_tried_again_hears_that_the_store_is_away(monkeypatch
     kit.bring(matched)
     with pytest.raises(Unavailable):
         assert waiting.reply
-    assert kit.told == [] and kit.actor.bulks.is_idle(0)
+    assert kit.told == [] and kit.actor.single.bulks.is_idle(0)

@@ -68,7 +68,7 @@ def test_so_many_wait_and_those_that_nobody_waits_for_any_more_are_forgotten() -
 
 
 def test_an_answer_to_a_former_life_is_nobodys_in_this_one() -> None:
-    former, later = (Kit(Queue, key="q").actor.bulks for _ in range(2))
+    former, later = (Kit(Queue, key="q").actor.single.bulks for _ in range(2))
     _, match = former.ask(Bulk(act="drop"), 0)
     later.ask(Bulk(act="cancel"), 0)
     assert later.came(match.number) is None

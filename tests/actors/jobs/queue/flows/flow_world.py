@@ -9,13 +9,13 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from greenroom.actors.jobs.ids import new_id
-from greenroom.actors.jobs.queue.bulk.asked import Bulks
 from greenroom.actors.jobs.queue.desk import Desk
 from greenroom.actors.jobs.queue.flows.flowing import Flowing
 from greenroom.actors.jobs.queue.flows.messages import AddFlow, Child, Children, FlowJob, RetryChildren
 from greenroom.actors.jobs.queue.found import ReadOutcomes
 from greenroom.actors.jobs.queue.messages import Finished, Found, NewJob
 from greenroom.actors.jobs.queue.single.single_jobs import SingleJobs
+from greenroom.actors.jobs.queue.steered import SteeredQueue
 from greenroom.actors.model.effects import Told
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.message import Later, Message
@@ -61,9 +61,6 @@ class Life:
 
     kind = "queue"
     answers_at_once = True
-    retry_children = SingleJobs.retry_children
-    _begin_again = SingleJobs._begin_again
-    _tell_again = SingleJobs._tell_again
 
     def __init__(self, key: str, store: Store, clock: Callable[[], int], *, is_blind: bool = False) -> None:
         """`is_blind`: it has not found the jobs that there are."""
@@ -76,11 +73,12 @@ class Life:
         takes = [replace(take, ids=list(take.ids)) for take in store.rows.takes.values() if take.queue == key]
         self.desk.begin(sorted(rows, key=lambda row: row.id), takes, self.now_ms)
         self._seen = {row.id for row in rows}
-        self.flowing = Flowing(cast(SingleJobs, self), self._new_rows)
+        queue = cast(SteeredQueue, self)
+        self.single = SingleJobs(queue, self.close)
+        self.flowing = Flowing(queue, self.single, self._new_rows, self.close)
         self.runtime = self.jobs = self
         self.questions: list[Question] = []
         self.reads: list[tuple[str, int]] = []  # while it did nothing else: what, and of how many jobs
-        self.bulks = Bulks(key, 0)
         self.effects = self
         self.hints: list[tuple[str, Message]] = []
         self._writes = Jobs()
@@ -106,9 +104,6 @@ class Life:
 
     def set_timer(self, name: str, message: Message, *, after: float) -> None:
         self._timers.append((self.now_ms + int(after * 1000), self.entity, message))
-
-    def end_beat(self, worker: str) -> None:
-        pass
 
     def require_staff(self, what: str) -> None:
         pass
@@ -200,7 +195,7 @@ class Life:
 
     def retry(self, job_id: str) -> None:
         ended_ms = self._store.rows.done[job_id][1].ended_ms
-        ran(cast(Any, self).retry_children(RetryChildren(ends={job_id: ended_ms})))
+        ran(self.single.retry_children(RetryChildren(ends={job_id: ended_ms})))
 
     def cancel(self, job_id: str) -> None:
         writes = Jobs()
