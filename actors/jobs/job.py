@@ -22,7 +22,7 @@ from msgspec import Meta, Struct, StructMeta, field
 
 from greenroom.actors.jobs.ids import new_id
 from greenroom.actors.jobs.limits import JobQueue
-from greenroom.actors.jobs.options import ARGUMENTS_MAX, Options
+from greenroom.actors.jobs.options import ARGUMENTS_MAX, ExpiresS, JobWeight, Options, expires_ms
 from greenroom.actors.jobs.retry import Retry
 from greenroom.actors.jobs.texts import NameOrNone
 from greenroom.actors.jobs.unique import Unique
@@ -34,11 +34,13 @@ NO_QUEUES: Mapping[str, str] = MappingProxyType({})
 
 
 class JobLimits(Struct, frozen=True, kw_only=True):
-    """What one attempt may take."""
+    """What one attempt may take, and how long it may be until the first."""
 
     timeout_s: Annotated[float, Meta(gt=0)] = 900.0  # then it has failed
     grace_s: Annotated[float, Meta(ge=0)] = 10.0  # from a cancel until it is given up
     heartbeat_s: Annotated[float, Meta(gt=0)] | None = None  # without progress, line or step it has failed; None: never
+    expires_s: ExpiresS | None = None  # from when it was added: not begun by then, it is not done any more
+    weight: JobWeight = 1  # as so many jobs it counts in its queue's limits
 
 
 class Bounded(Struct):
@@ -49,6 +51,8 @@ class Bounded(Struct):
     partition: NameOrNone
     attempts: Annotated[int, Meta(ge=1, le=1_000)]
     about: Annotated[str, Meta(max_length=1_000)]
+    expires_s: ExpiresS | None
+    weight: JobWeight
 
 
 class FrozenJob(StructMeta):
@@ -105,6 +109,8 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
         priority: int | None = None,
         partition: str | None = None,
         attempts: int | None = None,
+        expires_s: float | None = None,
+        weight: int | None = None,
         after: Iterable[str | WaitFor] = (),
         children: Iterable[str | WaitFor] = (),
         when: str = "",
@@ -134,6 +140,8 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
                     "partition": partition,
                     "attempts": self.retry.attempts if attempts is None else attempts,
                     "about": about,
+                    "expires_s": self.limits.expires_s if expires_s is None else expires_s,
+                    "weight": self.limits.weight if weight is None else weight,
                 },
                 Bounded,
             )
@@ -156,7 +164,14 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
             priority=given.priority,
             attempts_max=given.attempts,
             options=Options(
-                unique=unique, origin=origin if about else "", about=about, by=by, waits=waits, trace=trace
+                unique=unique,
+                origin=origin if about else "",
+                about=about,
+                by=by,
+                waits=waits,
+                trace=trace,
+                expires_ms=expires_ms(now_ms, given.expires_s),
+                weight=given.weight,
             ).encode(),
             unique_key=unique.key if unique is not None else None,
         )

@@ -12,6 +12,11 @@ Mode = Literal["simple", "throttle", "debounce", "keep_last"]
 Key = Name
 ARGUMENTS_MAX = 256 << 10  # bytes
 TTL_MAX_S = 7 * 86_400.0
+EXPIRES_MAX_S = 366 * 86_400.0
+WEIGHT_MAX = 1_000  # of one job
+
+ExpiresS = Annotated[float, Meta(gt=0, le=EXPIRES_MAX_S)]
+JobWeight = Annotated[int, Meta(ge=1, le=WEIGHT_MAX)]
 
 
 class UniqueKey(Struct, frozen=True, omit_defaults=True):
@@ -39,10 +44,17 @@ class Options(Struct, frozen=True, omit_defaults=True):
     by: str = ""  # the user on whose behalf, who may watch and cancel it; "": nobody's
     waits: Waits | None = None  # for which others
     trace: str = ""  # W3C traceparent of who has added it, where that is recorded
+    expires_ms: int = 0  # Unix ms: one that nobody has begun by then is not done any more; 0: never
+    weight: int = 1  # as so many jobs it counts in limits
 
     def encode(self) -> bytes | None:
         """None where there is nothing to keep."""
         return _encode(self) if self != NO_OPTIONS else None
+
+
+def expires_ms(now_ms: int, expires_s: float | None) -> int:
+    """Of a job that is added now: see Options. Never at once."""
+    return 0 if expires_s is None else now_ms + max(1, int(expires_s * 1000))
 
 
 NO_OPTIONS = Options()

@@ -40,7 +40,7 @@ def refusals_of(actor: type[Actor[object]]) -> list[Refusal]:
 
 
 def _modules_of(actor: type[Actor[object]]) -> list[ModuleType]:
-    """The actor's and those of its bases, with the modules beside them that they import."""
+    """The actor's and those of its bases, with the modules beside and below them that they import: its parts."""
     waiting = [sys.modules[cls.__module__] for cls in actor.__mro__ if issubclass(cls, Actor) and cls is not Actor]
     found: list[ModuleType] = []
     while waiting:
@@ -51,7 +51,7 @@ def _modules_of(actor: type[Actor[object]]) -> list[ModuleType]:
         folder = _file(module).parent
         for name in _imported_by(module):
             beside = sys.modules.get(name)
-            if beside is not None and getattr(beside, "__file__", None) and _file(beside).parent == folder:
+            if beside is not None and getattr(beside, "__file__", None) and folder in _file(beside).parents:
                 waiting.append(beside)
     return found
 

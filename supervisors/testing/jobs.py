@@ -80,10 +80,18 @@ class JobKit:
         priority: int | None = None,
         partition: str | None = None,
         attempts: int | None = None,
+        expires_s: float | None = None,
+        weight: int | None = None,
     ) -> str:
         """As whoever adds it in SQL does; its id. Raises: AssertionError, Refused: see `Actor.start_job`."""
         row = job.to_row(
-            now_ms=int(self.now * 1000), delay_s=delay_s, priority=priority, partition=partition, attempts=attempts
+            now_ms=int(self.now * 1000),
+            delay_s=delay_s,
+            priority=priority,
+            partition=partition,
+            attempts=attempts,
+            expires_s=expires_s,
+            weight=weight,
         )
         self._start([row])
         return row.id

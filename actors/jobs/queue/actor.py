@@ -19,7 +19,7 @@ from greenroom.actors.jobs.counting import count_taken, count_written, is_limite
 from greenroom.actors.jobs.ids import new_id
 from greenroom.actors.jobs.installed import Jobs as InstalledJobs
 from greenroom.actors.jobs.limits import NO_LIMITS
-from greenroom.actors.jobs.options import ARGUMENTS_MAX, NO_OPTIONS, Options, UniqueKey, decode_options
+from greenroom.actors.jobs.options import ARGUMENTS_MAX, NO_OPTIONS, Options, UniqueKey, decode_options, expires_ms
 from greenroom.actors.jobs.queue.bulk.messages import Bulk, Matched
 from greenroom.actors.jobs.queue.control import Limit, Limited, Metered, Pause, Paused, Resume, Resumed, Why
 from greenroom.actors.jobs.queue.desk import LEASE_MS, Report
@@ -169,6 +169,8 @@ class Queue(SteeredQueue):
         """What follows from a message, whatever it was."""
         if self.desk.unsettled:
             self._settle(writes)
+        if self.desk.jobs.expiries:
+            self.desk.end_expired(self.now_ms, writes)
         if self.desk.pause_until_ms:
             self._rest()
         self._flowing.settle(writes)
@@ -257,11 +259,18 @@ class Queue(SteeredQueue):
                 )
             require_object(job.arguments)
             priority, partition, attempts = job.priority, job.partition, job.attempts
+            expires_s, weight = job.expires_s, job.weight
             installed = self.installed.get(job.job)
             if installed is not None:  # what is not said is as its class says
                 priority = installed.job.priority if priority is None else priority
                 attempts = installed.job.retry.attempts if attempts is None else attempts
                 partition = partition or installed.key_of(job.arguments)
+                expires_s = installed.job.limits.expires_s if expires_s is None else expires_s
+                weight = installed.job.limits.weight if weight is None else weight
+            options = Options(by=job.by, trace=trace) if job.by or trace else None
+            if expires_s is not None or (weight is not None and weight > 1):
+                expires = expires_ms(now_ms, expires_s)
+                options = replace(options or NO_OPTIONS, expires_ms=expires, weight=weight or 1)
             rows.append(
                 JobRow(
                     id=new_id(now_ms),
@@ -273,7 +282,7 @@ class Queue(SteeredQueue):
                     partition=partition,
                     priority=PRIORITY if priority is None else priority,
                     attempts_max=ATTEMPTS if attempts is None else attempts,
-                    options=Options(by=job.by, trace=trace).encode() if job.by or trace else None,
+                    options=options.encode() if options is not None else None,
                 )
             )
         return rows
@@ -366,6 +375,8 @@ class Queue(SteeredQueue):
     def _next(self, message: Take, knows: Knows, now_ms: int, writes: Jobs) -> tuple[int, list[Waiting]]:
         if self.state.paused and self.state.is_paused(now_ms):
             return 0, []
+        if self.desk.jobs.expiries and not self.desk.end_expired(now_ms, writes):
+            return 0, []  # there are more of them than one message ends
         token, jobs = self.desk.take(message.worker, message.most, knows, now_ms, writes, message.process)
         if jobs:
             count_taken(self._counts, jobs, now_ms)
@@ -483,6 +494,8 @@ class Queue(SteeredQueue):
         ticks_ms = self._ticks_ms
         if self._takers and (ticks_ms is None or ticks_ms > now_ms + TICK_MS_MIN):
             due = min(due, self.desk.next_ms(now_ms) or due)
+        if (expires := self.desk.jobs.expiries.next_ms()) is not None:
+            due = min(due, max(expires, now_ms))
         if self.state.paused_until_ms is not None:
             due = min(due, max(self.state.paused_until_ms, now_ms))
         if (ticks_ms is not None and ticks_ms <= due) or self.afters >= TICKS_MAX:
@@ -509,4 +522,6 @@ def _new(message: Add) -> NewJob:
         message.attempts,
         message.unique,
         message.by,
+        message.expires_s,
+        message.weight,
     )

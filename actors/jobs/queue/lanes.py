@@ -18,10 +18,11 @@ class Key(Struct, gc=False, eq=False):
 
     name: str
     stride: int  # what a job costs it; the heavier, the less
-    most: int  # that may be under way
+    most: int  # that may be under way, by their weights
     turn: int = 0  # its pass: the key with the least is next
     lanes: int = 0
     running: int = 0
+    load: int = 0  # of those, together
     tried: int = 0  # that wait and are tried again, now or later
     bucket: int = 0  # see Meter
     is_parked: bool = False  # until one ends, or a token comes

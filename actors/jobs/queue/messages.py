@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Raw, Struct, field
 
-from greenroom.actors.jobs.options import UniqueKey
+from greenroom.actors.jobs.options import ExpiresS, JobWeight, UniqueKey
 from greenroom.actors.jobs.texts import JobId, Name, NameOrNone
 from greenroom.actors.model.message import Ask, Done, Tell
 
@@ -32,6 +32,8 @@ class NewJob(Struct, frozen=True, omit_defaults=True):
     attempts: Annotated[int, Meta(ge=1, le=1_000)] | None = None  # None: as its class says
     unique: UniqueKey | None = None
     by: NameOrNone = ""  # the user on whose behalf, who may watch and cancel it
+    expires_s: ExpiresS | None = None  # not begun in that time, it is not done any more; None: as its class says
+    weight: JobWeight | None = None  # as so many jobs it counts in limits; None: as its class says
 
 
 class Added(Struct, frozen=True, omit_defaults=True):
@@ -52,6 +54,8 @@ class Add(Ask[Added], tag="queue.add"):
     attempts: Annotated[int, Meta(ge=1, le=1_000)] | None = None
     unique: UniqueKey | None = None
     by: NameOrNone = ""  # the user on whose behalf, who may watch and cancel it
+    expires_s: ExpiresS | None = None  # not begun in that time, it is not done any more; None: as its class says
+    weight: JobWeight | None = None  # as so many jobs it counts in limits; None: as its class says
 
 
 class AddedMany(Struct, frozen=True, omit_defaults=True):

@@ -33,6 +33,11 @@ class Order:
         self._bytes_left = TAKE_BYTES  # of arguments, for the take under way
         self.limits = limits
         self.running = 0
+        self.load = 0  # what those under way weigh together
+        self.weighs = False  # is there, or was there, one that is not of weight 1?
+        self._load_left = 0  # for the take under way, where that is so
+        self._tokens_left = 0
+        self._needs = 1  # tokens, for the first that did not fit
         self.retrying = 0  # of those whose time has not come, tried before
         self.spent_until_ms = 0  # by then the queue's bucket is full
         self.keys_spent_until_ms = 0  # by then all buckets of keys are
@@ -113,6 +118,8 @@ class Order:
 
     def put(self, job: Waiting, now_ms: int) -> None:
         tried = job.attempts > 0 or job.lost > 0
+        if job.weight > 1:
+            self.weighs = True
         if tried:
             self._key(job.partition, now_ms).tried += 1
         if job.due_ms > now_ms:
@@ -171,6 +178,8 @@ class Order:
             lane.remove()
             self._ready -= 1
             self.ages.remove(job.due_ms)
+            if job.weight > 1 and lane.key.is_parked:  # it may be for this one that others of its key wait
+                self._wake(lane.key, 0)
             self._drop_if_empty(one, lane)
         if tried:
             self._not_tried(self.keys[job.partition])
@@ -201,13 +210,18 @@ class Order:
     def restore(self, job: Waiting, now_ms: int) -> None:
         """One that somebody has had since before this life."""
         self.running += 1
-        self._key(job.partition, now_ms).running += 1
+        self.load += job.weight
+        key = self._key(job.partition, now_ms)
+        key.running += 1
+        key.load += job.weight
 
     def ended(self, job: Waiting, now_ms: int) -> None:
         """One that was taken is not under way any more."""
         self.running -= 1
+        self.load -= job.weight
         key = self.keys[job.partition]
         key.running -= 1
+        key.load -= job.weight
         if key.is_parked:
             self._wake(key, now_ms)
         elif not key.running and not key.lanes:
@@ -271,12 +285,17 @@ class Order:
     def take(self, now_ms: int, most: int, knows: Collection[str] | None = None) -> list[Waiting]:
         """The next ones, at most so many, of classes that the worker knows; None: of all."""
         self.advance(now_ms)
-        most = min(most, self.room(now_ms))
+        room = self.room(now_ms)
         found: list[Waiting] = []
-        if most <= 0:
+        if room <= 0 or most <= 0:
             return found
         known = self._known(knows)
         self._bytes_left = TAKE_BYTES
+        if self.weighs:
+            self._load_left, self._tokens_left = self.concurrency - self.load, self.tokens(now_ms)
+            self._needs = 1
+        else:
+            most = min(most, room)
         while len(found) < most and self._bytes_left > 0:
             first = None
             for one in known:
@@ -284,18 +303,32 @@ class Order:
                     first = one
             if first is None:
                 break
-            self._take_turn(first, known, now_ms, most - len(found), found)
+            if not self._take_turn(first, known, now_ms, most - len(found), found):
+                break
+        load = sum([job.weight for job in found]) if self.weighs else len(found)
         self.running += len(found)
+        self.load += load
         self._ready -= len(found)
         if self.meter is not None and found:
-            self._bucket = self.meter.spent(self._bucket, now_ms, len(found))
+            self._bucket = self.meter.spent(self._bucket, now_ms, load)
             self.spent_until_ms = max(self.spent_until_ms, self.meter.full_ms(self._bucket))
         return found
 
     def room(self, now_ms: int) -> int:
-        """Jobs that the queue's own limits let begin now."""
-        room = self.concurrency - self.running
-        return room if self.meter is None else min(room, self.meter.tokens(self._bucket, now_ms))
+        """Jobs of weight 1 that the queue's own limits let begin now."""
+        return min(self.concurrency - self.load, self.tokens(now_ms))
+
+    def load_of(self, weight: int) -> int:
+        """That the queue must have left for one that weighs so much: where that is more than its whole limit, all."""
+        return min(weight, self.concurrency)
+
+    def tokens(self, now_ms: int) -> int:
+        """That the queue's rate has left now."""
+        return NO_LIMIT if self.meter is None else self.meter.tokens(self._bucket, now_ms)
+
+    def tokens_of(self, weight: int) -> int:
+        """Likewise, of its rate."""
+        return 1 if self.meter is None else min(weight, self.meter.burst)
 
     def _known(self, knows: Collection[str] | None) -> list[JobClass]:
         classes = self.classes
@@ -305,36 +338,48 @@ class Order:
             return [classes[tag] for tag in knows if tag in classes]
         return [one for tag, one in classes.items() if tag in knows]
 
-    def _take_turn(self, one: JobClass, known: list[JobClass], now_ms: int, most: int, found: list[Waiting]) -> None:
-        """Of the lane whose turn it is; or it has none any more."""
+    def _take_turn(self, one: JobClass, known: list[JobClass], now_ms: int, most: int, found: list[Waiting]) -> bool:
+        """Of the lane whose turn it is; or it has none any more. False: the one whose turn it is does not fit into what
+        the queue has left, and nobody goes before it."""
         turn, _, lane = heappop(one.turns)
         lane.has_turn = False
         key = lane.key
         if not len(lane):
             self._drop_if_empty(one, lane)
-            return
+            return True
         if turn < key.turn:  # it had its turn by another class meanwhile
             self._give_turn(one, lane)
-            return
+            return True
         room = self._room_of(key, now_ms)
         if room <= 0:
-            return
+            return True
         again_only = self.blocks and key.tried > 0
         if len(known) > 1:
             source, source_lane = self._first_of(key, known, again_only) or (one, lane)
         else:
             source, source_lane = one, lane
-        if source_lane.first(again_only=again_only) is None:
-            return  # it waits behind one that is tried again; then all lanes of the key have a turn
-        # Alone it need not ask whose turn is next, and does not pay for it: nobody has waited for that.
-        count = min(most, room) if len(known) == 1 and not one.turns else 1
+        first = source_lane.first(again_only=again_only)
+        if first is None:
+            return True  # it waits behind one that is tried again; then all lanes of the key have a turn
+        if self.weighs:
+            if self._room_of(key, now_ms, first.weight) <= 0:
+                return True
+            if not self._fits(first.weight):
+                self._give_turn(one, lane)
+                return False
+            count = 1
+        else:
+            # Alone it need not ask whose turn is next, and does not pay for it: nobody has waited for that.
+            count = min(most, room) if len(known) == 1 and not one.turns else 1
         taken = self._pop(source_lane, count, again_only)
+        load = first.weight if self.weighs else len(taken)
         found += taken
         key.running += len(taken)
+        key.load += load
         self._turn = max(self._turn, turn)
-        key.turn = self._turn + key.stride
+        key.turn = self._turn + (key.stride * load if self.weighs else key.stride)
         if self.key_meter is not None:
-            key.bucket = self.key_meter.spent(key.bucket, now_ms, len(taken))
+            key.bucket = self.key_meter.spent(key.bucket, now_ms, load)
             self._spent(key)
         if not len(lane):
             self._drop_if_empty(one, lane)
@@ -342,6 +387,18 @@ class Order:
             self._give_turn(one, lane)
         if source_lane is not lane:
             self._drop_if_empty(source, source_lane)
+        return True
+
+    def _fits(self, weight: int) -> bool:
+        """Into what the queue has left for the take under way; then it has less."""
+        if self.load_of(weight) > self._load_left:
+            return False
+        if (needs := self.tokens_of(weight)) > self._tokens_left:
+            self._needs = needs
+            return False
+        self._load_left -= weight
+        self._tokens_left -= weight
+        return True
 
     def _first_of(self, key: Key, known: list[JobClass], again_only: bool) -> tuple[JobClass, Lane] | None:
         """The key's lane whose job goes first."""
@@ -354,16 +411,18 @@ class Order:
                 best, best_job = (one, lane), job
         return best
 
-    def _room_of(self, key: Key, now_ms: int) -> int:
-        """Jobs of the key that may begin now. Where that is none it is parked."""
-        room = key.most - key.running
-        if room <= 0:
+    def _room_of(self, key: Key, now_ms: int, weight: int = 1) -> int:
+        """Jobs of the key that may begin now, of which the first weighs so much. Where that is none it is parked."""
+        room = key.most - key.load
+        if room < min(weight, key.most):
             key.is_parked = True
-        elif self.key_meter is not None:
-            tokens = self.key_meter.tokens(key.bucket, now_ms)
-            if tokens <= 0:
+            return 0
+        if self.key_meter is not None:
+            tokens, needs = self.key_meter.tokens(key.bucket, now_ms), min(weight, self.key_meter.burst)
+            if tokens < needs:
                 key.is_parked = True
-                self._sleep(key, self.key_meter.next_ms(key.bucket))
+                self._sleep(key, self.key_meter.next_ms(key.bucket, needs))
+                return 0
             room = min(room, tokens)
         return room
 
@@ -398,8 +457,8 @@ class Order:
         times = [] if due_ms is None else [max(due_ms, now_ms + 1)]
         if self._asleep:
             times.append(max(self._asleep[0][0], now_ms + 1))
-        if self.meter is not None and self._ready and self.running < self.concurrency:
-            some = max(1, min(self.meter.burst, self.meter.n * ASLEEP_MS // self.meter.per))
+        if self.meter is not None and self._ready and self.load < self.concurrency:
+            some = max(self._needs, min(self.meter.burst, self.meter.n * ASLEEP_MS // self.meter.per))
             when_ms = self.meter.next_ms(self._bucket, some)
             if when_ms > now_ms:
                 times.append(when_ms)

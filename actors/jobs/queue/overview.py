@@ -31,6 +31,7 @@ def overview(state: QueueState, desk: Desk, limits: QueueLimits, waiting_workers
         "retrying": order.retrying,
         "blocked": len(desk.blocked.jobs),
         "active": order.running,
+        "load": order.load,
         "keys": len(order.keys),
         "oldest_ms": order.ages.oldest_ms(now_ms) or 0,
         "paused": is_paused,

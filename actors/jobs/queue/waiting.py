@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from greenroom.actors.jobs.options import Options, decode_options
+from greenroom.actors.jobs.options import WEIGHT_MAX, Options, decode_options
 from greenroom.store.journal.consequences.jobs import JobRow
 
 # Of the arguments that one take has, and those of one job more: an answer is one frame between nodes, of which a link
@@ -33,13 +33,21 @@ class Waiting(Struct, gc=False, order=True):
     lost: int
     token: int = 0  # of the take that has it; 0 while nobody has
     options: Options | None = None  # as most have none
+    weight: int = 1  # as so many jobs it counts in limits
 
     @classmethod
     def of(cls, row: JobRow) -> "Waiting":
         added_ms = row.added_ms
         # One number where both are the same: a job in memory is small.
         due_ms = added_ms if row.due_ms == added_ms else row.due_ms
+        options = decode_options(row.options)
+        weight = 1 if options is None else max(1, min(options.weight, WEIGHT_MAX))  # whoever writes rows may err
         return cls(
             0, row.id, row.job, row.arguments, row.partition, row.priority, added_ms, due_ms, row.attempts,
-            row.attempts_max, row.lost, 0, decode_options(row.options),
+            row.attempts_max, row.lost, 0, options, weight,
         )  # fmt: skip
+
+    @property
+    def expires_ms(self) -> int:
+        """When it is not to be begun any more; 0: never, or it was begun."""
+        return 0 if self.options is None or self.attempts or self.lost else self.options.expires_ms

@@ -18,21 +18,24 @@ def why(order: Order, job: Waiting, now_ms: int, waiting_workers: Collection[fro
         said = f"tried again, attempt {job.attempts + 1}," if job.attempts else "delayed until"
         return f"{said} {moment(job.due_ms)}"
     limits = order.limits
-    if order.running >= order.concurrency:
-        return f"the queue's limit: {order.running} of {order.concurrency} are under way"
-    if order.room(now_ms) <= 0:
+    weight = job.weight
+    counts = f", and it counts as {weight}" if weight > 1 else ""
+    if order.load + order.load_of(weight) > order.concurrency:
+        return f"the queue's limit: {order.load} of {order.concurrency} are under way{counts}"
+    if order.tokens(now_ms) < order.tokens_of(weight):
         assert limits.rate is not None
-        return f"the queue's rate: {limits.rate.n} in {limits.rate.per_s:g} s"
+        return f"the queue's rate: {limits.rate.n} in {limits.rate.per_s:g} s{counts}"
     key = order.keys.get(job.partition)
     if key is not None:
         name = f"its key {job.partition!r}" if job.partition else "jobs without a key"
-        if key.running >= key.most:
-            return f"the limit of {name}: {key.running} of {key.most} are under way"
-        if order.key_meter is not None and order.key_meter.tokens(key.bucket, now_ms) <= 0:
+        if key.load + min(weight, key.most) > key.most:
+            return f"the limit of {name}: {key.load} of {key.most} are under way{counts}"
+        meter = order.key_meter
+        if meter is not None and meter.tokens(key.bucket, now_ms) < (needs := min(weight, meter.burst)):
             assert limits.per_key_rate is not None
             rate = limits.per_key_rate
-            token = moment(order.key_meter.next_ms(key.bucket))
-            return f"the rate of {name}: {rate.n} in {rate.per_s:g} s, the next at {token}"
+            token = moment(meter.next_ms(key.bucket, needs))
+            return f"the rate of {name}: {rate.n} in {rate.per_s:g} s{counts}, the next at {token}"
         if order.blocks and key.tried and not (job.attempts or job.lost):
             return f"behind {key.tried} of {name} that are tried again"
     if waiting_workers and not any(knows is None or job.job in knows for knows in waiting_workers):

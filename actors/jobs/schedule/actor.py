@@ -53,7 +53,7 @@ BACKFILLS_MAX = 10
 BACKFILL_TICKS_MAX = 1_000
 BACKFILL_MS_MAX = 366 * 86_400_000
 AGAIN_S = 2.0  # until a cancel that came before the queue knew of the job is sent again
-OUTCOMES = {"job.cancelled": "cancelled", "job.duplicate": "duplicate"}
+OUTCOMES = {"job.cancelled": "cancelled", "job.duplicate": "duplicate", "job.expired": "cancelled"}
 
 
 class Schedule(Firing):

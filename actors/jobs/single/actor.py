@@ -15,6 +15,7 @@ from greenroom.actors.jobs.options import decode_options
 from greenroom.actors.jobs.queue.messages import LINES_MAX, NULL
 from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob, RetryJob
 from greenroom.actors.jobs.queue.single.telling import WAITS_SHOWN_MAX, JobChanged, Look, Standing
+from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.actors.jobs.single.messages import (
     Cancel,
     Edit,
@@ -244,6 +245,7 @@ class SingleJob(Actor[Nothing]):
         found, now = self._found, self._standing
         assert found is not None  # nobody may watch one that is not
         row = found.row
+        waiting = Waiting.of(row)
         return JobView(
             id=row.id,
             queue=row.queue,
@@ -270,6 +272,8 @@ class SingleJob(Actor[Nothing]):
             reason=now.reason if now is not None else "",
             waits_for=now.waits_for if now is not None else [],
             children=self._children,
+            weight=waiting.weight,
+            expires_ms=waiting.expires_ms or None,
         )
 
     def may_sleep(self) -> bool:

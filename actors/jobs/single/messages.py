@@ -95,3 +95,5 @@ class JobView(Struct, kw_only=True):
     reason: str = ""
     waits_for: list[str] = field(default_factory=list)  # jobs that have not ended, the first hundred
     children: list[str] = field(default_factory=list)  # jobs that are done for this one, the first hundred
+    weight: int = 1  # as so many jobs it counts in limits
+    expires_ms: int | None = None  # not begun by then, it is not done any more

@@ -230,6 +230,8 @@ class Actor(Querying, Generic[State_co]):
         priority: int | None = None,
         partition: str | None = None,
         attempts: int | None = None,
+        expires_s: float | None = None,
+        weight: int | None = None,
         after: Iterable[Any] = (),
         children: Iterable[Any] = (),
         when: str = "",
@@ -237,14 +239,15 @@ class Actor(Querying, Generic[State_co]):
     ) -> str:
         """Have a job done: added with the events recorded here, or not at all. Returns its id.
 
-        `priority` (0 to 9, 0 goes first), `partition` and `attempts` are the class's unless given. It waits for the
+        `priority` (0 to 9, 0 goes first), `partition`, `attempts`, `expires_s` (not begun in that time it is not done
+        any more) and `weight` (as so many jobs it counts in limits) are the class's unless given. It waits for the
         jobs `after`, ids or `WaitFor`, and for its `children`, which are cancelled where it does not succeed; `when`,
         which is `success`, `failure` or `ended`, makes it a callback of these: see actors/jobs/waits.py. `by`: the
         user whom it is for, who may watch `job:ID` and cancel it.
 
         With `about`, a label of one's own, one is told once what became of it, by `entity` `job:ID`: `Answered` with
-        the result, or `Undelivered`: `job.failed`, `job.cancelled`, or `job.duplicate` where another with the same key
-        is done.
+        the result, or `Undelivered`: `job.failed`, `job.cancelled`, `job.expired`, or `job.duplicate` where another
+        with the same key is done.
 
         Raises: Refused `job.arguments_too_long`, `job.out_of_bounds`, `job.unique_waits` and `job.waits_for_nothing`;
         TypeError when one has no journal.
@@ -259,6 +262,8 @@ class Actor(Querying, Generic[State_co]):
             priority=priority,
             partition=partition,
             attempts=attempts,
+            expires_s=expires_s,
+            weight=weight,
             after=after,
             children=children,
             when=when,

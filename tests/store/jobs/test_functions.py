@@ -289,3 +289,28 @@ async def test_what_it_can_not_wait_for_is_refused(two: list[Other], after: Any,
 async def test_nobody_may_add_jobs_after_others_before_it_is_said(two: list[Other]) -> None:
     acl = "SELECT has_function_privilege('public', p.oid, 'execute') FROM pg_proc p WHERE proname = 'add_job_after'"
     assert await two[0].do(acl) is False
+
+
+async def test_what_is_said_of_a_job_is_said_by_whoever_adds_it_alone(two: list[Other]) -> None:
+    one, other = two
+    known = await other.add()
+    await one.do("BEGIN")
+    id = await one.do("SELECT job_with(add_job('q', 'job.x', unique_key => 'k'), expires_s => 1.5, weight => 3)")
+    await one.do("SELECT job_with($1, weight => 4)", id)
+    assert await one.do("SELECT job_with($1, weight => 4)", known) == known
+    await one.do("COMMIT")
+    await one.do("SELECT job_with($1, weight => 5)", id)
+    row = await stored(one, id)
+    options = decode_options(bytes.fromhex(row["options"][2:]))
+    assert options == Options(unique=UniqueKey("k"), expires_ms=row["added_ms"] + 1_500, weight=4)
+    assert (await stored(one, known))["options"] is None
+
+
+@pytest.mark.parametrize(
+    "wrong", ["expires_s => 0", "expires_s => 'NaN'", "expires_s => 1e9", "weight => 0", "weight => 1001"]
+)
+async def test_what_can_not_be_said_of_a_job_is_refused(two: list[Other], wrong: str) -> None:
+    with pytest.raises(asyncpg.InvalidParameterValueError, match="job_with: "):
+        await two[0].do(f"SELECT job_with(repeat('0', 32), {wrong})")
+    acl = "SELECT has_function_privilege('public', p.oid, 'execute') FROM pg_proc p WHERE proname = 'job_with'"
+    assert await two[0].do(acl) is False

@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterable, Sequence
 from copy import copy
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from greenroom.actors.jobs.options import Options, UniqueKey, decode_options
+from greenroom.actors.jobs.options import NO_OPTIONS, Options, UniqueKey, decode_options
 from greenroom.actors.jobs.queue.desk.attempts import Again, after_attempt, after_silence, whole_ms
 from greenroom.actors.jobs.queue.desk.endings import error_of, kept_of, one_of, why_cancelled, wrong_with
 from greenroom.actors.jobs.queue.desk.hands import Hands, Held
@@ -36,6 +37,7 @@ from greenroom.store.journal.consequences.jobs import (
 )
 
 REASON_MAX = 500  # characters
+EXPIRED_AT_ONCE = 1_000  # jobs that one message ends since nobody has begun them in time
 
 
 class Report(Struct):
@@ -181,12 +183,23 @@ class Desk:
     def _change(self, job: Waiting, row: JobRow, unique: UniqueKey, now_ms: int, writes: Jobs) -> None:
         assert row.arguments is not None
         self.jobs.give(job, row.arguments)
+        options = self._expires_as(job, row)
         if unique.mode == "debounce" and not self.keys.is_behind(unique, job.id):
             job = self._withdraw(job)
             job.due_ms = row.due_ms
             self.order.put(job, now_ms)
-        back = BackRow(job.id, job.due_ms, job.attempts, job.lost, None, row.arguments)
+        back = BackRow(job.id, job.due_ms, job.attempts, job.lost, None, row.arguments, options=options)
         writes.merge(Jobs(back={job.id: back}))  # it may be added by the same message
+
+    def _expires_as(self, job: Waiting, row: JobRow) -> bytes | None:
+        """As that one, which it is in place of; its options then, where they are others."""
+        last = decode_options(row.options) or NO_OPTIONS
+        assert job.options is not None
+        if last.expires_ms == job.options.expires_ms:
+            return None
+        job.options = replace(job.options, expires_ms=last.expires_ms)
+        self.jobs.expiries.add(job)
+        return job.options.encode()
 
     def _withdraw(self, job: Waiting) -> Waiting:
         """Out of the order, where it does not come again but as this copy."""
@@ -321,6 +334,8 @@ class Desk:
 
     def _put_back(self, job: Waiting, held: Held, again: Again, now_ms: int, writes: Jobs) -> None:
         job.due_ms = again.due_ms
+        if self.jobs.expiries:
+            self.jobs.expiries.add(job)
         self.order.put(job, now_ms)
         writes.back[job.id] = BackRow(job.id, job.due_ms, job.attempts, job.lost, again.error, let_go=held.token)
         if job.id in self.shown.looked_at:
@@ -407,11 +422,25 @@ class Desk:
             if job.id in self.shown.looked_at:
                 self.changed.add(job.id)
             return False
+        self._give_up(job, why_cancelled(reason), now_ms, writes)
+        return True
+
+    def _give_up(self, job: Waiting, why: str, now_ms: int, writes: Jobs, name: str = "") -> None:
+        """Nobody has it, and nobody is to have it."""
         if self._is_in_order(job):
             self.order.remove(job)
-        error = error_of(now_ms, "", job.attempts, why_cancelled(reason))
-        self.end(job, EndRow(job.id, "cancelled", now_ms, "", None, None, error), writes)
-        return True
+        self.end(
+            job,
+            EndRow(job.id, "cancelled", now_ms, "", None, None, error_of(now_ms, "", job.attempts, why)),
+            writes,
+            name,
+        )
+
+    def end_expired(self, now_ms: int, writes: Jobs) -> bool:
+        """Jobs that nobody has begun in time, EXPIRED_AT_ONCE of them, end. Are these all?"""
+        for job in (due := self.jobs.expiries.due(now_ms, self.jobs, EXPIRED_AT_ONCE)):
+            self._give_up(job, "expired: nobody had begun it in time", now_ms, writes, "job.expired")
+        return len(due) < EXPIRED_AT_ONCE
 
     def change(
         self, job: Waiting, now_ms: int, writes: Jobs, *, due_ms: int, priority: int, arguments: bytes | None = None

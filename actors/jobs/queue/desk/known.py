@@ -1,5 +1,6 @@
 """Known: the jobs of a queue that are not finished, with their arguments as far as there is memory for them."""
 
+from greenroom.actors.jobs.queue.desk.expiries import Expiries
 from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.store.journal.consequences.jobs import JobRow
 
@@ -12,6 +13,7 @@ class Known(dict[str, Waiting]):
     def __init__(self) -> None:
         super().__init__()
         self.arguments_bytes = 0  # in memory
+        self.expiries = Expiries()
 
     @property
     def is_laden(self) -> bool:
@@ -26,6 +28,8 @@ class Known(dict[str, Waiting]):
                 self.arguments_bytes += len(job.arguments)
             else:
                 job.arguments = None
+        if job.options is not None and job.options.expires_ms:
+            self.expiries.add(job)
         return job
 
     def give(self, job: Waiting, arguments: bytes) -> None:
@@ -36,5 +40,7 @@ class Known(dict[str, Waiting]):
     def forget(self, job: Waiting) -> None:
         """It is finished."""
         del self[job.id]
+        if self.expiries:
+            self.expiries.forget(job.id)
         if job.arguments is not None:
             self.arguments_bytes -= len(job.arguments)

@@ -12,5 +12,6 @@ def a_job(
     priority: int = 4,
     attempts: int = 0,
     added_ms: int = 0,
+    weight: int = 1,
 ) -> Waiting:
-    return Waiting(0, f"{number:032x}", job, b"{}", key, priority, added_ms, due_ms, attempts, 5, 0)
+    return Waiting(0, f"{number:032x}", job, b"{}", key, priority, added_ms, due_ms, attempts, 5, 0, weight=weight)

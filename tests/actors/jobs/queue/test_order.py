@@ -32,8 +32,8 @@ class Bucket:
         self.at_ms = now_ms
         return self.tokens
 
-    def spend(self, rate: Rate, now_ms: int) -> None:
-        self.tokens = self.now(rate, now_ms) - 1
+    def spend(self, rate: Rate, now_ms: int, weight: int) -> None:
+        self.tokens = self.now(rate, now_ms) - weight
 
 
 class Model:
@@ -51,14 +51,14 @@ class Model:
         limits = self.limits
         if job.due_ms > now_ms or (knows is not None and job.job not in knows):
             return False
-        if limits.concurrency is not None and len(self.running) >= limits.concurrency:
+        running = self.running.values()
+        if not _is_room(limits.concurrency, sum(one.weight for one in running), job.weight):
             return False
         most = limits.tiers.get(job.partition, limits.per_key)
-        if most is not None and sum(one.partition == job.partition for one in self.running.values()) >= most:
+        if not _is_room(most, sum(one.weight for one in running if one.partition == job.partition), job.weight):
             return False
-        if limits.rate is not None and self.bucket.now(limits.rate, now_ms) < 1:
-            return False
-        if limits.per_key_rate is not None and self.buckets[job.partition].now(limits.per_key_rate, now_ms) < 1:
+        buckets = (limits.rate, self.bucket), (limits.per_key_rate, self.buckets[job.partition])
+        if any(rate and bucket.now(rate, now_ms) < min(job.weight, rate.tokens) for rate, bucket in buckets):
             return False
         return not (limits.on_retry == "block" and not job.attempts and self.tried(job.partition))
 
@@ -69,13 +69,26 @@ class Model:
         del self.waiting[job.id]
         self.running[job.id] = job
         if self.limits.rate is not None:
-            self.bucket.spend(self.limits.rate, now_ms)
+            self.bucket.spend(self.limits.rate, now_ms, job.weight)
         if self.limits.per_key_rate is not None:
-            self.buckets[job.partition].spend(self.limits.per_key_rate, now_ms)
+            self.buckets[job.partition].spend(self.limits.per_key_rate, now_ms, job.weight)
 
     def first_of_key(self, key: str, now_ms: int, knows: list[str] | None) -> str | None:
-        able = [job for job in self.waiting.values() if job.partition == key and self.may(job, now_ms, knows)]
+        """Whatever there is room for: of a key nobody goes before one that needs more."""
+        able = [
+            job
+            for job in self.waiting.values()
+            if job.partition == key
+            and job.due_ms <= now_ms
+            and (knows is None or job.job in knows)
+            and not (self.limits.on_retry == "block" and not job.attempts and self.tried(key))
+        ]
         return min(able, key=lambda job: (job.due_ms + job.priority * AGEING_MS, job.id)).id if able else None
+
+
+def _is_room(most: int | None, load: int, weight: int) -> bool:
+    """One that is heavier than all there may be goes alone."""
+    return most is None or load + min(weight, most) <= most
 
 
 rates = st.builds(Rate, st.integers(1, 7), st.sampled_from([0.01, 0.05, 0.1]), st.none() | st.integers(1, 3))
@@ -92,7 +105,16 @@ some_limits = st.builds(
     on_retry=on_retry,
 )
 put = st.tuples(
-    st.just("put"), st.sampled_from(KEYS), st.sampled_from(TAGS), st.sampled_from([0, 0, 20]), st.integers(3, 5)
+    st.just("put"), st.sampled_from(KEYS), st.sampled_from(TAGS), st.sampled_from([0, 0, 20]), st.integers(3, 5),
+    st.just(1),
+)  # fmt: skip
+put_heavy = st.tuples(
+    st.just("put"),
+    st.sampled_from(KEYS),
+    st.sampled_from(TAGS),
+    st.sampled_from([0, 20]),
+    st.just(4),
+    st.integers(1, 4),
 )
 take = st.tuples(st.just("take"), st.integers(1, 5), st.sampled_from([None, None, ["job.a"], ["job.b", "job.c"]]))
 end = st.tuples(st.just("end"), st.integers(0, 9))
@@ -107,8 +129,8 @@ def play(limits: QueueLimits, doings: list[tuple[object, ...]]) -> None:
     order, model, now_ms = Order(limits), Model(limits), 1_000_000
     for number, doing in enumerate(doings):
         match doing:
-            case ("put", str(key), str(tag), int(delay), int(priority)):
-                job = a_job(number, key, job=tag, due_ms=now_ms + delay, priority=priority)
+            case ("put", str(key), str(tag), int(delay), int(priority), int(weight)):
+                job = a_job(number, key, job=tag, due_ms=now_ms + delay, priority=priority, weight=weight)
                 model.waiting[job.id] = job
                 order.put(job, now_ms)
             case ("take", int(most), knows):
@@ -118,7 +140,7 @@ def play(limits: QueueLimits, doings: list[tuple[object, ...]]) -> None:
                     assert model.may(job, now_ms, knows), f"{job} may not be handed out now"
                     assert model.first_of_key(job.partition, now_ms, knows) == job.id
                     model.hand_out(job, now_ms)
-                if len(taken) < most:
+                if len(taken) < most and not order.weighs:  # else those behind a heavy one wait
                     left = [job for job in model.waiting.values() if model.may(job, now_ms, knows)]
                     assert not left, f"{left} may be handed out, and was not"
             case ("end", int(index)) if model.running:
@@ -144,6 +166,7 @@ def play(limits: QueueLimits, doings: list[tuple[object, ...]]) -> None:
                 order.limit(limits, now_ms)
         assert len(order) == len(model.waiting)
         assert order.running == len(model.running)
+        assert order.load == sum(job.weight for job in model.running.values())
     # All that is left comes in time.
     for _ in range(10_000):
         if not model.waiting:
@@ -170,6 +193,14 @@ def play(limits: QueueLimits, doings: list[tuple[object, ...]]) -> None:
 @settings(max_examples=300)
 @given(some_limits, steps)
 def test_it_hands_out_what_may_be_handed_out_and_nothing_else(
+    limits: QueueLimits, doings: list[tuple[object, ...]]
+) -> None:
+    play(limits, doings)
+
+
+@settings(max_examples=200)
+@given(some_limits, st.lists(st.one_of(put_heavy, put_heavy, take, take, end, retry, remove, wait), max_size=60))
+def test_heavy_ones_hold_to_limits_too_and_are_not_passed_by(
     limits: QueueLimits, doings: list[tuple[object, ...]]
 ) -> None:
     play(limits, doings)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from greenroom import Job, Rate, Refused, Retry, Work
+from greenroom import Job, JobLimits, Rate, Refused, Retry, Work
 from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.jobs.limits import JobQueue
 from greenroom.actors.jobs.queue import Queue, queue_of
@@ -269,3 +269,42 @@ def test_only_staff_steers() -> None:
     assert kit.publications[-1]["by"] == "svc"
     with pytest.raises(Refused, match="in the past"):
         kit.ask(Pause(until_ms=int(kit.now * 1000)))
+
+
+class Fresh(Job, queue="media", tag="job.fresh"):
+    limits = JobLimits(expires_s=60.0, weight=2)
+
+    async def run(self, work: Work) -> None: ...
+
+
+def test_what_nobody_begins_in_time_is_never_handed_out() -> None:
+    kit = queue(Fresh)
+    kit.ask(Add(job="job.fresh"))
+    kit.ask(Add(job="job.fresh", expires_s=5.0))
+    [lasting] = add(kit, "")
+    kit.advance(5.0)
+    assert kit.view()["unfinished"] == 2
+    kit.advance(54.999)
+    assert kit.view()["unfinished"] == 2
+    kit._world.now_s += 0.002  # before it has looked at the time
+    assert take(kit) == [lasting]
+
+
+def test_there_may_be_more_of_them_than_one_message_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("greenroom.actors.jobs.queue.desk.desk.EXPIRED_AT_ONCE", 1)
+    kit = queue()
+    add(kit, "", "", "", expires_s=5.0)
+    kit._world.now_s += 10.0
+    assert take(kit) == []
+    kit.advance(0.1)
+    assert kit.view()["unfinished"] == 0
+
+
+def test_a_job_counts_by_its_weight() -> None:
+    kit = queue(Encode, Fresh)  # two at once
+    kit.ask(Add(job="job.fresh"))
+    ids = add(kit, "", "")
+    assert len(take(kit)) == 1 and kit.view()["load"] == 2 and kit.view()["active"] == 1
+    assert "2 of 2 are under way" in kit.ask(Why(id=ids[0])).why
+    [heavy] = add(kit, "", weight=7)
+    assert "and it counts as 7" in kit.ask(Why(id=heavy)).why

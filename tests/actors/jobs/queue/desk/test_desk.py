@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from greenroom.actors.jobs.options import ARGUMENTS_MAX
+from greenroom.actors.jobs.options import ARGUMENTS_MAX, Options, UniqueKey
 from greenroom.actors.jobs.queue.desk import ARGUMENTS_BYTES_MAX, LEASE_MS, LOST_MAX, Desk
 from greenroom.actors.jobs.queue.messages import Finished
 from greenroom.actors.jobs.queue.waiting import TAKE_BYTES, Waiting
@@ -259,3 +259,64 @@ def test_tokens_are_above_those_by_which_jobs_were_let_go() -> None:
     one.begin([row(1, let_go=let_go)], [], NOW)
     token, _ = take(one)
     assert token > let_go
+
+
+def expiring(number: int, **fields: Any) -> JobRow:
+    return row(number, options=Options(expires_ms=NOW + 100, **fields).encode())
+
+
+def test_one_that_nobody_has_begun_in_time_is_cancelled_and_who_wants_to_know_hears_of_it() -> None:
+    one = desk(expiring(1, origin="film:a", about="hd"), row(2))
+    writes = Jobs()
+    assert one.end_expired(NOW + 99, writes) and not writes
+    assert one.end_expired(NOW + 100, writes)
+    assert writes.ended[row(1).id].state == "cancelled" and b"expired" in (writes.ended[row(1).id].error or b"")
+    assert [(report.name, report.options.origin) for report in one.reports] == [("job.expired", "film:a")]
+    assert [job.id for job in take(one, now_ms=NOW + 100)[1]] == [row(2).id]
+
+
+@pytest.mark.parametrize("how", ["fails", "is lost", "gives it back"])
+def test_one_that_was_begun_is_tried_again_however_late(how: str) -> None:
+    one = desk(expiring(1))
+    token, _ = take(one)
+    writes = Jobs()
+    assert one.end_expired(NOW + 200, writes) and not writes, "somebody has it"
+    if how == "is lost":
+        one.left("w", NOW + 300, writes, was_lost=True)
+    else:
+        finish(
+            one, Finished(row(1).id, token, error="no", retry_s=0.0, refund=how == "gives it back"), now_ms=NOW + 300
+        )
+    one.end_expired(NOW + 300, writes)
+    was_begun = how != "gives it back"
+    assert (row(1).id in one.jobs, row(1).id in writes.ended) == (was_begun, not was_begun)
+
+
+def test_a_life_knows_what_is_stored_of_it() -> None:
+    one = Desk("q")
+    one.begin([expiring(1), expiring(2)], [TakeRow("q", 5, "w", NOW, [row(2).id])], NOW)
+    one.end_expired(NOW + 100, writes := Jobs())
+    assert list(writes.ended) == [row(1).id]
+
+
+def test_one_that_is_put_off_by_another_with_its_key_expires_as_that_one() -> None:
+    one = Desk("q")
+    unique = UniqueKey("k", "debounce", 60.0)
+    for number, at_ms in ((1, NOW + 100), (2, NOW + 200)):
+        fields = {"options": Options(unique=unique, expires_ms=at_ms).encode(), "unique_key": "k"}
+        added = row(number, **fields)
+        one.add_unique(added, unique, one.judge(unique, added.id, NOW, NOW), NOW, writes := Jobs())
+    assert writes.back[row(1).id].options == Options(unique=unique, expires_ms=NOW + 200).encode()
+    one.end_expired(NOW + 199, ended := Jobs())
+    assert not ended
+    one.end_expired(NOW + 200, ended)
+    assert list(ended.ended) == [row(1).id]
+
+
+@pytest.mark.bound("jobs that one message ends since nobody has begun them in time")
+def test_many_expire_a_stretch_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("greenroom.actors.jobs.queue.desk.desk.EXPIRED_AT_ONCE", 2)
+    one = desk(expiring(1), expiring(2), expiring(3))
+    writes = Jobs()
+    assert [one.end_expired(NOW + 100, writes), one.end_expired(NOW + 100, writes)] == [False, True]
+    assert len(writes.ended) == 3 and not one.jobs

@@ -6,10 +6,10 @@ from greenroom.store.journal.consequences.jobs import JobRow
 
 
 def test_it_has_all_its_attempts_and_of_its_options_only_who_may_watch_it() -> None:
-    options = Options(unique=UniqueKey("k"), origin="film:a", about="hd", by="ann").encode()
+    options = Options(unique=UniqueKey("k"), origin="film:a", about="hd", by="ann", expires_ms=7, weight=3).encode()
     row = JobRow("a" * 32, "q", "job.x", b"{}", 5, 6, attempts=4, lost=2, options=options, unique_key="k", cancel="no")
     row.is_of_others = True
-    assert anew(row, 9) == JobRow("a" * 32, "q", "job.x", b"{}", 5, 9, options=Options(by="ann").encode())
+    assert anew(row, 9) == JobRow("a" * 32, "q", "job.x", b"{}", 5, 9, options=Options(by="ann", weight=3).encode())
     row.options = None
     assert anew(row, 9).options is None
 
