@@ -235,6 +235,29 @@ def test_each_limit(limits: QueueLimits, count: int) -> None:
     assert order.take(0, 20) == []
 
 
+@pytest.mark.parametrize(
+    ("limits", "weights", "count"),
+    [
+        (QueueLimits(concurrency=3), [1, 2, 1], 2),
+        (QueueLimits(concurrency=2), [1, 2, 1], 1),
+        (QueueLimits(concurrency=2), [5, 1], 1),
+        (QueueLimits(per_key=3), [1, 2, 1], 2),
+        (QueueLimits(per_key=2), [1, 2, 1], 1),
+        (QueueLimits(tiers={"a": 4}), [1, 2, 1, 1], 3),
+        (QueueLimits(rate=Rate(1, burst=3)), [1, 2, 1], 2),
+        (QueueLimits(rate=Rate(1, burst=3)), [1, 3, 1], 1),
+        (QueueLimits(per_key_rate=Rate(1, burst=3)), [1, 3, 1], 1),
+        (QueueLimits(per_key_rate=Rate(1, burst=3)), [9, 1], 1),
+    ],
+    ids=str,
+)
+def test_each_limit_by_weight(limits: QueueLimits, weights: list[int], count: int) -> None:
+    order = Order(limits)
+    for number, weight in enumerate(weights):
+        order.put(a_job(number, "a", weight=weight), 0)
+    assert [job.weight for job in order.take(0, 9)] == weights[:count]
+
+
 @pytest.mark.parametrize("on_retry", ["block", "overtake"])
 def test_those_behind_one_that_is_tried_again(on_retry: OnRetry) -> None:
     """Of their key, whatever their class; another key goes on."""
