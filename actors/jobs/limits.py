@@ -18,6 +18,7 @@ AtOnce = Annotated[int, Meta(ge=1, le=1_000_000)]
 KeyName = Annotated[str, Meta(max_length=255)]
 Weight = Annotated[int, Meta(ge=1, le=WEIGHT_MAX)]
 OnRetry = Literal["overtake", "block"]
+Window = Literal["fixed", "sliding"]
 BURST_MS = 50
 
 
@@ -25,15 +26,25 @@ class Rate(Struct, frozen=True, omit_defaults=True):
     """`n` jobs begin in `per_s` seconds: a bucket of `burst` tokens, into which they drip evenly.
 
     In no span of `per_s` begin more than n + burst - 1. Without `burst` it is what comes in 50 ms, 1 at least.
+
+    With `window` they need not begin evenly: `n` at once, and no more until the clock is at a multiple of `per_s`
+    (`fixed`), or until they are `per_s` ago (`sliding`: in no span of `per_s` begin more than n).
     """
 
     n: AtOnce
     per_s: Annotated[float, Meta(ge=0.001, le=366 * 86_400)] = 1.0
     burst: AtOnce | None = None
+    window: Window | None = None
+
+    def __post_init__(self) -> None:
+        if self.window is not None and self.burst is not None:
+            raise ValueError("a rate with a `window` has no `burst`: `n` may begin at once")
 
     @property
     def tokens(self) -> int:
-        """That the bucket holds."""
+        """That there are at most."""
+        if self.window is not None:
+            return self.n
         return self.burst or max(1, int(self.n * BURST_MS / (self.per_s * 1000)))
 
 

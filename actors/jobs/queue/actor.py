@@ -51,7 +51,7 @@ from greenroom.actors.jobs.queue.messages import (
     Taken,
     Tick,
 )
-from greenroom.actors.jobs.queue.order import PRIORITY
+from greenroom.actors.jobs.queue.order import ALL, PRIORITY
 from greenroom.actors.jobs.queue.overview import overview
 from greenroom.actors.jobs.queue.single.single_jobs import SingleJobs
 from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob, RetryJob
@@ -130,7 +130,9 @@ class Queue(SteeredQueue):
         """Its jobs, and who has what."""
         order, now_ms = self.desk.order, self.now_ms
         order.limit(self._limits, now_ms)
-        order.begin(self.state.spent_until_ms, self.state.keys_spent_until_ms, now_ms)
+        state = self.state
+        told = {ALL: state.window} if state.window is not None else {}
+        order.begin(state.spent_until_ms, state.keys_spent_until_ms, now_ms, told, state.key_windows)
         reads = self.runtime.jobs
         self._counts = reads.counts(self.key)  # not as it is made: a fold reads nothing
         begun = await reads.begin(self.key, self.now_ms)

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from greenroom.actors.jobs.limits import KEYS_MAX, AtOnce, KeyName, OnRetry, QueueLimits, Rate, Weight
 from greenroom.actors.jobs.listing.where import UnixMs
+from greenroom.actors.jobs.queue.rates.told import TOLD_MAX, Known, still
 from greenroom.actors.jobs.texts import TEXT_PATTERN, JobId
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Ask, Done, Event
@@ -79,6 +80,9 @@ class Metered(Event, tag="queue.metered"):
 
     spent_until_ms: int
     keys_spent_until_ms: int
+    window: Known | None = None  # of a rate that has one: when all are back, and how many are not until then
+    key_windows: dict[str, Known] = field(default_factory=dict)  # likewise of keys; of others it stays as it was
+    at_ms: int = 0  # Unix ms
 
 
 class QueueState(Struct):
@@ -90,6 +94,8 @@ class QueueState(Struct):
     limits: QueueLimits = field(default_factory=QueueLimits)
     spent_until_ms: int = 0
     keys_spent_until_ms: int = 0
+    window: Known | None = None
+    key_windows: dict[str, Known] = field(default_factory=dict)
 
     def is_paused(self, now_ms: int) -> bool:
         return self.paused and (self.paused_until_ms is None or now_ms < self.paused_until_ms)
@@ -105,6 +111,11 @@ class QueueState(Struct):
             case Metered():
                 self.spent_until_ms = event.spent_until_ms
                 self.keys_spent_until_ms = event.keys_spent_until_ms
+                self.window = event.window or self.window
+                if event.key_windows:
+                    if len(self.key_windows) > 2 * TOLD_MAX:
+                        self.key_windows = dict(still(self.key_windows, event.at_ms))
+                    self.key_windows.update(event.key_windows)
 
 
 def limited(present: QueueLimits, asked: Limit) -> QueueLimits:

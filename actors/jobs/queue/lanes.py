@@ -24,7 +24,7 @@ class Key(Struct, gc=False, eq=False):
     running: int = 0
     load: int = 0  # of those, together
     tried: int = 0  # that wait and are tried again, now or later
-    bucket: int = 0  # see Meter
+    spent: int = 0  # see Meter
     is_parked: bool = False  # until one ends, or a token comes
     asleep_until_ms: int = 0  # then it is looked at; 0: it need not be
 

@@ -8,13 +8,15 @@ looks at it again and again.
 Pure: time comes as an argument, and nothing is remembered but jobs and keys.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from heapq import heappop, heappush
+from types import MappingProxyType
 
 from greenroom.actors.jobs.limits import NO_LIMITS, WEIGHT_MAX, QueueLimits
 from greenroom.actors.jobs.queue.ages import Ages
 from greenroom.actors.jobs.queue.lanes import JobClass, Key, Lane, Later
-from greenroom.actors.jobs.queue.meter import Meter
+from greenroom.actors.jobs.queue.rates.meter import Meter, meter_of
+from greenroom.actors.jobs.queue.rates.told import Known, Told
 from greenroom.actors.jobs.queue.waiting import GONE, TAKE_BYTES, Waiting
 
 AGEING_MS = 60_000  # a job that has waited for so long goes before one that comes with one priority better
@@ -23,6 +25,8 @@ STRIDE = WEIGHT_MAX * 5_040  # of weight 1
 NO_LIMIT = 1 << 53
 DUE_AT_ONCE = 10_000  # jobs whose time has come that are moved in one stretch
 IDLE_KEYS_MAX = 100_000  # without jobs, remembered for the tokens that they have spent
+NOTHING: Mapping[str, Known] = MappingProxyType({})
+ALL = ""  # as a window's name: the queue's own
 ASLEEP_MS = 5  # a queue out of tokens waits for as many as come in that time
 
 
@@ -41,6 +45,8 @@ class Order:
         self.retrying = 0  # of those whose time has not come, tried before
         self.spent_until_ms = 0  # by then the queue's bucket is full
         self.keys_spent_until_ms = 0  # by then all buckets of keys are
+        self.told = Told()  # of windows, where buckets are as full as that
+        self.keys_told = Told()
         self.keys: dict[str, Key] = {}
         self.ages = Ages()
         self.later = Later()
@@ -50,7 +56,7 @@ class Order:
         self._number = 0
         self._asleep: list[tuple[int, int, Key]] = []  # parked or idle until then
         self._idle_until_ms = 0  # by then all keys' buckets are full that were forgotten
-        self._bucket = 0
+        self._spent = 0
         self._ranked = (0, 0, 0)  # the last rank that was worked out, with what it is of
         self._measure()
 
@@ -67,8 +73,8 @@ class Order:
     def _measure(self) -> None:
         limits = self.limits
         self.concurrency = limits.concurrency or NO_LIMIT
-        self.meter = Meter.of(limits.rate) if limits.rate is not None else None
-        self.key_meter = Meter.of(limits.per_key_rate) if limits.per_key_rate is not None else None
+        self.meter = meter_of(limits.rate) if limits.rate is not None else None
+        self.key_meter = meter_of(limits.per_key_rate) if limits.per_key_rate is not None else None
         self.blocks = limits.on_retry == "block"
         self._per_key = limits.per_key or NO_LIMIT
 
@@ -78,20 +84,30 @@ class Order:
         self.limits = limits
         self._measure()
         if self.meter is not None and self.meter != meter:
-            self._bucket = self.meter.taken_over(self._bucket, meter, now_ms) if meter is not None else 0
-            self.spent_until_ms = self.meter.full_ms(self._bucket)
+            self._spent = self.meter.with_used(meter.used(self._spent, now_ms), now_ms) if meter is not None else 0
+            self._note_all_spent(now_ms)
         for key in list(self.keys.values()):
             self._set_up(key)
             if self.key_meter is not None and self.key_meter != key_meter:
-                key.bucket = self.key_meter.taken_over(key.bucket, key_meter, now_ms) if key_meter is not None else 0
-                self._spent(key)
+                used = key_meter.used(key.spent, now_ms) if key_meter is not None else 0
+                key.spent = self.key_meter.with_used(used, now_ms) if used else 0
+                self._note_spent(key, now_ms)
             self._wake(key, now_ms)
 
-    def begin(self, spent_until_ms: int, keys_spent_until_ms: int, now_ms: int) -> None:
-        """A life begins, after others have spent tokens: by then all will be back."""
+    def begin(
+        self,
+        spent_until_ms: int,
+        keys_spent_until_ms: int,
+        now_ms: int,
+        told: Mapping[str, Known] = NOTHING,
+        keys_told: Mapping[str, Known] = NOTHING,
+    ) -> None:
+        """A life begins, after others have spent tokens: by then all will be back. `told`: of windows."""
         self.spent_until_ms, self.keys_spent_until_ms = spent_until_ms, keys_spent_until_ms
+        self.told.begin(told)
+        self.keys_told.begin(keys_told)
         if self.meter is not None:
-            self._bucket = self.meter.as_of(spent_until_ms, now_ms)
+            self._spent = _as_of(self.meter, self.told.get(ALL), spent_until_ms, now_ms)
         self._idle_until_ms = keys_spent_until_ms
 
     def _set_up(self, key: Key) -> None:
@@ -107,12 +123,23 @@ class Order:
             # Behind whoever has waited already: else one that comes anew for each job would always be next.
             key.turn = self._turn + key.stride
             if self.key_meter is not None:
-                key.bucket = self.key_meter.as_of(self._idle_until_ms, now_ms)
+                key.spent = _as_of(self.key_meter, self.keys_told.get(name), self._idle_until_ms, now_ms)
         return key
 
-    def _spent(self, key: Key) -> None:
-        assert self.key_meter is not None
-        self.keys_spent_until_ms = max(self.keys_spent_until_ms, self.key_meter.full_ms(key.bucket))
+    def _note_spent(self, key: Key, now_ms: int) -> None:
+        meter = self.key_meter
+        assert meter is not None
+        if meter.ahead_ms is None or not self.keys_told.spent(key.name, key.spent, meter, now_ms):
+            self.keys_spent_until_ms = max(self.keys_spent_until_ms, meter.full_ms(key.spent))
+
+    def _note_all_spent(self, now_ms: int) -> None:
+        """Likewise of the queue's own rate."""
+        meter = self.meter
+        assert meter is not None
+        if meter.ahead_ms is None:
+            self.spent_until_ms = max(self.spent_until_ms, meter.full_ms(self._spent))
+        else:
+            self.told.spent(ALL, self._spent, meter, now_ms)
 
     # Jobs come and go.
 
@@ -251,7 +278,7 @@ class Order:
         """`now_ms` of 0: not known here, so one that may owe something is kept until it is looked at."""
         if key.lanes or key.running or key.tried or self.keys.get(key.name) is not key:
             return
-        if self.key_meter is None or (full_ms := self.key_meter.full_ms(key.bucket)) <= now_ms:
+        if self.key_meter is None or (full_ms := self.key_meter.full_ms(key.spent)) <= now_ms:
             del self.keys[key.name]
         elif len(self._asleep) >= IDLE_KEYS_MAX:  # all new ones are held to what this one has spent
             del self.keys[key.name]
@@ -310,8 +337,8 @@ class Order:
         self.load += load
         self._ready -= len(found)
         if self.meter is not None and found:
-            self._bucket = self.meter.spent(self._bucket, now_ms, load)
-            self.spent_until_ms = max(self.spent_until_ms, self.meter.full_ms(self._bucket))
+            self._spent = self.meter.spend(self._spent, now_ms, load)
+            self._note_all_spent(now_ms)
         return found
 
     def room(self, now_ms: int) -> int:
@@ -324,11 +351,16 @@ class Order:
 
     def tokens(self, now_ms: int) -> int:
         """That the queue's rate has left now."""
-        return NO_LIMIT if self.meter is None else self.meter.tokens(self._bucket, now_ms)
+        return NO_LIMIT if self.meter is None else self.meter.tokens(self._spent, now_ms)
 
     def tokens_of(self, weight: int) -> int:
         """Likewise, of its rate."""
         return 1 if self.meter is None else min(weight, self.meter.burst)
+
+    def token_ms(self, weight: int) -> int:
+        """When the queue's rate has enough for one that weighs so much."""
+        assert self.meter is not None
+        return self.meter.next_ms(self._spent, self.tokens_of(weight))
 
     def _known(self, knows: Collection[str] | None) -> list[JobClass]:
         classes = self.classes
@@ -379,8 +411,8 @@ class Order:
         self._turn = max(self._turn, turn)
         key.turn = self._turn + (key.stride * load if self.weighs else key.stride)
         if self.key_meter is not None:
-            key.bucket = self.key_meter.spent(key.bucket, now_ms, load)
-            self._spent(key)
+            key.spent = self.key_meter.spend(key.spent, now_ms, load)
+            self._note_spent(key, now_ms)
         if not len(lane):
             self._drop_if_empty(one, lane)
         elif not lane.has_turn:
@@ -418,10 +450,10 @@ class Order:
             key.is_parked = True
             return 0
         if self.key_meter is not None:
-            tokens, needs = self.key_meter.tokens(key.bucket, now_ms), min(weight, self.key_meter.burst)
+            tokens, needs = self.key_meter.tokens(key.spent, now_ms), min(weight, self.key_meter.burst)
             if tokens < needs:
                 key.is_parked = True
-                self._sleep(key, self.key_meter.next_ms(key.bucket, needs))
+                self._sleep(key, self.key_meter.next_ms(key.spent, needs))
                 return 0
             room = min(room, tokens)
         return room
@@ -458,8 +490,15 @@ class Order:
         if self._asleep:
             times.append(max(self._asleep[0][0], now_ms + 1))
         if self.meter is not None and self._ready and self.load < self.concurrency:
-            some = max(self._needs, min(self.meter.burst, self.meter.n * ASLEEP_MS // self.meter.per))
-            when_ms = self.meter.next_ms(self._bucket, some)
+            some = max(self._needs, min(self.meter.burst, self.meter.drip(ASLEEP_MS)))
+            when_ms = self.meter.next_ms(self._spent, some)
             if when_ms > now_ms:
                 times.append(when_ms)
         return min(times) if times else None
+
+
+def _as_of(meter: Meter, told: Known | None, full_ms: int, now_ms: int) -> int:
+    """What is spent, by what a former life has written down."""
+    if told is None or meter.ahead_ms is None:
+        return meter.as_of(full_ms, now_ms)
+    return meter.as_of(told[0], now_ms, told[1])

@@ -23,6 +23,7 @@ from greenroom.actors.jobs.queue.control import (
     limited,
 )
 from greenroom.actors.jobs.queue.desk import Desk
+from greenroom.actors.jobs.queue.order import ALL
 from greenroom.actors.jobs.queue.why import moment, why, why_blocked
 from greenroom.actors.model.actor import Actor, Runtime
 from greenroom.actors.model.errors import Refused
@@ -99,14 +100,17 @@ class SteeredQueue(Actor[QueueState]):
         """A life that comes after this one is not to spend the same tokens again; so it is told ahead."""
         order, state = self.desk.order, self.state
         spent_ms, keys_spent_ms = order.spent_until_ms, order.keys_spent_until_ms
-        if spent_ms <= state.spent_until_ms and keys_spent_ms <= state.keys_spent_until_ms:
-            return
-        self.record(
-            Metered(
-                spent_until_ms=spent_ms and spent_ms + METERED_AHEAD_MS,
-                keys_spent_until_ms=keys_spent_ms and keys_spent_ms + METERED_AHEAD_MS,
+        is_news = spent_ms > state.spent_until_ms or keys_spent_ms > state.keys_spent_until_ms
+        if is_news or order.told.news or order.keys_told.news:
+            self.record(
+                Metered(
+                    spent_until_ms=_ahead(spent_ms, state.spent_until_ms),
+                    keys_spent_until_ms=_ahead(keys_spent_ms, state.keys_spent_until_ms),
+                    window=order.told.take().get(ALL),
+                    key_windows=order.keys_told.take(),
+                    at_ms=self.now_ms,
+                )
             )
-        )
 
     @property
     def now_ms(self) -> int:
@@ -133,3 +137,7 @@ class SteeredQueue(Actor[QueueState]):
     def require_worker(self) -> None:
         """Raises: Refused."""
         self.require_staff("work on jobs")
+
+
+def _ahead(spent_ms: int, known_ms: int) -> int:
+    return known_ms if spent_ms <= known_ms else spent_ms + METERED_AHEAD_MS

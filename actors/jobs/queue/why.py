@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 
+from greenroom.actors.jobs.limits import Rate
 from greenroom.actors.jobs.queue.order import Order
 from greenroom.actors.jobs.queue.waiting import Waiting
 
@@ -24,18 +25,18 @@ def why(order: Order, job: Waiting, now_ms: int, waiting_workers: Collection[fro
         return f"the queue's limit: {order.load} of {order.concurrency} are under way{counts}"
     if order.tokens(now_ms) < order.tokens_of(weight):
         assert limits.rate is not None
-        return f"the queue's rate: {limits.rate.n} in {limits.rate.per_s:g} s{counts}"
+        return f"the queue's rate: {rate_in_words(limits.rate)}{counts}, the next at {moment(order.token_ms(weight))}"
     key = order.keys.get(job.partition)
     if key is not None:
         name = f"its key {job.partition!r}" if job.partition else "jobs without a key"
         if key.load + min(weight, key.most) > key.most:
             return f"the limit of {name}: {key.load} of {key.most} are under way{counts}"
         meter = order.key_meter
-        if meter is not None and meter.tokens(key.bucket, now_ms) < (needs := min(weight, meter.burst)):
+        if meter is not None and meter.tokens(key.spent, now_ms) < (needs := min(weight, meter.burst)):
             assert limits.per_key_rate is not None
             rate = limits.per_key_rate
-            token = moment(meter.next_ms(key.bucket, needs))
-            return f"the rate of {name}: {rate.n} in {rate.per_s:g} s{counts}, the next at {token}"
+            token = moment(meter.next_ms(key.spent, needs))
+            return f"the rate of {name}: {rate_in_words(rate)}{counts}, the next at {token}"
         if order.blocks and key.tried and not (job.attempts or job.lost):
             return f"behind {key.tried} of {name} that are tried again"
     if waiting_workers and not any(knows is None or job.job in knows for knows in waiting_workers):
@@ -44,6 +45,12 @@ def why(order: Order, job: Waiting, now_ms: int, waiting_workers: Collection[fro
     if ahead:
         return f"behind {ahead}{'' if is_all else ' or more'} of its key and class; no worker is free for it"
     return "no worker is free for it"
+
+
+def rate_in_words(rate: Rate) -> str:
+    """And how it is counted, where that is no bucket."""
+    window = f" of a {rate.window} window" if rate.window is not None else ""
+    return f"{rate.n} in {rate.per_s:g} s{window}"
 
 
 def why_blocked(open_: Sequence[str]) -> str:

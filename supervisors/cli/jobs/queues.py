@@ -20,12 +20,12 @@ from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_
 from greenroom.supervisors.cli.terminal.printable import printable
 
 LOOK_S = 0.5
-RATE = re.compile(r"(\d{1,7})/(\d{1,9}(?:\.\d{1,3})?)")
+RATE = re.compile(r"(\d{1,7})/(\d{1,9}(?:\.\d{1,3})?)(?:/(fixed|sliding))?")
 AS_DECLARED = "none"
 
 queues_app = typer.Typer(help="Queues of jobs: how they stand, pause, resume, limit, drain.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the queue, as in media.")]
-_RATE_HELP = "n/seconds, as in 300/60; none: as the code declares."
+_RATE_HELP = "n/seconds, as in 300/60, with /fixed or /sliding by a window; none: as the code declares."
 _NUMBER_HELP = "a number; none: as the code declares."
 
 
@@ -159,7 +159,8 @@ def rate_of(option: str, text: str | None) -> dict[str, Any] | None:
     found = RATE.fullmatch(text)
     if found is None:
         raise Trouble(f"{option} {text!r}: must be n/seconds, as in 300/60, or none", status=BAD_USAGE)
-    return {"n": int(found[1]), "per_s": float(found[2])}
+    rate = {"n": int(found[1]), "per_s": float(found[2])}
+    return rate | {"window": found[3]} if found[3] else rate
 
 
 def by_key(option: str, said: list[str] | None) -> dict[str, int | None]:

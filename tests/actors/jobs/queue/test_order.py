@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from greenroom.actors.jobs.limits import OnRetry, QueueLimits, Rate
 from greenroom.actors.jobs.queue.order import AGEING_MS, DUE_AT_ONCE, Order
+from greenroom.actors.jobs.queue.rates.windows import SLICES
 from greenroom.actors.jobs.queue.waiting import Waiting
 from tests.actors.jobs.queue.some_jobs import a_job
 
@@ -22,8 +23,14 @@ class Bucket:
     def __init__(self) -> None:
         self.tokens: Fraction | None = None
         self.at_ms = 0
+        self.log: list[tuple[int, int]] = []  # of a window: when how many were spent
 
     def now(self, rate: Rate, now_ms: int) -> Fraction:
+        if rate.window is not None:
+            return max(
+                Fraction(0),
+                rate.n - Fraction(sum(weight for at_ms, weight in self.log if self.counts(rate, at_ms, now_ms))),
+            )
         drip = Fraction(rate.n, round(rate.per_s * 1000))
         if self.tokens is None:
             self.tokens = Fraction(rate.tokens)
@@ -32,7 +39,18 @@ class Bucket:
         self.at_ms = now_ms
         return self.tokens
 
+    def counts(self, rate: Rate, at_ms: int, now_ms: int) -> bool:
+        """Does what was spent then count yet?"""
+        per_ms = round(rate.per_s * 1000)
+        if rate.window == "fixed":
+            return at_ms // per_ms == now_ms // per_ms
+        part_ms = -(-per_ms // SLICES)
+        return now_ms < (at_ms // part_ms + 1) * part_ms + -(-per_ms // part_ms) * part_ms
+
     def spend(self, rate: Rate, now_ms: int, weight: int) -> None:
+        self.log.append((now_ms, weight))
+        if rate.window is not None:
+            return
         self.tokens = self.now(rate, now_ms) - weight
 
 
@@ -91,7 +109,11 @@ def _is_room(most: int | None, load: int, weight: int) -> bool:
     return most is None or load + min(weight, most) <= most
 
 
-rates = st.builds(Rate, st.integers(1, 7), st.sampled_from([0.01, 0.05, 0.1]), st.none() | st.integers(1, 3))
+buckets = st.builds(Rate, st.integers(1, 7), st.sampled_from([0.01, 0.05, 0.1]), st.none() | st.integers(1, 3))
+windows = st.builds(
+    Rate, st.integers(1, 7), st.sampled_from([0.01, 0.05, 0.17]), st.none(), st.sampled_from(["fixed", "sliding"])
+)
+rates = buckets | windows
 maybe = st.none() | st.integers(1, 3)
 on_retry: st.SearchStrategy[OnRetry] = st.sampled_from(["overtake", "block"])
 some_limits = st.builds(

@@ -308,3 +308,23 @@ def test_a_job_counts_by_its_weight() -> None:
     assert "2 of 2 are under way" in kit.ask(Why(id=ids[0])).why
     [heavy] = add(kit, "", weight=7)
     assert "and it counts as 7" in kit.ask(Why(id=heavy)).why
+
+
+@pytest.mark.parametrize("window", ["fixed", "sliding"])
+@pytest.mark.parametrize("of", ["queue", "key"])
+def test_a_life_that_is_lost_gives_nothing_of_a_window_back(window: Any, of: str) -> None:
+    rate = Rate(40, per_s=3_600.0, window=window)
+    kit = queue()
+    kit.ask(Limit(rate=rate) if of == "queue" else Limit(per_key_rate=rate))
+    add(kit, *["a"] * 60)
+    assert len(take(kit, 10)) == 10
+    kit.restart()  # without its jobs
+    add(kit, *["a"] * 60)
+    begun = len(take(kit, 50))
+    assert 40 - 12 <= 10 + begun <= 40
+    if of == "key":
+        add(kit, *["b"] * 50)
+        assert len(take(kit, 50)) == 40, "another key knows nothing of that"
+    kit.restart()
+    add(kit, "a")
+    assert take(kit) == []

@@ -28,7 +28,11 @@ def said(limits: QueueLimits, *, taken: int = 1, retried: bool = False, key: str
     ("limits", "words"),
     [
         (QueueLimits(concurrency=1), "the queue's limit: 1 of 1 are under way"),
-        (QueueLimits(rate=Rate(1, per_s=60)), "the queue's rate: 1 in 60 s"),
+        (QueueLimits(rate=Rate(1, per_s=60)), "the queue's rate: 1 in 60 s, the next at 2025-06-15 15:07:40 UTC"),
+        (
+            QueueLimits(rate=Rate(1, per_s=60, window="fixed")),
+            "the queue's rate: 1 in 60 s of a fixed window, the next at 2025-06-15 15:07:00 UTC",
+        ),
         (QueueLimits(per_key=1), "the limit of its key 'a': 1 of 1 are under way"),
         (QueueLimits(tiers={"a": 1}), "the limit of its key 'a': 1 of 1 are under way"),
         (

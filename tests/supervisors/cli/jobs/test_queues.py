@@ -18,6 +18,7 @@ def test_limits_are_numbers_rates_and_those_of_keys() -> None:
         None,
     )
     assert rate_of("--rate", "300/60") == {"n": 300, "per_s": 60.0} and rate_of("--rate", "none") is None
+    assert rate_of("--rate", "5/1/fixed") == {"n": 5, "per_s": 1.0, "window": "fixed"}
     assert by_key("--tier", ["a=b=3", "=none"]) == {"a=b": 3, "": None}
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenroom.actors.jobs.limits import Rate
-from greenroom.actors.jobs.queue.meter import Meter
+from greenroom.actors.jobs.queue.rates.meter import meter_of
 
 rates = st.builds(Rate, st.integers(1, 1_000), st.sampled_from([0.001, 0.007, 1, 60, 3_600]), st.integers(1, 50))
 steps = st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 20)), max_size=30)
@@ -14,14 +14,14 @@ steps = st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 20)), max_size=
 
 @given(rates, steps)
 def test_it_has_as_many_tokens_as_by_the_book(rate: Rate, doings: list[tuple[int, int]]) -> None:
-    meter, bucket, now_ms = Meter.of(rate), 0, 1_000
+    meter, bucket, now_ms = meter_of(rate), 0, 1_000
     book, burst = Fraction(rate.tokens), Fraction(rate.tokens)
     for wait_ms, want in doings:
         now_ms += wait_ms
         book = min(burst, book + Fraction(wait_ms * rate.n, round(rate.per_s * 1000)))
         assert meter.tokens(bucket, now_ms) == int(book)
         spends = min(want, int(book))
-        bucket = meter.spent(bucket, now_ms, spends)
+        bucket = meter.spend(bucket, now_ms, spends)
         book -= spends
         for some in (1, rate.tokens):
             when_ms = max(now_ms, meter.next_ms(bucket, some))
@@ -31,14 +31,14 @@ def test_it_has_as_many_tokens_as_by_the_book(rate: Rate, doings: list[tuple[int
 
 @given(rates, rates, st.integers(0, 50))
 def test_another_rate_takes_over_what_is_spent(rate: Rate, other: Rate, spends: int) -> None:
-    meter, after = Meter.of(rate), Meter.of(other)
+    meter, after = meter_of(rate), meter_of(other)
     spends = min(spends, rate.tokens)
-    bucket = after.taken_over(meter.spent(0, 1_000, spends), meter, 1_000)
+    bucket = after.with_used(meter.used(meter.spend(0, 1_000, spends), 1_000), 1_000)
     assert after.tokens(bucket, 1_000) == max(0, other.tokens - spends)
 
 
 def test_a_bucket_of_former_times_is_empty_at_most() -> None:
-    meter = Meter.of(Rate(1, per_s=1.0, burst=3))
+    meter = meter_of(Rate(1, per_s=1.0, burst=3))
     assert meter.tokens(meter.as_of(10_000, 9_000), 9_000) == 2
     assert meter.tokens(meter.as_of(10_000, 1_000), 1_000) == 0
     assert meter.tokens(meter.as_of(10_000, 1_000), 2_000) == 1

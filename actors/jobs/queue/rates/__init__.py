@@ -1,0 +1,1 @@
+"""Rates, as they are measured: when which has how many tokens."""
