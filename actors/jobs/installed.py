@@ -14,6 +14,7 @@ from greenroom.actors.jobs.retry import Retry
 from greenroom.actors.jobs.texts import is_name
 from greenroom.actors.model.errors import InvalidCommand, Refused
 from greenroom.actors.model.kinds import BadEntityClass
+from greenroom.actors.model.sealing import CannotOpen, opened_if_sealed, seal
 from greenroom.actors.personal.redaction import shape_of
 from greenroom.actors.personal.secrets import has_secrets
 
@@ -64,9 +65,19 @@ class InstalledJob:
     def decode(self, arguments: bytes | msgspec.Raw) -> Job:
         """Raises: InvalidCommand, naming the field."""
         try:
-            return self._decode(arguments)
+            return self._decode(self.opened(arguments))
+        except CannotOpen as error:
+            raise InvalidCommand(f"{self.tag}: {error}") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidCommand(f"{self.tag}: {error}") from None
+
+    def opened(self, arguments: bytes | msgspec.Raw) -> bytes | msgspec.Raw:
+        """As they were given. Raises: CannotOpen."""
+        return opened_if_sealed(arguments, self.tag)
+
+    def sealed(self, arguments: bytes | msgspec.Raw) -> bytes:
+        """As they are stored. Raises: Refused."""
+        return seal(arguments, self.tag) if self.job.encrypts else bytes(arguments)
 
     def key_of(self, arguments: bytes | msgspec.Raw) -> str:
         """The key by which jobs with these arguments take turns; "" where all are one, or they do not say.

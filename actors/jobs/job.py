@@ -28,6 +28,7 @@ from greenroom.actors.jobs.texts import NameOrNone
 from greenroom.actors.jobs.unique import Unique
 from greenroom.actors.jobs.waits import WaitFor, waits_for
 from greenroom.actors.model.errors import Refused
+from greenroom.actors.model.sealing import seal
 from greenroom.store.journal.consequences.jobs import JobRow
 
 NO_QUEUES: Mapping[str, str] = MappingProxyType({})
@@ -56,7 +57,8 @@ class Bounded(Struct):
 
 
 class FrozenJob(StructMeta):
-    """Makes every subclass frozen with fields given by name, and takes the queue, or its name, beside the tag."""
+    """Makes every subclass frozen with fields given by name, and takes beside the tag the queue, or its name,
+    and whether arguments and results are encrypted."""
 
     def __new__(
         mcls,
@@ -66,6 +68,7 @@ class FrozenJob(StructMeta):
         /,
         *,
         queue: str | JobQueue | None = None,
+        encrypted: bool | None = None,
         frozen: bool = True,
         kw_only: bool = True,
         **config: Any,
@@ -75,6 +78,8 @@ class FrozenJob(StructMeta):
             cls.queue, cls.declared = queue.name, queue  # type: ignore[attr-defined]
         elif queue is not None:
             cls.queue, cls.declared = queue, None  # type: ignore[attr-defined]
+        if encrypted is not None:
+            cls.encrypts = encrypted  # type: ignore[attr-defined]
         return cls
 
 
@@ -89,6 +94,7 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
     partition: ClassVar[str] = ""  # the field by whose value jobs take turns; "" where all are one
     priority: ClassVar[Annotated[int, Meta(ge=0, le=9)]] = 4  # 0 goes first
     unique: ClassVar[Unique | None] = None  # which others it is one with
+    encrypts: ClassVar[bool] = False  # arguments, results and steps are stored sealed: see GREENROOM_JOBS_KEYS
     process: ClassVar[bool] = False  # a `def run` in a process of its own, where a thread would hold the others up
 
     def run(self, work: Any) -> Any:
@@ -121,13 +127,15 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
         """As it is stored: as `Actor.start_job`, which calls this, is given it.
 
         `queues`: of jobs that it waits for, by their ids, as far as they are known.
-        Raises: Refused `job.arguments_too_long`, `job.out_of_bounds`, and `job.unique_waits`.
+        Raises: Refused `job.arguments_too_long`, `job.out_of_bounds`, `job.unique_waits`, and `job.no_keys`.
         """
         fields = {name: getattr(self, name) for name in self.__struct_fields__}
         try:
             arguments = msgspec.json.encode(fields)
         except UnicodeEncodeError as error:  # half of a pair
             raise Refused("job.out_of_bounds", f"its arguments: {error}", status=422) from None
+        if self.encrypts:
+            arguments = seal(arguments, str(self.__struct_config__.tag))
         if len(arguments) > ARGUMENTS_MAX:
             raise Refused("job.arguments_too_long", f"its arguments have more than {ARGUMENTS_MAX} bytes", status=413)
         if partition is None:

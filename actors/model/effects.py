@@ -102,6 +102,8 @@ class Startable(Protocol):
         priority: int | None,
         partition: str | None,
         attempts: int | None,
+        expires_s: float | None,
+        weight: int | None,
         after: Iterable[Any],
         children: Iterable[Any],
         when: str,

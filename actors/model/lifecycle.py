@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from greenroom.actors.model.message import Ask, Event, Tell
+from greenroom.actors.model.sealing import opened_if_sealed
 
 Wanted = TypeVar("Wanted")
 
@@ -25,8 +26,11 @@ class Answered(Tell, tag="actor.answered"):
     reply: Raw
 
     def decode(self, wanted: type[Wanted]) -> Wanted:
-        """The reply as the type that the message promises. Raises: msgspec.ValidationError."""
-        return msgspec.json.decode(self.reply, type=wanted)
+        """The reply as the type that the message promises; the result of a job that is encrypted too.
+
+        Raises: msgspec.ValidationError; CannotOpen.
+        """
+        return msgspec.json.decode(opened_if_sealed(self.reply), type=wanted)
 
 
 class Undelivered(Tell, tag="actor.undelivered"):

@@ -16,6 +16,7 @@ from greenroom.config.settings.forms import (
     existing_folder,
     host_and_port,
     import_path,
+    job_keys,
     mail_address,
     model_file,
     objects_address,
@@ -188,6 +189,12 @@ class NodeSettings(SectionSettings):
         "and never those of today; unset: as many as there are",
         ge=1_000,
         le=10**12,
+    )
+    jobs_keys: Annotated[SecretStr, AfterValidator(job_keys)] | None = _setting(
+        None,
+        "what arguments and results of jobs are encrypted with whose class says so: the first key encrypts, all of "
+        "them decrypt",
+        allowed="32 bytes in base64, as `openssl rand -base64 32` makes them; several with spaces between",
     )
     static: Annotated[Path, AfterValidator(existing_folder)] | None = _setting(
         None,

@@ -34,6 +34,8 @@ _ORIGIN = re.compile(
     rf"|(?!https?:|file:|data:|blob:|javascript:)[a-z][a-z0-9+.-]*://(?:{_HOST})(?::\d{{1,5}})?"
 )
 
+JOB_KEY_BYTES = 32
+
 
 def split(value: object) -> object:
     """`a, b` as a tuple of what is not empty; what is no text as it is."""
@@ -225,6 +227,19 @@ def mail_address(text: str) -> str:
     if _MAIL.fullmatch(text) is None:
         raise ValueError("must be name@example.org")
     return text
+
+
+def job_keys(value: SecretStr) -> SecretStr:
+    """Raises: ValueError."""
+    keys = keys_of(value)
+    if not keys or any(len(key) != JOB_KEY_BYTES for key in keys):
+        raise ValueError("must be keys of 32 bytes in base64, with spaces between")
+    return value
+
+
+def keys_of(value: SecretStr | None) -> list[bytes]:
+    """The newest first. Raises: ValueError."""
+    return [b64decode(one, validate=True) for one in value.get_secret_value().split()] if value is not None else []
 
 
 def vapid_key(value: SecretStr) -> SecretStr:

@@ -29,6 +29,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "asyncio_task_abandoned": (
             "The bridge to the database's library closed before a call had ended; the caller was told so."
         ),
+        "job_not_opened": (
+            "A worker was given a job that is encrypted with a key which GREENROOM_JOBS_KEYS has not here; `error` "
+            "names it by its hash. The job waits for a minute, and that was no attempt: give the worker the key."
+        ),
         "job_days_dropped": (
             "So many days of finished jobs, or of those of one state, were older than GREENROOM_JOBS_KEPT_DAYS and its "
             "like say, or were more than GREENROOM_JOBS_KEPT_MOST, and are gone."

@@ -8,7 +8,13 @@ import typer
 
 from greenroom.config.settings import load_settings
 from greenroom.config.telemetry.logs import configure_logs, logs_aside
-from greenroom.supervisors.cli.chosen.kinds import installed_jobs, installed_kinds, installed_sinks, installed_views
+from greenroom.supervisors.cli.chosen.kinds import (
+    installed_jobs,
+    installed_kinds,
+    installed_sinks,
+    installed_views,
+    require_job_keys,
+)
 from greenroom.supervisors.cli.entry import loading
 from greenroom.supervisors.cli.serving.ground import Ground
 from greenroom.supervisors.cli.serving.group import serve_nodes
@@ -56,6 +62,7 @@ def serve(
         views = installed_views(settings, kinds)
         sinks = installed_sinks(settings, views)
         jobs = installed_jobs(settings)
+        require_job_keys(jobs)
         with logs_aside(), Ground(settings) as ground:
             with loading():
                 importlib.import_module(

@@ -18,7 +18,7 @@ from greenroom.config.telemetry.exporters import Telemetry
 from greenroom.config.telemetry.logs import configure_logs, logs_aside
 from greenroom.store.own.data_folder import DataFolder
 from greenroom.supervisors.cli.chosen.address import checked_url, is_foreign, is_in_the_clear, server_url
-from greenroom.supervisors.cli.chosen.kinds import installed_jobs, installed_kinds
+from greenroom.supervisors.cli.chosen.kinds import installed_jobs, installed_kinds, require_job_keys
 from greenroom.supervisors.cli.chosen.media_folder import require_media_folder
 from greenroom.supervisors.cli.chosen.tokens import token_config
 from greenroom.supervisors.cli.serving.clock import BootClock
@@ -58,6 +58,7 @@ def work(
         configure_logs(settings.log)
         kinds = installed_kinds(settings)  # finds what lies in the folder one stands in
         jobs = installed_jobs(settings)
+        require_job_keys(jobs)
         for queue in slots:
             if not jobs.of_queue(queue):
                 raise Trouble(f"GREENROOM_ENTITIES names no job of the queue {queue!r}", status=BAD_USAGE)

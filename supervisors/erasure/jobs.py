@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from greenroom.actors.jobs.installed import Jobs
+from greenroom.actors.model.sealing import CannotOpen
 from greenroom.actors.personal.redaction import Redaction, shape_of
 from greenroom.store.erasure.jobs_of_user import NO_ID, TABLES, FoundJob, JobsOfUser
 
@@ -63,8 +64,8 @@ class RewritingJobs:
         if job.job not in self._shapes:
             self._shapes[job.job] = shape_of(installed.job)
         try:
-            value = msgspec.json.decode(job.arguments)
-        except msgspec.DecodeError:
+            value = msgspec.json.decode(installed.opened(job.arguments))
+        except (msgspec.DecodeError, CannotOpen):
             return job.arguments  # of others, who may store anything; it is counted
         made = self._redaction.redact(self._shapes[job.job], value, is_about=is_theirs)
-        return job.arguments if made == value else msgspec.json.encode(made)
+        return job.arguments if made == value else installed.sealed(msgspec.json.encode(made))

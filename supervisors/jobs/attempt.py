@@ -16,14 +16,17 @@ import msgspec
 import structlog
 import trio
 from msgspec import Raw
+from msgspec.structs import replace
 
 from greenroom.actors.jobs.installed import InstalledJob
 from greenroom.actors.jobs.queue.flows.messages import Child as ChildKnown
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
+from greenroom.actors.jobs.texts import NULL_JSON
 from greenroom.actors.jobs.work import Cancel, Child, Discard, Pause, Snooze
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.errors import HandlerStuck, InvalidCommand
 from greenroom.actors.model.message import Ask, Reply, Tell
+from greenroom.actors.model.sealing import CannotOpen, is_sealed, opened, opened_if_sealed, seal
 from greenroom.config.telemetry.shown import said, shown
 from greenroom.config.telemetry.tracing import ENTITY, Tracing, below, traceparent_of
 from greenroom.store.views.asked import NO_FILTERS, Asked, Filters, Row, Rows
@@ -36,6 +39,7 @@ from greenroom.supervisors.jobs.threads import InThread, run_in_thread
 from greenroom.supervisors.jobs.words import TEXT_MAX, reason_of, seconds_of, whole
 
 log = structlog.get_logger("greenroom.jobs")
+UNOPENED_S = 60.0  # that a job rests whose key its worker has not
 Result = TypeVar("Result")
 
 
@@ -138,7 +142,11 @@ class Attempt:
 
     async def children_known(self) -> list[ChildKnown]:
         """Raises: ActorError."""
-        return await self._telling.children(self)
+        found = await self._telling.children(self)
+        return [
+            replace(one, result=Raw(opened(one.result))) if is_sealed(one.result) else one  # whatever it is of
+            for one in found
+        ]
 
     async def ask(self, entity: str, message: Ask[Reply]) -> Reply:
         return await self._means.reach.ask(entity, message)
@@ -175,14 +183,15 @@ class Attempt:
     async def step_known(self, name: str) -> Raw | None:
         """The result of a step that is through; None: it is not. Raises: ActorError."""
         if self._steps is None:
-            self._steps = await self._telling.steps(self)
+            steps = await self._telling.steps(self)
+            self._steps = {name: Raw(opened_if_sealed(result)) for name, result in steps.items()}
         return self._steps.get(name)
 
     async def keep_step(self, name: str, result: Any) -> Raw:
         """Raises: BadResult, ActorError."""
         self._speaks()
         encoded = encode_result(result, of=f"the result of the step {name!r}")
-        await self._telling.keep_step(self, name, encoded)
+        await self._telling.keep_step(self, name, self._sealed(encoded))
         assert self._steps is not None
         self._steps[name] = encoded
         return encoded
@@ -254,6 +263,13 @@ class Attempt:
         if installed is None:
             return self._failed("this worker has no such job", final=False)
         try:
+            if is_sealed(self._arguments):
+                self._arguments = Raw(installed.opened(self._arguments))
+        except CannotOpen as error:  # no fault of the job's: it waits for a worker that has the key
+            log.warning("job_not_opened", job=self.id, kind=self._job, error=str(error))
+            self.log(f"it can't be opened: {error}")
+            return Finished(self.id, self.token, retry_s=UNOPENED_S, refund=True)
+        try:
             job = installed.decode(self._arguments)
         except InvalidCommand as error:
             return self._failed(str(error), final=True)
@@ -299,9 +315,16 @@ class Attempt:
         if isinstance(result, (Snooze, Pause, Discard, Cancel)):
             return self._raised(result)
         try:
-            return Finished(self.id, self.token, result if type(result) is Raw else encode_result(result))
+            kept = result if type(result) is Raw else encode_result(result)
+            return Finished(self.id, self.token, self._sealed(kept))
         except BadResult as error:
             return self._failed(str(error), final=True)
+
+    def _sealed(self, result: Raw) -> Raw:
+        """As it is stored. Raises: Refused where the key is missing."""
+        if self._installed is None or not self._installed.job.encrypts or bytes(result) == NULL_JSON:
+            return result
+        return Raw(seal(result, self._job))
 
     def _raised(self, error: BaseException) -> Finished:
         """Raises: what no job's code raises: a cancellation from outside, an interrupt of the process."""

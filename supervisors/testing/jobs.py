@@ -31,6 +31,7 @@ from greenroom.actors.model.effects import Nudge, Told
 from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.errors import InvalidCommand
 from greenroom.actors.model.lifecycle import Answered, Undelivered
+from greenroom.actors.model.sealing import KEY_BYTES, has_keys, opened_if_sealed, use_keys
 from greenroom.actors.testing.kit import EPOCH_S, Kit
 from greenroom.actors.testing.virtual_time import run_through
 from greenroom.store.journal.consequences.consequence import Tables
@@ -60,6 +61,8 @@ class JobKit:
         self.now = now
         self._inline = inline
         self._jobs = Jobs(jobs)
+        if any(one.job.encrypts for one in self._jobs) and not has_keys():  # in a test any key does
+            use_keys([bytes(KEY_BYTES)])
         self._queue_class = queue_of(self._jobs)
         self._database = Tables()
         self._tables = self._database.of(JobTables)
@@ -300,7 +303,7 @@ class JobKit:
             job=self._decode(row),
             id=row.id,
             state=end.state,
-            result=msgspec.json.decode(end.result) if end.result else None,
+            result=msgspec.json.decode(opened_if_sealed(end.result)) if end.result else None,
             errors=[one["error"] for one in errors],
             traces=[one["trace"] for one in errors if "trace" in one],
             begun=said.begun,

@@ -269,6 +269,7 @@ class Queue(SteeredQueue):
                 partition = partition or installed.key_of(job.arguments)
                 expires_s = installed.job.limits.expires_s if expires_s is None else expires_s
                 weight = installed.job.limits.weight if weight is None else weight
+            arguments = bytes(job.arguments) if installed is None else installed.sealed(job.arguments)
             options = Options(by=job.by, trace=trace) if job.by or trace else None
             if expires_s is not None or (weight is not None and weight > 1):
                 expires = expires_ms(now_ms, expires_s)
@@ -278,7 +279,7 @@ class Queue(SteeredQueue):
                     id=new_id(now_ms),
                     queue=self.key,
                     job=job.job,
-                    arguments=bytes(job.arguments),
+                    arguments=arguments,
                     added_ms=now_ms,
                     due_ms=now_ms + int(job.delay_s * 1000) if job.delay_s else now_ms,
                     partition=partition,

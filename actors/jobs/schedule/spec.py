@@ -71,8 +71,8 @@ def checked(spec: Spec, installed: Jobs) -> Spec:
         raise Refused("schedule.queue", f"`queue`: {spec.job} goes into {known.queue!r}", status=422)
     if spec.tick_as and spec.tick_as not in {one.encode_name for one in msgspec.structs.fields(known.job)}:
         raise Refused("schedule.tick_as", f"`tick_as`: {spec.job} has no such argument", status=422)
-    if known.has_secrets:
-        text = f"`job`: {spec.job} has Secret arguments, and all that a schedule keeps is shown"
+    if known.has_secrets or known.job.encrypts:
+        text = f"`job`: {spec.job} has Secret arguments, or is encrypted, and all that a schedule keeps is shown"
         raise Refused("schedule.job", text, status=422)
     try:
         known.decode(body)

@@ -13,12 +13,15 @@ from greenroom.actors.jobs.schedule import Book, schedule_of
 from greenroom.actors.jobs.schedule.declared import DeclaredSchedule, check_declared, declared_in
 from greenroom.actors.jobs.single import SingleJob
 from greenroom.actors.model.kinds import BadEntityClass, Kinds, actors_among, find_classes
+from greenroom.actors.model.sealing import has_keys, use_keys
 from greenroom.actors.saga import listed
 from greenroom.actors.sinks.installed import Sinks, sinks_among
 from greenroom.actors.views.entities import entities_of
 from greenroom.actors.views.installed import Views, views_among
 from greenroom.actors.views.view import View
 from greenroom.config.settings import Settings
+from greenroom.config.settings.forms import keys_of
+from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble
 
 
 def installed_kinds(settings: Settings) -> Kinds:
@@ -72,13 +75,22 @@ def installed_sinks(settings: Settings, views: Views) -> Sinks:
 
 
 def installed_jobs(settings: Settings) -> Jobs:
-    """With GREENROOM_MEDIA its own, then those of GREENROOM_ENTITIES. Raises: BadEntityClass."""
+    """With GREENROOM_MEDIA its own, then those of GREENROOM_ENTITIES; from now on with the keys of those that are
+    encrypted. Raises: BadEntityClass."""
+    use_keys(keys_of(settings.jobs_keys))
     own: tuple[type[Job], ...] = ()
     if settings.media is not None:
         from greenroom.actors.media.jobs import MEDIA_JOBS
 
         own = MEDIA_JOBS
     return Jobs([*own, *(job for path in settings.entities for job in jobs_among(find_classes(path)))])
+
+
+def require_job_keys(jobs: Jobs) -> None:
+    """Raises: Trouble, where some are encrypted and there is no key."""
+    encrypted = next((one.tag for one in jobs if one.job.encrypts), None)
+    if encrypted is not None and not has_keys():
+        raise Trouble(f"GREENROOM_JOBS_KEYS: must be set, for {encrypted} is encrypted", status=BAD_USAGE)
 
 
 def installed_schedules(settings: Settings, jobs: Jobs) -> list[DeclaredSchedule]:

@@ -22,7 +22,13 @@ import structlog
 from greenroom.config.settings import load_settings
 from greenroom.config.telemetry.logs import configure_logs, logs_aside
 from greenroom.store.own.data_folder import DataFolder
-from greenroom.supervisors.cli.chosen.kinds import installed_jobs, installed_kinds, installed_sinks, installed_views
+from greenroom.supervisors.cli.chosen.kinds import (
+    installed_jobs,
+    installed_kinds,
+    installed_sinks,
+    installed_views,
+    require_job_keys,
+)
 from greenroom.supervisors.cli.entry import loading
 from greenroom.supervisors.cli.serving.handing import DRAINING, GO, LOADED, READY, Given, held_by_the_parent
 from greenroom.supervisors.cli.serving.running import run_node, say_ready
@@ -56,6 +62,7 @@ def main() -> None:
         views = installed_views(settings, kinds)
         sinks = installed_sinks(settings, views)
         jobs = installed_jobs(settings)
+        require_job_keys(jobs)
         if passed_over := [name for name, value in held_by_the_parent(settings).items() if value != given.held[name]]:
             log.warning("settings_passed_over", settings=[f"GREENROOM_{name.upper()}" for name in passed_over])
         parent.sendall(LOADED)

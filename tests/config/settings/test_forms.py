@@ -1,10 +1,12 @@
 """What an operator may write for single values, and what is made of it."""
 
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
 from greenroom.config.settings import load_settings
+from greenroom.config.settings.forms import keys_of
 from tests.config.settings.given import problems
 
 
@@ -124,3 +126,15 @@ def test_whom_mails_are_from(given: str) -> None:
 def test_where_mails_lead_to(given: str) -> None:
     (problem,) = problems(notices_url=given)
     assert problem.startswith("GREENROOM_NOTICES_URL: must be https://host/path")
+
+
+KEY = b64encode(bytes(range(32))).decode()
+
+
+def test_what_jobs_are_encrypted_with() -> None:
+    assert (
+        keys_of(load_settings(jobs_keys=f"{KEY} {KEY}\n").jobs_keys) == [bytes(range(32))] * 2 and keys_of(None) == []
+    )
+    for wrong in (" ", KEY[:-4], f"{KEY},{KEY}", f"{KEY} x", "é" * 44):
+        (problem,) = problems(jobs_keys=wrong)
+        assert problem.startswith("GREENROOM_JOBS_KEYS: must be 32 bytes in base64") and KEY not in problem

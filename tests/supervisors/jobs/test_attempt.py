@@ -18,6 +18,7 @@ from greenroom.actors.jobs.queue.flows.messages import Child as ChildKnown
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
 from greenroom.actors.jobs.work import ThreadWork
 from greenroom.actors.model.errors import HandlerStuck
+from greenroom.actors.model.sealing import keys_for, opened
 from greenroom.supervisors.jobs.attempt import Attempt, Ending, Means
 from greenroom.supervisors.jobs.results import RESULT_MAX
 from greenroom.supervisors.jobs.words import TEXT_MAX
@@ -464,3 +465,51 @@ async def test_children_are_read_also_from_a_thread() -> None:
     assert msgspec.json.decode((await outcome(runs, told=told)).result) == known
     InThread.what = staticmethod(lambda work: [[one.id, one.result, one.error] for one in work.children()])
     assert msgspec.json.decode((await attempt(InThread, told=told).run()).result) == known
+
+
+class Pays(Job, queue="q", tag="job.pays", encrypted=True):
+    card: str
+
+    async def run(self, work: Work) -> Any:
+        first = await work.step("first", self._number)
+        return {"card": self.card, "first": first, "again": await work.step("first", self._number)}
+
+    async def _number(self) -> str:
+        return f"step {self.card}"
+
+
+KEY = bytes(range(32))
+
+
+async def test_what_a_job_is_given_and_comes_to_is_sealed_outside_of_it() -> None:
+    told = Told()
+    with keys_for(KEY):
+        row = Pays(card="4111").to_row(now_ms=5)
+        assert row.arguments is not None
+        one = TakenJob(ID, "job.pays", Raw(row.arguments), 1, 3)
+        finished = await Attempt(one, 7, InstalledJob(Pays), means(), told).run()
+        assert b"4111" not in row.arguments + bytes(finished.result) + bytes(told.kept["first"])
+        assert msgspec.json.decode(opened(finished.result, "job.pays")) == {
+            "card": "4111",
+            "first": "step 4111",
+            "again": "step 4111",
+        }
+        again = TakenJob(ID, "job.pays", Raw(row.arguments), 2, 3, steps=True)
+        later = await Attempt(again, 8, InstalledJob(Pays), means(), told).run()
+        assert msgspec.json.decode(opened(later.result))["first"] == "step 4111", "its steps are opened"
+        told.has_ended = [ChildKnown(ID, "completed", finished.result)]
+        attempt = Attempt(one, 7, InstalledJob(Pays), means(), told)
+        assert (await attempt.children())[0].result["card"] == "4111"
+
+
+async def test_one_whose_key_is_not_here_waits_and_says_so() -> None:
+    told = Told()
+    with keys_for(KEY):
+        row = Pays(card="4111").to_row(now_ms=5)
+    assert row.arguments is not None
+    one = TakenJob(ID, "job.pays", Raw(row.arguments), 1, 3)
+    with keys_for(), capture_logs() as logs:
+        finished = await Attempt(one, 7, InstalledJob(Pays), means(), told).run()
+    assert finished == Finished(ID, 7, retry_s=60.0, refund=True)
+    assert [entry["event"] for entry in logs] == ["job_not_opened"] and "4111" not in str(logs)
+    assert "GREENROOM_JOBS_KEYS has none" in str(told.notes[0][2])

@@ -326,3 +326,17 @@ async def test_in_a_test_that_is_async_itself_too() -> None:
     jobs, film = a_film()
     film.ask(Upload(video="a"), user="ann")
     assert [one.state for one in jobs.drain("media")] == ["completed"] and film.view() == ["/a"]
+
+
+class Pay(Job, queue="money", tag="job.pay", encrypted=True):
+    account: str
+
+    async def run(self, work: Work) -> str:
+        return f"paid {self.account}"
+
+
+def test_one_that_is_encrypted_runs_as_any_other() -> None:
+    jobs = JobKit(Pay)
+    jobs.add(Pay(account="acme"))
+    assert jobs.assert_enqueued(Pay, account="acme").job == Pay(account="acme")
+    assert jobs.run(Pay(account="acme")).result == "paid acme"

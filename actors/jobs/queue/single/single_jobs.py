@@ -241,6 +241,8 @@ class SingleJobs:
             raise Refused("queue.arguments_too_long", f"`arguments` has more than {ARGUMENTS_MAX} bytes", status=413)
         if arguments is not None:
             require_object(message.arguments)
+            installed = self._queue.installed.get(job.job)
+            arguments = installed.sealed(arguments) if installed is not None else arguments
         now_ms = self._queue.now_ms
         due_ms = job.due_ms if message.delay_s is None else now_ms + int(message.delay_s * 1000)
         priority = job.priority if message.priority is None else message.priority

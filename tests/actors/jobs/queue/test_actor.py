@@ -6,9 +6,10 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from greenroom import Refused
+from greenroom import Job, Refused, Work
+from greenroom.actors.jobs.installed import Jobs as InstalledJobs
 from greenroom.actors.jobs.options import ARGUMENTS_MAX
-from greenroom.actors.jobs.queue import Queue
+from greenroom.actors.jobs.queue import Queue, queue_of
 from greenroom.actors.jobs.queue.actor import BACK_MS, ClockSetBack
 from greenroom.actors.jobs.queue.desk import LEASE_MS
 from greenroom.actors.jobs.queue.messages import (
@@ -24,7 +25,9 @@ from greenroom.actors.jobs.queue.messages import (
     Taken,
 )
 from greenroom.actors.jobs.queue.single.beats import SILENT_MS
+from greenroom.actors.jobs.queue.single.steering import EditJob
 from greenroom.actors.jobs.queue.single.telling import StepDone
+from greenroom.actors.model.sealing import keys_for, opened
 from greenroom.store.journal.consequences.jobs import Jobs
 from greenroom.testing import Kit
 
@@ -321,3 +324,26 @@ def test_a_clock_that_is_set_back_ends_a_life() -> None:
     kit._world.now_s -= BACK_MS / 1000 + 0.01
     with pytest.raises(ClockSetBack):
         kit.ask(Beat(worker="w"))
+
+
+class Pay(Job, queue="money", tag="job.pay", encrypted=True):
+    account: str
+    partition = "account"
+
+    async def run(self, work: Work) -> None: ...
+
+
+def test_what_is_given_to_one_that_is_encrypted_is_nowhere_in_the_clear() -> None:
+    kit = Kit(queue_of(InstalledJobs([Pay])), key="money")
+    arguments = Raw(b'{"account": "acme"}')
+    with keys_for(bytes(32)):
+        id = kit.ask(Add(job="job.pay", arguments=arguments)).id
+        job = kit.actor.desk.jobs[id]
+        first = job.arguments
+        assert first is not None and b"acme" not in first and opened(first, "job.pay") == bytes(arguments)
+        assert job.partition == "acme"
+        kit.ask(EditJob(id=id, arguments=Raw(b'{"account": "acme ltd"}')))
+        [taken] = kit.ask(Take(worker="w")).jobs
+        assert b"acme" not in bytes(taken.arguments) and opened(taken.arguments) == b'{"account": "acme ltd"}'
+    with keys_for(), pytest.raises(Refused, match="GREENROOM_JOBS_KEYS is unset"):
+        kit.ask(Add(job="job.pay", arguments=arguments))

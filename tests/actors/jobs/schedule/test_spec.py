@@ -75,7 +75,13 @@ class Charge(Job, queue="mail", tag="job.charge"):
         pass
 
 
-def test_a_class_with_secrets_is_refused() -> None:
-    with pytest.raises(Refused, match=r"job\.charge has Secret arguments") as caught:
-        checked(Set(job="job.charge", every_s=60.0).spec, Jobs([Charge]))
+class Pay(Job, queue="mail", tag="job.charge", encrypted=True):
+    async def run(self, work: Work) -> None:
+        pass
+
+
+@pytest.mark.parametrize("job", [Charge, Pay])
+def test_a_class_with_secrets_is_refused(job: type[Job]) -> None:
+    with pytest.raises(Refused, match=r"job\.charge has Secret arguments, or is encrypted") as caught:
+        checked(Set(job="job.charge", every_s=60.0).spec, Jobs([job]))
     assert (caught.value.name, caught.value.status) == ("schedule.job", 422)

@@ -10,7 +10,7 @@ METER = meter_of(Rate(100, per_s=10, window="fixed"))
 
 
 def test_a_twentieth_ahead_and_no_more_often() -> None:
-    told, spent, news = Told(), 0, []
+    told, spent, news = Told(), 0, list[tuple[int, int]]()
     for _ in range(100):
         spent = METER.spend(spent, 5_000, 1)
         assert told.spent("a", spent, METER, 5_000)

@@ -1,0 +1,106 @@
+"""Sealing: JSON of jobs that nobody reads who has not the keys of this deployment (GREENROOM_JOBS_KEYS).
+
+    {"$sealed": "1.KEY.BASE64", "of": "job.pay"}
+
+AES-256-GCM under the newest key, with a nonce of chance and what it is of authenticated; KEY says which one, by the
+first bytes of its hash, so that older ones open what they have sealed. Keys are the process's, as its settings are:
+whoever makes a job's row has no other way to them.
+"""
+
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from secrets import token_bytes
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from msgspec import Raw, Struct
+
+from greenroom.actors.model.errors import Refused
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+VERSION = "1"
+_MARK = b'{"$sealed"'
+
+
+class CannotOpen(Exception):
+    """The key is not here, or it is nothing that this key has sealed. The text says which key; never what is sealed."""
+
+
+class _Sealed(Struct, rename={"text": "$sealed"}):
+    text: str
+    of: str = ""
+
+
+class _Keys:
+    """Of this process, the newest first."""
+
+    by_id: dict[str, AESGCM] = {}  # noqa: RUF012 - the one there is
+
+
+def use_keys(keys: Sequence[bytes]) -> None:
+    """From now on. The first one seals."""
+    _Keys.by_id = {key_id(key): AESGCM(key) for key in keys}
+
+
+@contextmanager
+def keys_for(*keys: bytes) -> Iterator[None]:
+    """Meanwhile."""
+    before = _Keys.by_id
+    use_keys(keys)
+    try:
+        yield
+    finally:
+        _Keys.by_id = before
+
+
+def has_keys() -> bool:
+    return bool(_Keys.by_id)
+
+
+def key_id(key: bytes) -> str:
+    return sha256(key).hexdigest()[:8]
+
+
+def is_sealed(stored: bytes | Raw) -> bool:
+    return memoryview(stored)[: len(_MARK)] == _MARK
+
+
+def seal(plain: bytes | Raw, of: str) -> bytes:
+    """Raises: Refused `job.no_keys`."""
+    if not _Keys.by_id:
+        raise Refused("job.no_keys", f"{of} is encrypted, and GREENROOM_JOBS_KEYS is unset here", status=503)
+    key, cipher = next(iter(_Keys.by_id.items()))
+    nonce = token_bytes(NONCE_BYTES)
+    text = b64encode(nonce + cipher.encrypt(nonce, bytes(plain), of.encode())).decode()
+    return msgspec.json.encode(_Sealed(f"{VERSION}.{key}.{text}", of))
+
+
+def opened(stored: bytes | Raw, of: str | None = None) -> bytes:
+    """What is sealed. `of`: what it must be of; None: whatever it says. Raises: CannotOpen."""
+    try:
+        sealed = msgspec.json.decode(stored, type=_Sealed)
+        version, key, text = sealed.text.split(".")
+        whole = b64decode(text, validate=True)
+    except (msgspec.DecodeError, ValueError):
+        raise CannotOpen("it is marked as sealed, and is not") from None
+    if version != VERSION:
+        raise CannotOpen(f"it was sealed by a later release, as {version[:20]}")
+    if of is not None and sealed.of != of:
+        raise CannotOpen(f"it was sealed as {sealed.of[:255]}")
+    cipher = _Keys.by_id.get(key)
+    if cipher is None:
+        known = ", ".join(_Keys.by_id) or "none"
+        raise CannotOpen(f"it was sealed with the key {key[:20]}, and GREENROOM_JOBS_KEYS has {known}")
+    try:
+        return cipher.decrypt(whole[:NONCE_BYTES], whole[NONCE_BYTES:], sealed.of.encode())
+    except (InvalidTag, ValueError):
+        raise CannotOpen(f"it is not what the key {key[:20]} has sealed") from None
+
+
+def opened_if_sealed(stored: bytes | Raw, of: str | None = None) -> bytes | Raw:
+    """As it is where it is not sealed. Raises: CannotOpen."""
+    return opened(stored, of) if is_sealed(stored) else stored
