@@ -104,7 +104,6 @@ ELSEWHERE = {
     # Commands are tried as they are typed, and what they stand on by starting and stopping processes.
     "supervisors/correspondence/attendance.py": "supervisors/correspondence/test_feeding.py",
     "supervisors/cli/chosen/database.py": "faults/process/test_command_line.py",
-    "supervisors/cli/chosen/kinds.py": "supervisors/cli/test_new.py",
     "supervisors/cli/dead_letters.py": "faults/process/test_command_line.py",
     "supervisors/cli/entities.py": "faults/process/test_command_line.py",
     "supervisors/cli/migrate.py": "faults/process/test_command_line.py",

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import msgspec.inspect as inspect_types
 
-from greenroom.actors.jobs.job import Job, JobLimits
+from greenroom.actors.jobs.job import Chunks, Job, JobLimits
 from greenroom.actors.jobs.limits import JobQueue, QueueLimits
 from greenroom.actors.jobs.retry import Retry
 from greenroom.actors.jobs.texts import is_name
@@ -36,7 +36,13 @@ class InstalledJob:
             raise BadEntityClass(f"{where}: queue={job.queue!r:.300} can be no name")
         if job.declared is not None:
             _check(job.declared, f"{where}: its queue {job.declared.name!r}")
-        if job.run is Job.run:
+        if job.chunks is not None:
+            _check(job.chunks, f"{where}: `chunk`")
+            if not inspect.iscoroutinefunction(job.run_many) or _is_own(job, "run_many"):
+                raise BadEntityClass(
+                    f"{where}: with `chunk` needs `async def run_many(cls, jobs, works)`, a classmethod"
+                )
+        elif job.run is Job.run:
             raise BadEntityClass(f"{where}: needs `async def run(self, work)`, or `def run(self, work)` for a thread")
         if not isinstance(job.retry, Retry):
             raise BadEntityClass(f"{where}: `retry` must be Retry(...), not {job.retry!r:.80}")
@@ -53,7 +59,7 @@ class InstalledJob:
         self.job = job
         self.tag = tag
         self.queue = job.queue
-        self.is_async = inspect.iscoroutinefunction(job.run)
+        self.is_async = job.chunks is not None or inspect.iscoroutinefunction(job.run)
         self._decode = msgspec.json.Decoder(job).decode
         self._decode_key = _key_decoder(job)
 
@@ -74,6 +80,13 @@ class InstalledJob:
     def opened(self, arguments: bytes | msgspec.Raw) -> bytes | msgspec.Raw:
         """As they were given. Raises: CannotOpen."""
         return opened_if_sealed(arguments, self.tag)
+
+    def opened_or(self, arguments: bytes | msgspec.Raw) -> bytes | msgspec.Raw:
+        """The same; or as they are, where they can't be opened."""
+        try:
+            return self.opened(arguments)
+        except CannotOpen:
+            return arguments
 
     def sealed(self, arguments: bytes | msgspec.Raw) -> bytes:
         """As they are stored. Raises: Refused."""
@@ -116,7 +129,12 @@ def _key_decoder(job: type[Job]) -> Callable[[bytes | msgspec.Raw], Any] | None:
     return decode
 
 
-def _check(declared: JobQueue | Retry | JobLimits, where: str) -> None:
+def _is_own(job: type[Job], name: str) -> bool:
+    """Is it what Job itself has?"""
+    return next(cls for cls in job.__mro__ if name in vars(cls)) is Job
+
+
+def _check(declared: JobQueue | Retry | JobLimits | Chunks, where: str) -> None:
     """Whoever makes a Struct may give it anything. Raises: BadEntityClass."""
     try:
         fields = msgspec.to_builtins(declared)

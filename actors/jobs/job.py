@@ -13,7 +13,7 @@ It runs outside every mailbox and may do I/O; at least once, and a worker that e
 What it returns is its result, as JSON.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, dataclass_transform
 
@@ -31,6 +31,8 @@ from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.sealing import seal
 from greenroom.store.journal.consequences.jobs import JobRow
 
+CHUNK_MAX = 1_000
+CHUNK_WAIT_MAX_S = 60.0
 NO_QUEUES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -42,6 +44,13 @@ class JobLimits(Struct, frozen=True, kw_only=True):
     heartbeat_s: Annotated[float, Meta(gt=0)] | None = None  # without progress, line or step it has failed; None: never
     expires_s: ExpiresS | None = None  # from when it was added: not begun by then, it is not done any more
     weight: JobWeight = 1  # as so many jobs it counts in its queue's limits
+
+
+class Chunks(Struct, frozen=True):
+    """Several jobs of a class, and of one key, are worked on by one call of `run_many`."""
+
+    most: Annotated[int, Meta(ge=2, le=CHUNK_MAX)]
+    wait_s: Annotated[float, Meta(ge=0, le=CHUNK_WAIT_MAX_S)] = 0.0  # for more of them, from the first
 
 
 class Bounded(Struct):
@@ -58,7 +67,7 @@ class Bounded(Struct):
 
 class FrozenJob(StructMeta):
     """Makes every subclass frozen with fields given by name, and takes beside the tag the queue, or its name,
-    and whether arguments and results are encrypted."""
+    whether arguments and results are encrypted, and how many jobs one call works on."""
 
     def __new__(
         mcls,
@@ -69,6 +78,8 @@ class FrozenJob(StructMeta):
         *,
         queue: str | JobQueue | None = None,
         encrypted: bool | None = None,
+        chunk: int | None = None,
+        chunk_wait_s: float = 0.0,
         frozen: bool = True,
         kw_only: bool = True,
         **config: Any,
@@ -80,6 +91,8 @@ class FrozenJob(StructMeta):
             cls.queue, cls.declared = queue, None  # type: ignore[attr-defined]
         if encrypted is not None:
             cls.encrypts = encrypted  # type: ignore[attr-defined]
+        if chunk is not None:
+            cls.chunks = Chunks(chunk, chunk_wait_s)  # type: ignore[attr-defined]
         return cls
 
 
@@ -95,6 +108,7 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
     priority: ClassVar[Annotated[int, Meta(ge=0, le=9)]] = 4  # 0 goes first
     unique: ClassVar[Unique | None] = None  # which others it is one with
     encrypts: ClassVar[bool] = False  # arguments, results and steps are stored sealed: see GREENROOM_JOBS_KEYS
+    chunks: ClassVar[Chunks | None] = None  # how many are worked on by one call of `run_many`; None: `run` is called
     process: ClassVar[bool] = False  # a `def run` in a process of its own, where a thread would hold the others up
 
     def run(self, work: Any) -> Any:
@@ -102,6 +116,15 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
         in a thread, or with `process` in a process, and is given a ThreadWork.
 
         Raises: Snooze, Cancel, Discard to say what is to become of it; anything else is a failed attempt.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    async def run_many(cls, jobs: Sequence[Any], works: Sequence[Any]) -> Sequence[Any] | None:
+        """In place of `run`, where the class says `chunk=`: do them all, each with its Work in `works`.
+
+        Returns what came of each, in their order: its result, or a Snooze, Cancel, Discard or other exception as if it
+        had been raised by that one. None: nothing came of all of them. What this raises counts for each.
         """
         raise NotImplementedError
 

@@ -19,6 +19,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from greenroom.actors.jobs.installed import InstalledJob
+from greenroom.actors.jobs.job import Job
 from greenroom.actors.jobs.queue.flows.messages import Child as ChildKnown
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
 from greenroom.actors.jobs.texts import NULL_JSON
@@ -112,6 +113,7 @@ class Attempt:
         self._telling = telling
         self._steps: dict[str, Raw] | None = None if job.steps else {}
         self._scope = trio.CancelScope()
+        self._on_ending: Callable[[Ending], None] | None = None
         self._reaching: set[trio.CancelScope] = set()  # of what its thread waits for
 
     @property
@@ -221,7 +223,9 @@ class Attempt:
         installed = self._installed
         grace_s = installed.job.limits.grace_s if installed is not None else 0.0
         self.gives_up_at = min(self.gives_up_at, trio.current_time() + grace_s)
-        if installed is None or installed.is_async:
+        if self._on_ending is not None:
+            self._on_ending(ending)
+        elif installed is None or installed.is_async:
             self._scope.cancel()
         else:
             self._scope.deadline = min(self._scope.deadline, self.gives_up_at)
@@ -259,6 +263,11 @@ class Attempt:
         return finished
 
     async def _run(self) -> Finished:
+        prepared = self.prepared()
+        return prepared if isinstance(prepared, Finished) else await self._run_prepared(prepared)
+
+    def prepared(self) -> Job | Finished:
+        """The job as it is to be run; or it is not."""
         installed = self._installed
         if installed is None:
             return self._failed("this worker has no such job", final=False)
@@ -270,16 +279,27 @@ class Attempt:
             self.log(f"it can't be opened: {error}")
             return Finished(self.id, self.token, retry_s=UNOPENED_S, refund=True)
         try:
-            job = installed.decode(self._arguments)
+            return installed.decode(self._arguments)
         except InvalidCommand as error:
             return self._failed(str(error), final=True)
         except Exception as error:  # the edge: its `__post_init__` may raise anything
             return self._failed(shown(error), final=True, trace=_trace(error))
-        limits = installed.job.limits
-        scope = self._scope
+
+    def begin(self, on_ending: Callable[[Ending], None] | None = None) -> float:
+        """Now. When it is to have ended, by trio's clock. `on_ending`: of one that is run with others."""
+        assert self._installed is not None
+        limits = self._installed.job.limits
         ends_at = trio.current_time() + limits.timeout_s
         self.gives_up_at = min(self.gives_up_at, ends_at + limits.grace_s)
+        self._on_ending = on_ending
         self._listen()
+        return ends_at
+
+    async def _run_prepared(self, job: Job) -> Finished:
+        installed, scope = self._installed, self._scope
+        assert installed is not None
+        limits = installed.job.limits
+        ends_at = self.begin()
         if installed.is_async:
             scope.deadline = min(scope.deadline, ends_at)
         else:
@@ -287,7 +307,9 @@ class Attempt:
             scope.deadline = min(scope.deadline, self.gives_up_at)
         try:
             with scope:
-                if installed.is_async:
+                if installed.job.chunks is not None:
+                    (result,) = await stepping(self._alone(job), self._means.turn, self, job)
+                elif installed.is_async:
                     result = await stepping(job.run(self), self._means.turn, self, job)
                 elif installed.job.process:
                     result = await self._means.processes.call(self, installed, self._arguments, limits.timeout_s)
@@ -297,11 +319,21 @@ class Attempt:
                 if not installed.is_async and not self.is_given_up:
                     return self.give_up()
                 return self._ended()
-            return self._judged(self._returned, result)
-        except BaseExceptionGroup as group:
-            return self._judged(self._raised, _alone(group))
-        except (Exception, SystemExit) as error:  # the edge: a job's code may raise anything
-            return self._judged(self._raised, error)
+            return self.judged(result)
+        except (Exception, SystemExit, BaseExceptionGroup) as error:  # the edge: a job's code may raise anything
+            return self.judged(error)
+
+    async def _alone(self, job: Job) -> list[Any]:
+        """Of a class whose jobs are run by one call."""
+        return outcomes(await type(job).run_many([job], [self]), 1)
+
+    def judged(self, outcome: Any) -> Finished:
+        """What it has returned, or raised. Raises: a cancellation from outside, an interrupt of the process."""
+        if isinstance(outcome, BaseExceptionGroup):
+            return self._judged(self._raised, _alone(outcome))
+        if isinstance(outcome, (Exception, SystemExit)):
+            return self._judged(self._raised, outcome)
+        return self._judged(self._returned, outcome)
 
     def _judged(self, judge: Callable[[Any], Finished], of: Any) -> Finished:
         """Whatever is wrong with what the job came to is a failed attempt of this job, and nobody else's trouble."""
@@ -359,6 +391,10 @@ class Attempt:
                 return self._failed(f"it held up the event loop: {said(error)}", final=False, trace=_trace(error))
         return self._failed(shown(error), final=False, trace=_trace(error))
 
+    def ended(self) -> Finished:
+        """It was cancelled: by what it was told, or since its time was over."""
+        return self._ended()
+
     def _ended(self) -> Finished:
         match self.ending:
             case Ending.CANCELLED:
@@ -379,6 +415,16 @@ class Attempt:
 
     def _rest_s(self) -> float | None:
         return self._installed.job.retry.rest_s(self.attempt) if self._installed is not None else None
+
+
+def outcomes(found: Any, count: int) -> list[Any]:
+    """What `run_many` says came of each. None: nothing of all. Raises: ValueError."""
+    if found is None:
+        return [None] * count
+    items = list(found)
+    if len(items) != count:
+        raise ValueError(f"run_many has returned {len(items)} outcomes for {count} jobs")
+    return items
 
 
 def outcome_of(finished: Finished) -> str:

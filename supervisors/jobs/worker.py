@@ -6,13 +6,14 @@ when a job of its is to be cancelled.
 """
 
 from collections import deque
+from collections.abc import Callable, Iterable
 from math import inf
 
 import structlog
 import trio
 from msgspec import Raw
 
-from greenroom.actors.jobs.installed import Jobs
+from greenroom.actors.jobs.installed import InstalledJob, Jobs
 from greenroom.actors.jobs.queue.desk import LEASE_MS
 from greenroom.actors.jobs.queue.flows.messages import Child, Children
 from greenroom.actors.jobs.queue.messages import Beat, Beaten, Finished, Leave, Take, Taken, TakenJob
@@ -21,6 +22,9 @@ from greenroom.actors.model.errors import ActorError, Unavailable
 from greenroom.actors.model.message import Ask, Reply
 from greenroom.config.telemetry.shown import said, shown
 from greenroom.supervisors.jobs.attempt import Attempt, Ending, Means
+from greenroom.supervisors.jobs.chunks.chunk import Chunk
+from greenroom.supervisors.jobs.chunks.gathering import Gathering, wants_of
+from greenroom.supervisors.jobs.chunks.gathering import Taken as Gathered
 from greenroom.supervisors.jobs.reach.reach import Asking
 from greenroom.supervisors.jobs.reports import Reports, how_many
 from greenroom.supervisors.jobs.words import whole
@@ -75,12 +79,19 @@ class Worker:
         self._todo: deque[tuple[TakenJob, int]] = deque()  # taken, with the token
         self._idle: list[trio.Event] = []  # runners without a job
         self._running: dict[str, Attempt] = {}  # by the job's id
+        self._gatherings: list[Gathering] = []  # chunks that wait for more
+        known = [one.job.chunks for one in jobs if one.queue == queue]
+        # What a slot takes at once, where all classes are worked on so: others would lie behind.
+        self._gathers = any(known)
+        self._chunk = min((one.most for one in known if one is not None), default=0) if all(known) else 0
+        self._beyond = 0  # jobs in chunks under way beyond one each: a chunk has one slot
         self._tokens: dict[int, int] = {}  # how many of each are not finished
         self._void: set[int] = set()  # those among them that hold no more
         self._finished: list[Finished] = []
         self._wanted = 0  # slots that are promised to what may be taken
         self._asking = 0  # messages on their way that bring what is finished
         self._stir = trio.Event()  # there is something to say, or room
+        self._more = trio.Event()  # jobs were taken, or gathered ones lost
         self._room = trio.Event()
         self._stopping: trio.Event | None = None  # set whenever less is left
         self._has_left = False
@@ -117,8 +128,11 @@ class Worker:
 
     def _begin_anew(self) -> None:
         """What a life before had in hand it has given back."""
-        for things in (self._todo, self._idle, self._running, self._tokens, self._void, self._finished):
+        for things in (
+            self._todo, self._idle, self._running, self._tokens, self._void, self._finished, self._gatherings
+        ):  # fmt: skip
             things.clear()
+        self._beyond = 0
         self._wanted = self._asking = 0
 
     async def stop(self, grace_s: float) -> None:
@@ -137,15 +151,21 @@ class Worker:
         await self._leave()
 
     async def _emptied(self) -> None:
-        while self._running or self._todo or self._finished or self._asking:
+        while self._running or self._todo or self._gatherings or self._finished or self._asking:
             assert self._stopping is not None
             await self._stopping.wait()
             self._stopping = trio.Event()
 
     def _give_back_todo(self) -> None:
         """What nobody has begun."""
-        self._finished += [Finished(job.id, token, refund=True) for job, token in self._todo]
+        self._give_back(self._todo)
         self._todo.clear()
+        if self._stopping is not None:
+            self._drop_gathered(lambda one: True, lambda job, token: Finished(job.id, token, refund=True))
+        self._stir.set()
+
+    def _give_back(self, jobs: Iterable[Gathered]) -> None:
+        self._finished += [Finished(job.id, token, refund=True) for job, token in jobs]
         self._stir.set()
 
     async def _leave(self) -> None:
@@ -170,7 +190,11 @@ class Worker:
     def _free(self) -> int:
         if self._stopping is not None:
             return 0
-        return self._slots + self._ahead - len(self._running) - len(self._todo) - self._wanted
+        taken = len(self._todo) + self._wanted
+        busy = len(self._running) - self._beyond
+        if self._chunk:
+            return (self._slots - busy - len(self._gatherings)) * self._chunk + wants_of(self._gatherings) - taken
+        return self._slots + self._ahead - busy - taken + wants_of(self._gatherings) - len(self._gatherings)
 
     @property
     def _ahead(self) -> int:
@@ -271,6 +295,12 @@ class Worker:
             self._todo.extend([(job, taken.token) for job in taken.jobs])
             if self._stopping is not None or now > held_at + LATE_S:
                 self._give_back_todo()
+            for gathering in self._gatherings:
+                gathering.pick(self._todo)
+            if self._gathers and (surplus := -self._free) > 0:  # it was asked for chunks that have begun since
+                self._give_back([self._todo.pop() for _ in range(min(surplus, len(self._todo)))])
+            self._more.set()
+            self._more = trio.Event()
             self._wake_runner()
         elif self._free > 0 and not self._finished:
             self._room.set()
@@ -316,6 +346,10 @@ class Worker:
                 attempt.stop(Ending.CANCELLED)
             elif attempt.token in void:
                 attempt.stop(Ending.INTERRUPTED)
+        self._drop_gathered(
+            lambda one: one[1] in void or one[0].id in cancelled,
+            lambda job, token: Finished(job.id, token, cancelled=job.id in cancelled, refund=job.id not in cancelled),
+        )
         kept: deque[tuple[TakenJob, int]] = deque()
         for job, token in self._todo:
             if token in void or job.id in cancelled:
@@ -325,6 +359,14 @@ class Worker:
             else:
                 kept.append((job, token))
         self._todo = kept
+
+    def _drop_gathered(self, of: Callable[[Gathered], bool], how: Callable[[TakenJob, int], Finished]) -> None:
+        for gathering in self._gatherings:
+            for job, token in gathering.drop(of):
+                self._finished.append(how(job, token))
+                self._stir.set()
+        self._more.set()
+        self._more = trio.Event()
 
     # Running.
 
@@ -351,7 +393,11 @@ class Worker:
                     self._finished.append(Finished(job.id, token, refund=True))
                     self._stir.set()
                     continue
-                await self._run_job(job, token)
+                installed = self._jobs.get(job.job)
+                if installed is None or installed.job.chunks is None:
+                    await self._run_job(job, token)
+                else:
+                    await self._run_chunk(Gathering((job, token), installed), installed)
                 now = trio.current_time()
                 self._run_s += SHARE * (now - begun - self._run_s)
                 if now > until:
@@ -369,6 +415,43 @@ class Worker:
                 self._stopping.set()
         if not attempt.is_told:
             self._has_finished(attempt, finished)
+
+    async def _run_chunk(self, gathering: Gathering, installed: InstalledJob) -> None:
+        """What there is with the first, or comes in time."""
+        gathering.pick(self._todo)
+        self._gatherings.append(gathering)
+        try:
+            while left_s := gathering.left_s:
+                self._room.set()
+                with trio.move_on_after(left_s):
+                    await self._more.wait()
+        finally:
+            self._gatherings.remove(gathering)
+        if self._stopping is not None:
+            self._stopping.set()
+        if trio.current_time() > self._heard_at + LEASE_S:
+            self._give_back(gathering.jobs)
+            return
+        if len(gathering.jobs) < 2:
+            for job, token in gathering.jobs:
+                await self._run_job(job, token)
+            return
+        attempts = [Attempt(job, token, installed, self._means, self) for job, token in gathering.jobs]
+        self._running |= {attempt.id: attempt for attempt in attempts}
+        self._beyond += len(attempts) - 1
+        self._room.set()
+        try:
+            finished = await Chunk(installed.job, attempts, self._means).run()
+        finally:
+            self._beyond -= len(attempts) - 1
+            for attempt in attempts:
+                if self._running.get(attempt.id) is attempt:
+                    del self._running[attempt.id]
+            if self._stopping is not None:
+                self._stopping.set()
+        for attempt, one in zip(attempts, finished, strict=True):
+            if not attempt.is_told:
+                self._has_finished(attempt, one)
 
     def _has_finished(self, attempt: Attempt, finished: Finished) -> None:
         attempt.is_told = True

@@ -107,6 +107,7 @@ class TakenJob(Struct, frozen=True, omit_defaults=True):
     attempts_max: int
     steps: bool = False  # of an attempt before there are results, which `queue.steps` answers
     traceparent: str = ""  # W3C, of who has added it, where that trace is recorded: an attempt is a span below it
+    lost: int = 0  # workers that have ended with it in hand
 
 
 class Taken(Struct, frozen=True, omit_defaults=True):

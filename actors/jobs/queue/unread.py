@@ -138,4 +138,4 @@ def within(answer: Taken) -> tuple[Taken, list[str]]:
 
 def _taken(job: Waiting, arguments: bytes, has_steps: bool) -> TakenJob:
     trace = job.options.trace if job.options is not None else ""
-    return TakenJob(job.id, job.job, Raw(arguments), job.attempts + 1, job.attempts_max, has_steps, trace)
+    return TakenJob(job.id, job.job, Raw(arguments), job.attempts + 1, job.attempts_max, has_steps, trace, job.lost)

@@ -95,3 +95,22 @@ def test_a_secret_is_no_key() -> None:
 
     with pytest.raises(BadEntityClass, match="`partition` names 'card', which is Secret"):
         Jobs([Charged])
+
+
+@pytest.mark.bound("jobs that one call of `run_many` works on")
+@pytest.mark.parametrize("chunk", [0, 1, 1_001])
+def test_a_call_works_on_so_many(chunk: int) -> None:
+    class Some(Job, queue="q", tag="job.some", chunk=chunk):
+        @classmethod
+        async def run_many(cls, jobs: Any, works: Any) -> Any: ...
+
+    with pytest.raises(BadEntityClass, match=r"`chunk`.*most"):
+        Jobs([Some])
+
+
+def test_with_a_chunk_it_says_how_they_are_done_together() -> None:
+    class Some(Job, queue="q", tag="job.some", chunk=2):
+        async def run(self, work: Work) -> None: ...
+
+    with pytest.raises(BadEntityClass, match="needs `async def run_many"):
+        Jobs([Some])

@@ -95,3 +95,9 @@ def test_a_take_that_waits_is_asked_for_again_however_many_come_after_it() -> No
     reading.wait(Later(), 7, [job("a")], [], NOW, 1.5)
     reading.wait(Later(), 8, [job("b")], [], NOW + AGAIN_MS - 1, 1.5)
     assert reading.again(NOW + AGAIN_MS, holds) == ["a"]
+
+
+def test_a_worker_is_told_how_many_were_lost_with_a_job() -> None:
+    one = job("a", b"{}")
+    one.lost = 2
+    assert taken(7, [one], [], 0.0).jobs[0].lost == 2

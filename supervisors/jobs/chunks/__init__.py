@@ -1,0 +1,1 @@
+"""Chunks: jobs that are worked on by one call."""
