@@ -8,15 +8,15 @@ from typing import Any
 import msgspec
 import msgspec.inspect as inspect_types
 
-from greenroom.actors.jobs.job import Chunks, Job, JobLimits
+from greenroom.actors.jobs.job import Chunks, Job, JobLimits, sealed
 from greenroom.actors.jobs.limits import JobQueue, QueueLimits
 from greenroom.actors.jobs.retry import Retry
 from greenroom.actors.jobs.texts import is_name
 from greenroom.actors.model.errors import InvalidCommand, Refused
 from greenroom.actors.model.kinds import BadEntityClass
-from greenroom.actors.model.sealing import CannotOpen, opened_if_sealed, seal
 from greenroom.actors.personal.redaction import shape_of
 from greenroom.actors.personal.secrets import has_secrets
+from greenroom.store.jobs.sealing import CannotOpen, opened_if_sealed
 
 KEY_MAX = 255  # characters
 
@@ -90,7 +90,7 @@ class InstalledJob:
 
     def sealed(self, arguments: bytes | msgspec.Raw) -> bytes:
         """As they are stored. Raises: Refused."""
-        return seal(arguments, self.tag) if self.job.encrypts else bytes(arguments)
+        return sealed(arguments, self.tag) if self.job.encrypts else bytes(arguments)
 
     def key_of(self, arguments: bytes | msgspec.Raw) -> str:
         """The key by which jobs with these arguments take turns; "" where all are one, or they do not say.

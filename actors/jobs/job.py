@@ -28,7 +28,7 @@ from greenroom.actors.jobs.texts import NameOrNone
 from greenroom.actors.jobs.unique import Unique
 from greenroom.actors.jobs.waits import WaitFor, waits_for
 from greenroom.actors.model.errors import Refused
-from greenroom.actors.model.sealing import seal
+from greenroom.store.jobs.sealing import NoKeys, seal
 from greenroom.store.journal.consequences.jobs import JobRow
 
 CHUNK_MAX = 1_000
@@ -96,6 +96,14 @@ class FrozenJob(StructMeta):
         return cls
 
 
+def sealed(plain: bytes | msgspec.Raw, tag: str) -> bytes:
+    """Of a class that is encrypted. Raises: Refused `job.no_keys`."""
+    try:
+        return seal(plain, tag)
+    except NoKeys as error:
+        raise Refused("job.no_keys", str(error), status=503) from None
+
+
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
 class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job"):
     """A piece of work. Subclass it, name `queue` and `tag`, and write `run`."""
@@ -158,7 +166,7 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
         except UnicodeEncodeError as error:  # half of a pair
             raise Refused("job.out_of_bounds", f"its arguments: {error}", status=422) from None
         if self.encrypts:
-            arguments = seal(arguments, str(self.__struct_config__.tag))
+            arguments = sealed(arguments, str(self.__struct_config__.tag))
         if len(arguments) > ARGUMENTS_MAX:
             raise Refused("job.arguments_too_long", f"its arguments have more than {ARGUMENTS_MAX} bytes", status=413)
         if partition is None:

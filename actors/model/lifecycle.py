@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from greenroom.actors.model.message import Ask, Event, Tell
-from greenroom.actors.model.sealing import opened_if_sealed
+from greenroom.store.jobs.sealing import opened_if_sealed
 
 Wanted = TypeVar("Wanted")
 

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 
 from greenroom.actors.jobs.installed import Jobs
-from greenroom.actors.model.sealing import CannotOpen
 from greenroom.actors.personal.redaction import Redaction, shape_of
 from greenroom.store.erasure.jobs_of_user import NO_ID, TABLES, FoundJob, JobsOfUser
+from greenroom.store.jobs.sealing import CannotOpen
 
 
 class RewritingJobs:

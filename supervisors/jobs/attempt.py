@@ -27,9 +27,9 @@ from greenroom.actors.jobs.work import Cancel, Child, Discard, Pause, Snooze
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.errors import HandlerStuck, InvalidCommand
 from greenroom.actors.model.message import Ask, Reply, Tell
-from greenroom.actors.model.sealing import CannotOpen, is_sealed, opened, opened_if_sealed, seal
 from greenroom.config.telemetry.shown import said, shown
 from greenroom.config.telemetry.tracing import ENTITY, Tracing, below, traceparent_of
+from greenroom.store.jobs.sealing import CannotOpen, is_sealed, opened, opened_if_sealed, seal
 from greenroom.store.views.asked import NO_FILTERS, Asked, Filters, Row, Rows
 from greenroom.supervisors.jobs.processes import JobRaised, Processes, ProcessLost
 from greenroom.supervisors.jobs.reach.outside import Nowhere
@@ -353,7 +353,7 @@ class Attempt:
             return self._failed(str(error), final=True)
 
     def _sealed(self, result: Raw) -> Raw:
-        """As it is stored. Raises: Refused where the key is missing."""
+        """As it is stored. Raises: NoKeys."""
         if self._installed is None or not self._installed.job.encrypts or bytes(result) == NULL_JSON:
             return result
         return Raw(seal(result, self._job))

@@ -31,9 +31,9 @@ from greenroom.actors.model.effects import Nudge, Told
 from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.errors import InvalidCommand
 from greenroom.actors.model.lifecycle import Answered, Undelivered
-from greenroom.actors.model.sealing import KEY_BYTES, has_keys, opened_if_sealed, use_keys
 from greenroom.actors.testing.kit import EPOCH_S, Kit
 from greenroom.actors.testing.virtual_time import run_through
+from greenroom.store.jobs.sealing import KEY_BYTES, has_keys, opened_if_sealed, use_keys
 from greenroom.store.journal.consequences.consequence import Tables
 from greenroom.store.journal.consequences.jobs import EndRow, JobRow, JobTables
 from greenroom.store.journal.consequences.jobs import Jobs as JobWrites

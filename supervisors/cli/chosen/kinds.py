@@ -13,7 +13,6 @@ from greenroom.actors.jobs.schedule import Book, schedule_of
 from greenroom.actors.jobs.schedule.declared import DeclaredSchedule, check_declared, declared_in
 from greenroom.actors.jobs.single import SingleJob
 from greenroom.actors.model.kinds import BadEntityClass, Kinds, actors_among, find_classes
-from greenroom.actors.model.sealing import has_keys, use_keys
 from greenroom.actors.saga import listed
 from greenroom.actors.sinks.installed import Sinks, sinks_among
 from greenroom.actors.views.entities import entities_of
@@ -21,6 +20,7 @@ from greenroom.actors.views.installed import Views, views_among
 from greenroom.actors.views.view import View
 from greenroom.config.settings import Settings
 from greenroom.config.settings.forms import keys_of
+from greenroom.store.jobs.sealing import has_keys, use_keys
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble
 
 

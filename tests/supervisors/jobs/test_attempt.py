@@ -18,7 +18,7 @@ from greenroom.actors.jobs.queue.flows.messages import Child as ChildKnown
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
 from greenroom.actors.jobs.work import ThreadWork
 from greenroom.actors.model.errors import HandlerStuck
-from greenroom.actors.model.sealing import keys_for, opened
+from greenroom.store.jobs.sealing import keys_for, opened
 from greenroom.supervisors.jobs.attempt import Attempt, Ending, Means
 from greenroom.supervisors.jobs.results import RESULT_MAX
 from greenroom.supervisors.jobs.words import TEXT_MAX

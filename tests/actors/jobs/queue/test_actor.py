@@ -27,7 +27,7 @@ from greenroom.actors.jobs.queue.messages import (
 from greenroom.actors.jobs.queue.single.beats import SILENT_MS
 from greenroom.actors.jobs.queue.single.steering import EditJob
 from greenroom.actors.jobs.queue.single.telling import StepDone
-from greenroom.actors.model.sealing import keys_for, opened
+from greenroom.store.jobs.sealing import keys_for, opened
 from greenroom.store.journal.consequences.jobs import Jobs
 from greenroom.testing import Kit
 

@@ -4,7 +4,7 @@ import pytest
 
 from greenroom import Job, Work
 from greenroom.actors.jobs.installed import Jobs
-from greenroom.actors.model.sealing import keys_for
+from greenroom.store.jobs.sealing import keys_for
 from greenroom.supervisors.cli.chosen.kinds import require_job_keys
 from greenroom.supervisors.cli.terminal.plainly import Trouble
 

@@ -5,10 +5,10 @@ import json
 import pytest
 from msgspec import Raw
 
-from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.lifecycle import Answered
-from greenroom.actors.model.sealing import (
+from greenroom.store.jobs.sealing import (
     CannotOpen,
+    NoKeys,
     has_keys,
     is_sealed,
     key_id,
@@ -75,5 +75,5 @@ def test_what_is_not_sealed_is_as_it_is() -> None:
 
 
 def test_without_a_key_nothing_is_stored_in_the_clear() -> None:
-    with keys_for(), pytest.raises(Refused, match="GREENROOM_JOBS_KEYS is unset"):
+    with keys_for(), pytest.raises(NoKeys, match="GREENROOM_JOBS_KEYS is unset"):
         seal(PLAIN, "job.pay")

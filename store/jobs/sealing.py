@@ -18,8 +18,6 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Raw, Struct
 
-from greenroom.actors.model.errors import Refused
-
 KEY_BYTES = 32
 NONCE_BYTES = 12
 VERSION = "1"
@@ -28,6 +26,10 @@ _MARK = b'{"$sealed"'
 
 class CannotOpen(Exception):
     """The key is not here, or it is nothing that this key has sealed. The text says which key; never what is sealed."""
+
+
+class NoKeys(Exception):
+    """There is nothing to seal it with."""
 
 
 class _Sealed(Struct, rename={"text": "$sealed"}):
@@ -70,9 +72,9 @@ def is_sealed(stored: bytes | Raw) -> bool:
 
 
 def seal(plain: bytes | Raw, of: str) -> bytes:
-    """Raises: Refused `job.no_keys`."""
+    """Raises: NoKeys."""
     if not _Keys.by_id:
-        raise Refused("job.no_keys", f"{of} is encrypted, and GREENROOM_JOBS_KEYS is unset here", status=503)
+        raise NoKeys(f"{of} is encrypted, and GREENROOM_JOBS_KEYS is unset here")
     key, cipher = next(iter(_Keys.by_id.items()))
     nonce = token_bytes(NONCE_BYTES)
     text = b64encode(nonce + cipher.encrypt(nonce, bytes(plain), of.encode())).decode()
