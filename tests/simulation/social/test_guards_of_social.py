@@ -74,7 +74,7 @@ GUARDS: dict[str, tuple[Any, str, Callable[..., Any], Faults, int, float]] = {
     "a late yes is answered": (Follows, "_hear", whoever_is_late, CALM_VIEWS, 4, MINUTES),
     "who comes in is counted": (Follows, "_hear", whoever_comes, NO_FAULTS, 0, MINUTES),
     "rows may be late": (gathering, "_is_written_to", already, CALM_VIEWS, 15, MINUTES),
-    "authors are told of a block": (Follows, "_tell_barred", says_nothing, NO_FAULTS, 0, MINUTES),
+    "authors are told of a block": (Follows, "_tell_barred", says_nothing, NO_FAULTS, 1, MINUTES),
     "what is shared is told": (Post, "_tell_shared", says_nothing, NO_FAULTS, 0, MINUTES),
     "what is taken back is withdrawn": (Inbox, "_withdraw", says_nothing, NO_FAULTS, 1, 1.0),
     "feeds mirror whom they follow": (Feed, "_mirror", says_nothing, NO_FAULTS, 0, MINUTES),
@@ -90,7 +90,7 @@ WIDER: dict[str, tuple[Any, str, Callable[..., Any], int, float]] = {
     "inboxes hear what became of a job": (Outgoing, "hear", says_nothing, 1, MINUTES),
     "what was told is not told again": (Outgoing, "_has_told", never, 0, 2.0),
     "only confirmed addresses get mail": (Outgoing, "_missing", nothing_missing, 1, MINUTES),
-    "nothing goes out in quiet hours": (outgoing, "quiet_until", at_no_time, 2, MINUTES),
+    "nothing goes out in quiet hours": (outgoing, "quiet_until", at_no_time, 7, MINUTES),
 }
 
 
