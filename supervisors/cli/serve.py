@@ -15,9 +15,9 @@ from greenroom.supervisors.cli.chosen.kinds import (
     installed_views,
     require_job_keys,
 )
-from greenroom.supervisors.cli.entry import loading
 from greenroom.supervisors.cli.serving.ground import Ground
 from greenroom.supervisors.cli.serving.group import serve_nodes
+from greenroom.supervisors.cli.serving.loading import loading
 from greenroom.supervisors.cli.serving.restarting import serve_and_reload
 from greenroom.supervisors.cli.serving.running import run_node, say_ready
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_plainly

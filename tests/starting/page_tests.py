@@ -54,7 +54,7 @@ def fork_for_each() -> None:
 
     import hypothesis
     import pytest
-    import pytest_trio
+    import pytest_trio  # type: ignore[import-untyped]  # it ships no types
     import trio.testing
 
     import greenroom.supervisors.node.node

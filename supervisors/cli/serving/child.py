@@ -29,8 +29,8 @@ from greenroom.supervisors.cli.chosen.kinds import (
     installed_views,
     require_job_keys,
 )
-from greenroom.supervisors.cli.entry import loading
 from greenroom.supervisors.cli.serving.handing import DRAINING, GO, LOADED, READY, Given, held_by_the_parent
+from greenroom.supervisors.cli.serving.loading import loading
 from greenroom.supervisors.cli.serving.running import run_node, say_ready
 from greenroom.supervisors.cli.terminal.plainly import told_plainly
 from greenroom.transports.sockets.gate import Listener

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from greenroom.actors.jobs.queue.flows import blocked
 from greenroom.actors.jobs.queue.flows.blocked import GO, Blocked, Decided
 from greenroom.actors.jobs.schedule import firing
-from greenroom.actors.jobs.schedule.due import Due
+from greenroom.actors.jobs.schedule.due import Due, due
 from greenroom.actors.jobs.schedule.firing import Firing
 from greenroom.actors.jobs.schedule.messages import Ended, Fired
 from greenroom.actors.jobs.schedule.spec import Scheduled
@@ -81,7 +81,7 @@ def every_other(one: Firing, tick_ms: int, why: Any, overlap: Any) -> Any:
 def says_nothing(*_: Any) -> None: ...
 
 
-BLOCK, JUDGE, BEGIN, DUE = Blocked.block, blocked.judge, Firing._begin, firing.due
+BLOCK, JUDGE, BEGIN, DUE = Blocked.block, blocked.judge, Firing._begin, due
 IN_THE_RUNTIME: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "a job waits for others": (Blocked, "block", at_once),
     "it fails with what it waits for": (blocked, "judge", is_forgiven),
