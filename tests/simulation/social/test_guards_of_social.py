@@ -16,6 +16,8 @@ from greenroom.actors.social.follows.messages import Admitted, Came
 from greenroom.actors.social.moderation.cases import Case
 from greenroom.actors.social.post.actor import Post
 from greenroom.actors.social.post.reactions import Reactions
+from greenroom.actors.social.post.views import SaidInPosts
+from greenroom.actors.social.profile.views import People
 from greenroom.actors.social.spread.jobs import SpreadPage
 from greenroom.testing import NO_FAULTS, Faults, Scenario, run_seed
 from tests.simulation.social.social_world import people, social
@@ -90,6 +92,8 @@ WIDER: dict[str, tuple[Any, str, Callable[..., Any], int, float]] = {
     "inboxes hear what became of a job": (Outgoing, "hear", says_nothing, 1, MINUTES),
     "what was told is not told again": (Outgoing, "_has_told", never, 0, 2.0),
     "only confirmed addresses get mail": (Outgoing, "_missing", nothing_missing, 1, MINUTES),
+    "posts are found by their words": (SaidInPosts, "_show", says_nothing, 1, MINUTES),
+    "people are found by what they say": (People, "fold", says_nothing, 1, 1.0),
     "nothing goes out in quiet hours": (outgoing, "quiet_until", at_no_time, 2, MINUTES),
 }
 
