@@ -1,5 +1,10 @@
-"""Reading in memory: rows of one table in their order. Nothing is searched: there are no words, only texts."""
+"""Reading in memory: rows of one table in their order.
 
+A search is for words alone, each of which a row must have; all rows that do fit it equally well. What else people write
+into a search box is nothing that is looked for here.
+"""
+
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,9 +12,12 @@ import trio
 from msgspec.structs import replace
 
 from greenroom.store.views.memory.rows import MemoryViewRows, StoredRow
-from greenroom.store.views.paging import Wanted
+from greenroom.store.views.paging import RANK, Wanted
 from greenroom.store.views.reading import Changes, Found, Look
 from greenroom.store.views.tables import Table
+
+WORDS = re.compile(r"\w+")
+BEYOND_WORDS = re.compile(r"[\"-]|\bor\b", re.IGNORECASE)
 
 
 class MemoryReading:
@@ -55,17 +63,22 @@ class MemoryReading:
 
     def found(self, table: Table, wanted: Wanted) -> list[Found]:
         """At once. Raises: StoreUnavailable."""
-        assert wanted.search is None, "nothing is searched in memory"
+        assert wanted.search is None or not BEYOND_WORDS.search(wanted.search), "in memory words alone are looked for"
         at = {name: number for number, name in enumerate(table.shape.names)}
-        rows = [row for row in self._rows.table(table).values() if self._is_wanted(row, at, wanted)]
-        for term in reversed(wanted.order):
+        rows = [row for row in self._rows.table(table).values() if self._is_wanted(table, row, at, wanted)]
+        for term in reversed([term for term in wanted.order if not term.endswith(RANK)]):
             name, is_descending = term.removeprefix("-"), term.startswith("-") != wanted.backwards
             rows.sort(key=lambda row: row.values[at[name]], reverse=is_descending)
         return [Found(row.values, row.revision) for row in rows[: wanted.limit]]
 
-    def _is_wanted(self, row: StoredRow, at: dict[str, int], wanted: Wanted) -> bool:
+    def _is_wanted(self, table: Table, row: StoredRow, at: dict[str, int], wanted: Wanted) -> bool:
         if any(row.values[at[name]] != value for name, value in wanted.where):
             return False
+        if wanted.search is not None:
+            text = " ".join(str(row.values[at[column.name]]) for column in table.shape.searched)
+            sought = words_of(wanted.search)
+            if not sought or not sought <= words_of(text):
+                return False
         if wanted.among is not None:
             column, (other, text) = wanted.among.column, wanted.among.where
             names = wanted.among.table.shape.names
@@ -79,8 +92,15 @@ class MemoryReading:
         return wanted.place is None or _is_beyond(row, at, wanted, wanted.place)
 
 
+def words_of(text: str) -> set[str]:
+    """As the configuration `simple` has them."""
+    return {word.lower() for word in WORDS.findall(text)}
+
+
 def _is_beyond(row: StoredRow, at: dict[str, int], wanted: Wanted, place: tuple[Any, ...]) -> bool:
     for term, there in zip(wanted.order, place, strict=True):
+        if term.endswith(RANK):
+            continue
         value = row.values[at[term.removeprefix("-")]]
         if value != there:
             return bool((value > there) is not (term.startswith("-") != wanted.backwards))

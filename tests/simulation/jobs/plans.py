@@ -6,7 +6,7 @@ Parts are done in one queue, wholes in another, which wait for them. A job's arg
 from collections.abc import Awaitable, Callable
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 import trio
@@ -28,6 +28,7 @@ from greenroom.store.journal.consequences.jobs import JobTables
 from greenroom.supervisors.simulation.client import Work as Command
 from greenroom.supervisors.simulation.jobs.outside import Outside
 from greenroom.supervisors.simulation.node import STARTED
+from tests.simulation.jobs.errands import Wanted, errands_of
 from tests.simulation.jobs.timed import EVERY_MS
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Whole(Job, queue="wholes", tag="job.whole"):
 
 
 INSTALLED = Jobs((Part, Whole))
+Errands = errands_of(lambda fate, takes_s: Part(fate=cast("Fate", fate), takes_s=takes_s))
 
 
 class Planned(Struct, frozen=True):
@@ -143,6 +145,7 @@ class Wishes:
 
     def __init__(self) -> None:
         self._next = 0
+        self._errands = Wanted()
 
     def flow(self, draw: Random) -> Planned:
         parts = [
@@ -153,6 +156,8 @@ class Wishes:
         return Planned([(fate, "fail" if when else policy, s) for fate, policy, s in parts], draw.random() < 0.5, when)
 
     def __call__(self, draw: Random, user: str) -> Command:
+        if draw.random() < 0.4:
+            return self._errands(draw, user, FATES)
         self._next += 1
         token = f"{user}-{self._next}"
         return Command(draw.choice(PLANNERS), Make(token=token, flow=self.flow(draw)), token)

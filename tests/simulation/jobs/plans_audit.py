@@ -1,6 +1,7 @@
 """The audit of the world `plans`: is each job begun after all that it waits for, does it end as these say, and does a
 schedule fire each tick once, as its overlap allows? It knows what was committed, in the order in which it was."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from greenroom.actors.jobs.waits import Waits
 from greenroom.store.journal.consequences.jobs import EndRow, JobRow, Jobs, JobTables
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.store.journal.records import Append
+from tests.simulation.jobs.errands import Going
 from tests.simulation.jobs.plans import SCHEDULES, Planners
 from tests.simulation.jobs.timed import Timed
 
@@ -47,6 +49,7 @@ class PlansAudit:
         self._planners = planners
         self._jobs: dict[str, Known] = {}
         self._unheard: dict[str, str] = {}  # whole -> how it has ended
+        self._errands: dict[str, Going] = {}
         self._schedules = {name: Timed(overlap) for name, overlap in SCHEDULES.items()}
 
     def committed(self, entity: str, append: Append) -> None:
@@ -62,12 +65,23 @@ class PlansAudit:
                 for event in events:
                     if event["type"] == "planner.heard":
                         self._heard(event["job"], event["how"])
+            case "errand":
+                self._errand(key, events, jobs.started)
             case "schedule":
                 fired = [event["job"] for event in events if event["type"] == "schedule.fired"]
                 assert sorted(fired) == sorted(row.id for row in jobs.started), f"{fired} fired, and others started"
                 self._turned(key, events)
             case "queue":
                 self._queue(jobs)
+
+    def _errand(self, key: str, events: list[Any], started: Sequence[JobRow]) -> None:
+        about = {self._jobs[row.id].about: row.id for row in started}
+        for id_ in about.values():
+            self._jobs[id_].about = RUN  # it hears of them by what it then does
+        try:
+            self._errands.setdefault(key, Going()).committed(events, about, self._jobs)
+        except AssertionError as error:
+            raise AssertionError(f"{key}: {error}") from None
 
     def _is_new(self, row: JobRow) -> None:
         assert row.id not in self._jobs, f"{row.id} is added twice"
@@ -162,6 +176,7 @@ class PlansAudit:
     def unsettled(self) -> list[str]:
         open_ = [job for job in self._jobs.values() if not job.state]
         left = [f"{job.id} ({job.fate}, waits for {job.waits}) has not ended" for job in open_]
+        left += [f"errand:{key} has not ended: {one}" for key, one in self._errands.items() if not one.outcome]
         left += [f"nobody has heard that {job} is {how}" for job, how in self._unheard.items()]
         return left + [f"{name} has not heard of {one.running}" for name, one in self._schedules.items() if one.running]
 

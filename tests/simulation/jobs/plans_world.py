@@ -6,19 +6,32 @@ from greenroom.actors.jobs.queue import queue_of
 from greenroom.actors.jobs.schedule import Book, schedule_of
 from greenroom.actors.jobs.single import SingleJob
 from greenroom.testing import Scenario
-from tests.simulation.jobs.plans import ENDLESS_S, INSTALLED, PLANNERS, Part, Planner, Planners, Whole, Wishes, mark
+from tests.simulation.jobs.plans import (
+    ENDLESS_S,
+    INSTALLED,
+    PLANNERS,
+    Errands,
+    Make,
+    Part,
+    Planner,
+    Planners,
+    Whole,
+    Wishes,
+    mark,
+)
 from tests.simulation.jobs.plans_audit import PlansAudit
 
 
 def plans(endless_s: float = ENDLESS_S, **how: Any) -> Scenario:
-    """Flows over two queues, and schedules, one of which has jobs that take so long unless they are cancelled."""
+    """Flows over two queues, errands, and schedules. `endless_s`: what jobs of one of these take, unless cancelled."""
     wishes = Wishes()
     planners = Planners(wishes, endless_s)
     return Scenario(
-        kinds=(Planner, queue_of(INSTALLED), SingleJob, schedule_of(INSTALLED), Book),
+        kinds=(Planner, Errands, queue_of(INSTALLED), SingleJob, schedule_of(INSTALLED), Book),
         channels=PLANNERS,
         work=wishes,
         mark=mark,
+        records=lambda message: isinstance(message, Make),
         audit=lambda: PlansAudit(planners),
         jobs=(Part, Whole),
         slots={"parts": 3, "wholes": 2},

@@ -13,6 +13,7 @@ from greenroom.actors.jobs.schedule.due import Due, due
 from greenroom.actors.jobs.schedule.firing import Firing
 from greenroom.actors.jobs.schedule.messages import Ended, Fired
 from greenroom.actors.jobs.schedule.spec import Scheduled
+from greenroom.actors.saga import plan
 from greenroom.testing import ALL_GUARDS, NO_FAULTS, Guards, run_seed
 from tests.simulation.jobs.plans_world import plans
 from tests.simulation.jobs.timed import EVERY_MS
@@ -81,6 +82,10 @@ def every_other(one: Firing, tick_ms: int, why: Any, overlap: Any) -> Any:
 def says_nothing(*_: Any) -> None: ...
 
 
+def never(*_: Any) -> bool:
+    return False
+
+
 BLOCK, JUDGE, BEGIN, DUE = Blocked.block, blocked.judge, Firing._begin, due
 IN_THE_RUNTIME: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "a job waits for others": (Blocked, "block", at_once),
@@ -90,6 +95,7 @@ IN_THE_RUNTIME: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "a tick that was looked at is taken": (firing, "due", without_the_first),
     "what waits goes once it may": (Firing, "_end", goes_on_with_nothing),
     "each tick is made up for": (Firing, "_begin", every_other),
+    "a step is taken back once its job has ended": (plan, "is_under_way", never),
 }
 
 

@@ -17,6 +17,7 @@ from greenroom.actors.social.follows.state import FollowsState
 from greenroom.actors.social.moderation.state import CaseFile
 from greenroom.actors.social.post.reactions import ShardState
 from greenroom.actors.social.post.state import PostState
+from greenroom.actors.social.profile.state import ProfileState
 from greenroom.actors.social.thread.state import ThreadState
 
 States = dict[str, Any]
@@ -37,6 +38,7 @@ class Facts:
         self.rooms: dict[str, RoomState] = {}
         self.parts: dict[str, ShardState] = {}
         self.cases: dict[str, CaseFile] = {}
+        self.profiles: dict[str, ProfileState] = {}
         for entity, state in states.items():
             kind, _, key = entity.partition(":")
             by_kind: dict[str, dict[str, Any]] = {
@@ -48,6 +50,7 @@ class Facts:
                 "room": self.rooms,
                 "reactions": self.parts,
                 "case": self.cases,
+                "profile": self.profiles,
             }
             if kind in by_kind:
                 by_kind[kind][key] = state
@@ -207,6 +210,17 @@ class Facts:
         """Posts with that tag, newest first."""
         muted = self.follows[user].muted
         return self._found(user, lambda state: f"#{tag}" in state.content.text.split() and state.author not in muted)
+
+    def said(self, user: str, word: str) -> list[str]:
+        """Posts with that word, newest first."""
+        muted = self.follows[user].muted
+        return self._found(user, lambda state: word in state.content.text.split() and state.author not in muted)
+
+    def people(self, words: str) -> list[str]:
+        """Who says so of themself, in any order of words."""
+        wanted = set(words.split())
+        found = ((user, f"{one.name} {one.bio}".lower().split()) for user, one in self.profiles.items())
+        return sorted(user for user, said in found if wanted <= set(said))
 
     def wall(self, user: str, author: str) -> list[str]:
         """Of one author, who may be muted: they were asked for."""

@@ -19,13 +19,17 @@ from greenroom.actors.jobs.single.messages import Retry
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.message import Ask
-from greenroom.actors.social.feed.messages import FeedPage, Of, Read, Rings, Stories, Tagged
+from greenroom.actors.social.feed.messages import FeedPage, Of, Read, Rings, SearchPosts, Stories, Tagged
 from greenroom.actors.social.moderation.cases import Case
 from greenroom.actors.social.post.actor import Post
+from greenroom.actors.social.profile.views import People
 from greenroom.actors.social.spread.jobs import SPREAD_JOBS, SpreadPage
+from greenroom.actors.views.page import ALL
 from greenroom.actors.views.view import View
+from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.consequences.jobs import JobTables
 from greenroom.store.journal.records import StoredEvent
+from greenroom.store.views.asked import Asked
 from greenroom.supervisors.simulation.node import STARTED
 from greenroom.supervisors.simulation.world import World
 from greenroom.testing import Scenario
@@ -36,7 +40,7 @@ from tests.simulation.social.moderators import Rulebook
 from tests.simulation.social.provider import Provider
 from tests.simulation.social.small import SmallCase, SmallPlan, SmallPost
 from tests.simulation.social.told import told
-from tests.simulation.social.wider import WiderDeeds
+from tests.simulation.social.wider import SOUGHT_PEOPLE, SOUGHT_POSTS, WiderDeeds
 
 BLOCKED = "follows.blocked"
 LATE_S = 3.0  # a job that is tried again only then is not waited for, once faults have stopped
@@ -68,7 +72,11 @@ class Reading:
                     except (ActorError, trio.TooSlowError):
                         continue
                     self.shown[user, what] = _ids(page)
+            await self.look_besides(world)
             await trio.sleep(2.0)
+
+    async def look_besides(self, world: World) -> None:
+        """At what is no feed's."""
 
     async def _hurry(self, world: World, outside: Any) -> None:
         late_ms = (STARTED + trio.current_time() + LATE_S) * 1000
@@ -123,12 +131,27 @@ class WiderReading(Reading):
                 "stories": Stories(),
                 "tag": Tagged(tag="tag", limit=100),
                 "wall": Of(author=USERS[0], limit=100),
+                "words": SearchPosts(words=SOUGHT_POSTS, limit=100),
             }
         )
+        self._people: list[str] = []
         self._provider = provider
         self._rules = rules
 
+    async def look_besides(self, world: World) -> None:
+        views = next((node.views for node in world.nodes if node.listening and node.views is not None), None)
+        if views is None:
+            return
+        try:
+            with trio.fail_after(ASKED_S):
+                found = await views.reader.rows(People.Row, ALL, Asked(search=SOUGHT_PEOPLE))
+        except (ActorError, StoreUnavailable, trio.TooSlowError):
+            return
+        self._people = sorted(row.user for row in found.rows)
+
     def beyond(self, facts: Facts, world: World) -> Iterator[str]:
+        if self._people != facts.people(SOUGHT_PEOPLE):
+            yield f"{self._people} are found, and {facts.people(SOUGHT_PEOPLE)} say that they {SOUGHT_PEOPLE}"
         now_ms = int((STARTED + trio.current_time()) * 1000)
         over_ms = now_ms - STORY_LATE_MS
         for post, state in facts.posts.items():
@@ -153,6 +176,8 @@ def _expected(facts: Facts, user: str, what: str) -> list[str]:
             return facts.home(user, stories=what == "stories")
         case "tag":
             return facts.tagged(user, what)
+        case "words":
+            return facts.said(user, SOUGHT_POSTS)
         case _:
             return facts.wall(user, USERS[0])
 

@@ -1,9 +1,14 @@
 """Worlds of people and posts, for the ordinary suite; `python -m tests.simulation --scenario social` searches more."""
 
 import pytest
+import trio
 from msgspec.structs import replace
 
-from greenroom.testing import Faults, Run, run_seed
+from greenroom.actors.social.post.state import PostState
+from greenroom.supervisors.simulation.node import STARTED
+from greenroom.supervisors.simulation.world import World
+from greenroom.testing import NO_FAULTS, Faults, Run, run_seed
+from tests.simulation.social.small import SHORT_MS
 from tests.simulation.social.social_world import people, social
 
 # Clocks are right: who is in a feed for how long is said by them.
@@ -27,6 +32,26 @@ def test_feeds_counters_and_notices_follow_from_the_journals(nodes: int, seed: i
 @pytest.mark.parametrize(("nodes", "seed", "minutes"), FOUND)
 def test_what_was_found_once_is_mended(nodes: int, seed: int, minutes: float) -> None:
     sound(run_seed(people(), seed, minutes=minutes, nodes=nodes, faults=CALM_VIEWS))
+
+
+def test_a_story_ends_though_nobody_runs_at_its_end() -> None:
+    ended_meanwhile: list[str] = []
+
+    async def down(world: World) -> None:
+        await trio.sleep(20.0)
+        for node in world.nodes[:]:
+            await world.bury(node)
+        await trio.sleep(SHORT_MS / 1000 + 5.0)
+        now_ms = (STARTED + trio.current_time()) * 1000
+        for entity, stream in world.checker.streams.items():
+            state = stream.fold.state if stream.fold is not None else None
+            if isinstance(state, PostState) and 0 < state.content.ends_ms < now_ms:
+                ended_meanwhile.append(entity)
+        await world.start_node()
+
+    run = run_seed(social(settle_s=60.0), 2, trouble=down, faults=NO_FAULTS, swarm=False)
+    sound(run)
+    assert ended_meanwhile, "no story was to end"
 
 
 def test_a_seed_is_the_same_world_again() -> None:

@@ -1,5 +1,5 @@
-"""What people do besides in the world `social`: stories, words that rules are about, reports, lists of posts; and what
-they have set of how they are told: addresses, paces, quiet hours.
+"""What people do besides in the world `social`: stories, words that rules are about, reports, lists of posts; who they
+say they are; and what they have set of how they are told: addresses, paces, quiet hours.
 """
 
 from random import Random
@@ -19,9 +19,10 @@ from greenroom.actors.inbox.messages import (
     SetMail,
 )
 from greenroom.actors.model.message import Ask
-from greenroom.actors.social.feed.messages import Of, Post, Stories, Tagged
+from greenroom.actors.social.feed.messages import Of, Post, SearchPosts, Stories, Tagged
 from greenroom.actors.social.moderation.messages import Report
 from greenroom.actors.social.post.messages import Edit, React, Unreact
+from greenroom.actors.social.profile.messages import Set
 from greenroom.supervisors.simulation.node import STARTED
 from greenroom.testing import Work
 from tests.simulation.social.audience import REACTIONS, USERS, Deeds
@@ -29,6 +30,8 @@ from tests.simulation.social.moderators import WORDS, Rulebook
 from tests.simulation.social.provider import Provider
 
 TAGS = ("tag", "other")
+SOUGHT_POSTS, SOUGHT_PEOPLE = "number", "likes tea"  # words that some of them have
+BIOS = ("likes tea", "likes coffee", "tea is what she LIKES", "")
 BEGAN = int(STARTED % 86_400 // 60)  # the minute of the day, UTC, at which a world begins
 P256DH, AUTH = "A" * 87, "B" * 22  # of that form; nobody encrypts here
 
@@ -50,8 +53,10 @@ class WiderDeeds(Deeds):
         if chance < 0.05:
             self._said += 1
             return Work(f"feed:{user}", Post(text=f"story {self._said}", is_story=True))
-        if chance < 0.1:
+        if chance < 0.08:
             return Work(f"feed:{user}", self._list(draw))
+        if chance < 0.1:
+            return Work(f"profile:{user}", Set(name=f"{user} {draw.choice('ABC')}", bio=draw.choice(BIOS)))
         if chance < 0.25:
             return Work(f"inbox:{user}", self._set(draw, user))
         if chance < 0.35 and self.posts:
@@ -70,7 +75,9 @@ class WiderDeeds(Deeds):
         return Post(text=made.text + said, visibility=made.visibility, share_of=made.share_of)
 
     def _list(self, draw: Random) -> Ask[Any]:
-        return draw.choice((Stories(), Tagged(tag=draw.choice(TAGS)), Of(author=draw.choice(USERS))))
+        return draw.choice(
+            (Stories(), Tagged(tag=draw.choice(TAGS)), Of(author=draw.choice(USERS)), SearchPosts(words=SOUGHT_POSTS))
+        )
 
     def _hot(self, draw: Random) -> Work:
         """One post that all react to, again and again: more than it keeps itself."""

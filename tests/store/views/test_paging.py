@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from greenroom.actors.views.columns import Key
+from greenroom.actors.views.columns import Key, Text
 from greenroom.actors.views.layout import Layout
 from greenroom.actors.views.page import Page
 from greenroom.actors.views.query import Across, Query
@@ -19,13 +19,30 @@ from greenroom.actors.views.view import Origin, View
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 from greenroom.store.views.asked import Asked
-from greenroom.store.views.memory.reading import MemoryReading
+from greenroom.store.views.memory.reading import MemoryReading, words_of
 from greenroom.store.views.memory.rows import MemoryViewRows, StoredRow
 from greenroom.store.views.paging import HIT_BEGINS, HIT_ENDS, beyond
 from greenroom.store.views.reading import Reading, RowReading, split_hits
 from greenroom.store.views.tables import REVISION, Table
 from tests.actors.views.boards import Board, Clapped, Everybody, Notes, installed
 from tests.store.views.tables import MEMORY
+
+
+class Said(View, version=1):
+    """What somebody has said, by its words."""
+
+    of = (Clapped,)
+
+    class Row(Struct):
+        id: Key[str]
+        text: Text = ""
+        more: Text = ""
+
+    watch = Page(order="-id")
+
+    def fold(self, event: Clapped, of: Origin) -> None:
+        self.row(id=of.key).text = event.user
+
 
 NOON = datetime.datetime(2026, 5, 1, 12, tzinfo=datetime.UTC)
 
@@ -267,6 +284,28 @@ async def test_a_search_is_what_people_write(database_url: str, search: str, num
         await notes.put(note(1, body="a red balloon"), note(2, body="a red kite"), note(3, title="ship"))
         found, _, _ = await notes.page("a", search=search)
         assert [row[1] for row in found] == numbers
+
+
+async def test_a_search_for_words_finds_rows_that_have_them_all(where: str) -> None:
+    """In memory none is better than another, and all that is beyond words is refused."""
+    chance = random.Random(6)
+    words = ["number", "7", "Tag", "ear", "grey"]
+    texts = {f"{n:02}": " #".join(chance.sample(words, chance.randint(0, 4))) for n in range(30)}
+    async with stored(where, Said) as said:
+        await said.put(*((id_, text, "") for id_, text in texts.items()))
+        for search in ("number", "NUMBER 7", "tag grey", "ea", "7 tag ear grey"):
+            found: list[str] = []
+            after: str | None = None
+            while not found or after is not None:
+                page, after, _ = await said.page("all", search=search, limit=3, **({"after": after} if after else {}))
+                found += [row[0] for row in page]
+                if not page:
+                    break
+            wanted = [id_ for id_, text in texts.items() if set(search.lower().split()) <= words_of(text)]
+            assert sorted(found) == wanted and len(set(found)) == len(found), search
+        if where == MEMORY:
+            with pytest.raises(AssertionError, match="words alone"):
+                await said.page("all", search="number -7")
 
 
 async def test_a_search_is_gone_through_as_well(database_url: str) -> None:
