@@ -50,7 +50,7 @@ class Straight:
             self._fd = transport.get_extra_info("socket").fileno()
             self._poll = select.poll()
             self._poll.register(self._fd, select.POLLIN)
-            wire.reads_only_when_asked()
+            wire.reads_only_when_asked(transport)
 
     async def fetch(self, lapse: Lapse, query: str, *args: object) -> list[Any]:
         """See Wire.fetch. Raises: Lapsed."""
