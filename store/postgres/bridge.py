@@ -26,7 +26,7 @@ import trio
 from outcome import Error
 from trio.lowlevel import Abort
 
-from greenroom.store.postgres.lapse import Lapse, Lapsed
+from greenroom.store.postgres.silence import Lapse, Lapsed
 
 log = structlog.get_logger("greenroom.bridge")
 
