@@ -109,7 +109,10 @@ class SagaState(Struct, omit_defaults=True):
     forks: list[Fork] = field(default_factory=list)  # at most FORKS_MAX
 
     def find(self, name: str) -> StepState | None:
-        return next((step for step in self.steps if step.name == name), None)
+        for step in self.steps:  # no generator: each event looks for its step, some of them twice
+            if step.name == name:
+                return step
+        return None
 
     def change(self, event: SagaEvent, at_ms: int) -> None:
         self.log.append(LogLine(at_ms, self._change(event, at_ms)))

@@ -2,7 +2,8 @@
 
 trio waits on the inner loop's selector, as it waits on any descriptor; when that is readable, when a timer of the loop
 is due, or when somebody calls, it runs one *turn* of the loop: until nothing in it is ready. A thread would be starved
-by the GIL for seconds; docs/inside/decisions/0001-asyncio-nested-in-trio.md has the measurements.
+by the GIL for seconds; docs/inside/decisions/0001-asyncio-nested-in-trio.md has the measurements. Most statements need
+no turn: whoever asks them reads the socket himself, waits for it with `readable`, and is told when his time is over.
 
 Code inside a turn runs in a trio task, so it may call trio functions that don't wait (`send_nowait`, `Event.set`), and
 never ones that do. Private attributes of asyncio's loop are used: `_ready`, `_scheduled`, `_process_events` and
@@ -25,7 +26,7 @@ import trio
 from outcome import Error
 from trio.lowlevel import Abort
 
-from greenroom.store.postgres.lapse import Lapse, Lapsed
+from greenroom.store.postgres.silence import Lapse, Lapsed
 
 log = structlog.get_logger("greenroom.bridge")
 

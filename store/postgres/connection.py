@@ -19,8 +19,7 @@ from asyncpg import TooManyConnectionsError
 from greenroom.store.errors import NoSessionLeft, OutcomeLost, StoreError, StoreUnavailable, TookTooLong
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.failures import FAILURES, translate, was_heard
-from greenroom.store.postgres.lapse import Lapsed
-from greenroom.store.postgres.silence import Silence
+from greenroom.store.postgres.silence import Lapsed, Silence
 from greenroom.store.postgres.straight import Straight
 from greenroom.store.postgres.wire import Wire, open_wire, session
 

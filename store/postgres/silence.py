@@ -4,15 +4,51 @@ A wire that has gone silent looks like a slow one, and only a statement's deadli
 (a host without power, a NAT that forgot) has as a rule silenced others too. So that each of those need not cost a
 statement's whole deadline again, others become doubtful: those that have said nothing since the unanswered statement
 was sent. An idle one is closed instead of used, and a statement under way on one has DOUBTED_S left.
+
+Many statements are under way and few ever need all of their time, so that is a number and no cancel scope: to enter and
+leave one takes as long as a whole pass of trio's scheduler.
 """
 
+from collections.abc import Callable
 from math import inf
 
 import trio
 
-from greenroom.store.postgres.lapse import Lapse
-
 DOUBTED_S = 2.0
+
+
+class Lapsed(Exception):
+    """The statement has had its time."""
+
+
+class Lapse:
+    """Until when a statement may take, on trio's clock; it can become less."""
+
+    __slots__ = ("_less", "until")
+
+    def __init__(self, until: float) -> None:
+        self.until = until
+        self._less: Callable[[float], None] | None = None  # is told by whoever waits
+
+    def shorten(self, until: float) -> None:
+        if until < self.until:
+            self.until = until
+            if self._less is not None:
+                self._less(until)
+
+    def watch(self, less: Callable[[float], None] | None) -> None:
+        """Whoever waits keeps to `until`, and hears of it when it has become less; None: nobody does any more."""
+        self._less = less
+
+    def scope(self) -> trio.CancelScope:
+        """Ends what is awaited in it then. Not to be used twice at once."""
+        scope = trio.CancelScope(deadline=self.until)
+
+        def less(until: float) -> None:
+            scope.deadline = until
+
+        self.watch(less)
+        return scope
 
 
 class Silence:

@@ -23,12 +23,14 @@ from asyncpg import exceptions as pg
 
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.failures import FAILURES, spoils_wire
-from greenroom.store.postgres.lapse import Lapse, Lapsed
+from greenroom.store.postgres.silence import Lapse, Lapsed
 from greenroom.store.postgres.wire import Wire
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
 RECEIVE_BYTES = 65_536
+ERROR = ord("E")  # a message's type; its length follows, which counts itself:
+HEADER = 1 + 4  # https://www.postgresql.org/docs/current/protocol-message-formats.html
 
 
 class Straight:
@@ -50,7 +52,7 @@ class Straight:
             self._fd = transport.get_extra_info("socket").fileno()
             self._poll = select.poll()
             self._poll.register(self._fd, select.POLLIN)
-            wire.reads_only_when_asked()
+            wire.reads_only_when_asked(transport)
 
     async def fetch(self, lapse: Lapse, query: str, *args: object) -> list[Any]:
         """See Wire.fetch. Raises: Lapsed."""
@@ -90,7 +92,7 @@ class Straight:
             said = b""
             with suppress(OSError):
                 said = os.read(fd, RECEIVE_BYTES)
-            if not said:
+            if not said or holds_error(said):  # the end of the socket may be a moment behind the last word
                 self._terminate()
                 return True
             self._protocol.data_received(said)
@@ -145,3 +147,13 @@ class Straight:
     def _terminate(self) -> None:
         with suppress(*FAILURES):
             self._bridge.call(self._session.terminate)
+
+
+def holds_error(said: bytes) -> bool:
+    """Is there an error among these messages? Of a peer that was asked nothing it is the last word."""
+    at = 0
+    while at < len(said):
+        if said[at] == ERROR:
+            return True
+        at += 1 + max(HEADER - 1, int.from_bytes(said[at + 1 : at + HEADER], "big"))
+    return False

@@ -58,9 +58,6 @@ class _Session(Protocol):
 
     def is_closed(self) -> bool: ...
 
-    @property
-    def _transport(self) -> asyncio.ReadTransport: ...  # no public way; test_straight.py pins it
-
 
 class Wire:
     """One session, as long as every answer on it was read to its end.
@@ -69,12 +66,12 @@ class Wire:
     loop from outside of one would lie there until somebody else's turn.
     """
 
-    __slots__ = ("_is_unreplicated", "_reads_when_asked", "session")
+    __slots__ = ("_is_unreplicated", "_reads", "session")
 
     def __init__(self, session: _Session) -> None:
         self.session = session
         self._is_unreplicated = False
-        self._reads_when_asked = False
+        self._reads: asyncio.ReadTransport | None = None  # what reads only while a coroutine of ours waits
         session.add_log_listener(self._noticed)
 
     def _noticed(self, _: Any, notice: Any) -> None:
@@ -108,22 +105,22 @@ class Wire:
         finally:
             if not is_whole:
                 self.session.terminate()
-            elif self._reads_when_asked and not self.session.is_closed():
-                self.session._transport.pause_reading()
+            elif self._reads is not None and not self.session.is_closed():
+                self._reads.pause_reading()
 
     def refuse_unreplicated(self) -> None:
         """Raises: NotReplicated where the server has said so of the statement that it has just answered."""
         if self._is_unreplicated:
             raise NotReplicated("committed, but its waiting for a standby was cancelled")
 
-    def reads_only_when_asked(self) -> None:
-        """From now on asyncio reads the socket while a coroutine of this class waits for it: see straight.py."""
-        self._reads_when_asked = True
-        self.session._transport.pause_reading()
+    def reads_only_when_asked(self, transport: asyncio.ReadTransport) -> None:
+        """From now on the session's `transport` reads while a coroutine of this class waits for it: see straight.py."""
+        self._reads = transport
+        transport.pause_reading()
 
     def _begin_reading(self) -> None:
-        if self._reads_when_asked and not self.session.is_closed():
-            self.session._transport.resume_reading()
+        if self._reads is not None and not self.session.is_closed():
+            self._reads.resume_reading()
 
     async def hear(self, answer: "asyncio.Future[Any]") -> None:
         """Return when it is there, or the peer is gone: then it is an error. asyncio reads from now on."""

@@ -1,6 +1,7 @@
 """All kinds together. Another kind is a file beside this one, and a line among the fields."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import get_args, get_type_hints
 
 from msgspec import Struct
@@ -44,8 +45,7 @@ class Consequences(Struct, gc=False):
     def cost(self) -> tuple[int, int]:
         """Rows and bytes."""
         rows = size = 0
-        for name in KINDS:  # not by `each`: this is asked for every append
-            kind: Consequence | None = getattr(self, name)
+        for kind in of_each(self):  # not by `each`: this is asked for every append
             if not kind:
                 continue
             its_rows, its_size = kind.cost()
@@ -60,3 +60,5 @@ class Consequences(Struct, gc=False):
 
 
 KINDS: dict[str, type[Consequence]] = {name: get_args(kind)[0] for name, kind in get_type_hints(Consequences).items()}
+# Those of one append in the order of KINDS, None where there is none of a kind: in one call, for it is asked of each.
+of_each: Callable[[Consequences], tuple[Consequence | None, ...]] = attrgetter(*KINDS)

@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any
 
 from greenroom.store.journal.consequences.consequence import Part
-from greenroom.store.journal.consequences.consequences import KINDS
+from greenroom.store.journal.consequences.consequences import KINDS, of_each
 from greenroom.store.journal.postgres.places import Place
 from greenroom.store.journal.records import Append
 
@@ -19,10 +19,8 @@ ROWS_MAX = 8  # of one kind; beyond, it is not even looked at
 OWN = 5  # parameters that all of these have: head, fence, incarnation, the offset before, and the head's place
 EVENT = ("bigint", "bytea", "bytea")  # at_ms, payload, info
 
-# By the name of its part; with the field of Consequences that it writes. In the order in which they are declared.
-PARTS: dict[str, tuple[str, Part[Any]]] = {
-    part.name: (field, part) for field, kind in KINDS.items() for part in kind.parts
-}
+# By their names, in the order in which they are declared.
+PARTS: dict[str, Part[Any]] = {part.name: part for kind in KINDS.values() for part in kind.parts}
 
 
 def lone(item: Append, incarnation: int, place: Place | None = None) -> tuple[str, list[object]] | None:
@@ -45,13 +43,12 @@ def lone(item: Append, incarnation: int, place: Place | None = None) -> tuple[st
     if brought.inline:
         return None
     present: list[str] = []
-    for field, kind in KINDS.items():
-        one = getattr(brought, field)
+    for one in of_each(brought):
         if one is None:
             continue
         if len(one) > ROWS_MAX:
             return None
-        for part in kind.parts:
+        for part in one.parts:
             rows = list(part.rows(item.head_id, item.shard, one))
             if len(rows) > 1:
                 return None
@@ -73,7 +70,7 @@ def text(present: tuple[str, ...], events: int) -> str:
 FROM owned o, (VALUES {rows}) AS e (number, at_ms, payload, info)"""
     parts: list[str] = []
     for name in present:
-        _, part = PARTS[name]
+        part = PARTS[name]
         rows = f"(VALUES ({_row(part.columns.values(), numbers)})) AS m ({', '.join(part.columns)})"
         parts.append(f", {name} AS (\n    {part.sql.format(rows=rows, owned=OWNED).strip()}\n)")
     return f"{HEAD.format(events=events)}{''.join(parts)}\n{INSERT.format(landed=landed)}"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from greenroom.store.journal.consequences.consequences import KINDS, of_each
 from greenroom.store.journal.consequences.inline import Form, InlineTable
 from greenroom.store.journal.names import encode_name
 from greenroom.store.journal.postgres.arrays import argument, integers, parameter
@@ -89,14 +90,15 @@ def statement(batch: Sequence[Append], incarnation: int, known: Places = NOWHERE
         return alone
     arguments = columns(batch, incarnation, known)
     present: list[str] = []
-    own = [(item, item.consequences) for item in batch if item.consequences is not None]
-    for name, (field, part) in PARTS.items() if own else ():
-        there = [(item, kind) for item, with_it in own if (kind := getattr(with_it, field)) is not None]
-        rows = [row for item, kind in there for row in part.rows(item.head_id, item.shard, kind)]
-        if rows:
-            present.append(name)
-            for kind, column in zip(part.columns.values(), zip(*rows, strict=True), strict=True):
-                arguments.append(argument(list(column), kind))
+    own = [(item, of_each(item.consequences)) for item in batch if item.consequences is not None]
+    for number, kind in enumerate(KINDS.values()) if own else ():
+        there = [(item, one) for item, brought in own if (one := brought[number]) is not None]
+        for part in kind.parts if there else ():
+            rows = [row for item, one in there for row in part.rows(item.head_id, item.shard, one)]
+            if rows:
+                present.append(part.name)
+                for sql_type, column in zip(part.columns.values(), zip(*rows, strict=True), strict=True):
+                    arguments.append(argument(list(column), sql_type))
     tables: list[tuple[InlineTable, Form]] = []
     if own and (inline := inline_of(batch)):
         for table, rows_of_it in tables_of(inline).items():
@@ -120,7 +122,7 @@ def text(present: tuple[str, ...], tables: tuple[tuple[InlineTable, Form], ...] 
     parts: list[str] = []
     number = PARAMETERS
     for name in present:
-        _, part = PARTS[name]
+        part = PARTS[name]
         arrays = ", ".join(parameter(at, kind) for at, kind in enumerate(part.columns.values(), number + 1))
         rows = f"unnest({arrays}) AS m ({', '.join(part.columns)})"
         parts.append(f", {name} AS (\n    {part.sql.format(rows=rows, owned=OWNED).strip()}\n)\n")

@@ -1,7 +1,8 @@
 """The straight way: the same answers and errors as by asyncpg's own, without a task of asyncio's."""
 
+import socket
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import trio
@@ -9,14 +10,41 @@ import trio
 from greenroom.store.errors import DataRefused, OutcomeLost, StoreUnavailable
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.connection import Connection
-from greenroom.store.postgres.lapse import Lapse
-from greenroom.store.postgres.straight import Straight
+from greenroom.store.postgres.silence import Lapse
+from greenroom.store.postgres.straight import Straight, holds_error
 from greenroom.store.postgres.wire import Wire
 
 ADD = "INSERT INTO noted (number, body) VALUES ($1, $2) RETURNING number"
 COUNT = "SELECT count(*) FROM noted"
 PID = "SELECT pg_backend_pid()"
 END = "SELECT pg_terminate_backend($1)"
+
+
+class FakeSession:
+    """Of asyncpg's, what we use."""
+
+    closed = False
+
+    def add_log_listener(self, callback: object) -> None:
+        pass
+
+    async def fetch(self, query: str, *args: object) -> list[object]:
+        return [query, *args]
+
+    async def fetchval(self, query: str) -> object:
+        raise NotImplementedError
+
+    async def execute(self, query: str, *args: object) -> str:
+        return query
+
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 as asyncpg's
+        raise NotImplementedError
+
+    def terminate(self) -> None:
+        self.closed = True
+
+    def is_closed(self) -> bool:
+        return self.closed
 
 
 class CountingBridge(Bridge):
@@ -87,6 +115,56 @@ async def test_who_is_gone_is_found_before_anything_is_sent(
     assert connection.connects == 3
     assert (await connection.fetch(COUNT))[0][0] == 4
     await other.aclose()
+
+
+@pytest.mark.parametrize(
+    ("said", "is_last"),
+    [
+        (b"E\0\0\0\x05\0", True),
+        (b"N\0\0\0\x08EEE\0" + b"S\0\0\0\x06E\0", False),
+        (b"N\0\0\0\x08EEE\0" + b"E\0\0\0\x05\0", True),
+        (b"N\0\0\0\xffEEE", False),  # cut short
+        (b"N", False),
+        (b"N\0\0\0\0\0\0\0\0", False),  # no length: it ends all the same
+    ],
+)
+def test_an_error_is_found_among_what_is_said_unasked(said: bytes, is_last: bool) -> None:
+    assert holds_error(said) is is_last
+
+
+async def test_whose_last_word_has_come_is_gone_though_the_socket_still_ends(bridge: CountingBridge) -> None:
+    left, right = socket.socketpair()
+    left.setblocking(False)
+
+    class Transport:
+        def get_extra_info(self, name: str) -> object:
+            return left if name == "socket" else None
+
+        def pause_reading(self) -> None:
+            pass
+
+    class Session(FakeSession):
+        _transport = Transport()
+        _stmt_cache: ClassVar[dict[object, object]] = {}
+
+        def __init__(self) -> None:
+            self.said = b""
+            self._protocol = self
+
+        def get_record_class(self) -> None:
+            return None
+
+        def data_received(self, said: bytes) -> None:
+            self.said += said
+
+    with left, right:
+        fake = Session()
+        straight = Straight(bridge, Wire(fake))
+        right.send(b"N\0\0\0\x05\0")
+        assert not straight.is_closed()
+        assert fake.said == b"N\0\0\0\x05\0"
+        right.send(b"E\0\0\0\x05\0")
+        assert straight.is_closed()
 
 
 async def test_who_goes_amid_a_statement_leaves_it_unknown(
@@ -171,29 +249,16 @@ async def test_the_end_of_the_bridge_is_heard(database_url: str) -> None:
             await trio.testing.wait_all_tasks_blocked()
 
 
-async def test_through_tls_it_goes_asyncpgs_way(database_url: str) -> None:
+async def test_through_tls_it_goes_asyncpgs_way(bridge: CountingBridge) -> None:
     class Secured:
         def get_extra_info(self, name: str) -> object:
             return object() if name == "ssl_object" else None
 
-    class Session:
+    class Session(FakeSession):
         _transport = Secured()
 
-        def add_log_listener(self, callback: object) -> None:
-            pass
-
-        async def fetch(self, query: str, *args: object) -> list[object]:
-            return [query, *args]
-
-        async def execute(self, query: str) -> str:
-            return query
-
-        def is_closed(self) -> bool:
-            return False
-
-    async with Bridge() as bridge:
-        straight = Straight(bridge, Wire(Session()))  # type: ignore[arg-type]
-        lapse = Lapse(trio.current_time() + 10)
-        assert await straight.fetch(lapse, "SELECT", 1) == ["SELECT", 1]
-        assert await straight.control(lapse, "BEGIN") == "BEGIN"
-        assert not straight.is_closed()
+    straight = Straight(bridge, Wire(Session()))
+    lapse = Lapse(trio.current_time() + 10)
+    assert await straight.fetch(lapse, "SELECT", 1) == ["SELECT", 1]
+    assert await straight.control(lapse, "BEGIN") == "BEGIN"
+    assert not straight.is_closed()
