@@ -9,9 +9,9 @@ import typer
 from greenroom.config.settings import load_settings
 from greenroom.config.telemetry.logs import configure_logs, logs_aside
 from greenroom.supervisors.cli.chosen.kinds import installed_jobs, installed_kinds, installed_sinks, installed_views
-from greenroom.supervisors.cli.entry import loading
 from greenroom.supervisors.cli.serving.ground import Ground
 from greenroom.supervisors.cli.serving.group import serve_nodes
+from greenroom.supervisors.cli.serving.loading import loading
 from greenroom.supervisors.cli.serving.restarting import serve_and_reload
 from greenroom.supervisors.cli.serving.running import run_node, say_ready
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_plainly
