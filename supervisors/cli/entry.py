@@ -1,4 +1,4 @@
-"""Where a process of `greenroom` begins: all that it needs is loaded first, and not looked through meanwhile."""
+"""Where a process of `greenroom` begins: all that it needs is loaded first."""
 
 from greenroom.supervisors.cli.serving.loading import loading
 

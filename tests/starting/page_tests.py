@@ -7,11 +7,15 @@ and forks for each folder.
 import gc
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 WITHIN_S = 60
@@ -50,17 +54,8 @@ class PageTests:
 
 def fork_for_each() -> None:
     """The process: a folder a line in, what became of its tests a line out."""
-    import signal
-
-    import hypothesis
-    import pytest
-    import pytest_trio  # type: ignore[import-untyped]  # it ships no types
-    import trio.testing
-
-    import greenroom.supervisors.node.node
-    import greenroom.testing
-
-    assert hypothesis and pytest_trio and trio.testing and greenroom.testing and greenroom.supervisors.node.node
+    for name in ("hypothesis", "pytest_trio", "trio.testing", "greenroom.testing", "greenroom.supervisors.node.node"):
+        import_module(name)
     gc.collect()
     gc.freeze()  # see forking.py
     for line in sys.stdin:

@@ -1,5 +1,7 @@
-"""Loading modules, which stay for as long as the process. While hundreds come, Python would go through all there are so
-far again and again to look for garbage, and once more at the end of a command: a third of what a start takes.
+"""Modules are loaded without being looked through for garbage.
+
+They stay for as long as the process. While hundreds are loaded, Python would go through all there are so far again and
+again, and once more at the end of a command: a third of what a start takes.
 """
 
 import gc

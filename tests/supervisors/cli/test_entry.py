@@ -1,17 +1,12 @@
+"""The console script begins there, and what a command leaves is collected as ever."""
+
 import gc
 import tomllib
-from collections.abc import Iterator
 
 import pytest
 
 from greenroom.supervisors.cli import app, entry
 from tests.e2e.server import ROOT
-
-
-@pytest.fixture(autouse=True)
-def collecting() -> Iterator[None]:
-    yield
-    gc.enable()
 
 
 def test_the_console_script_collects_what_a_command_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
