@@ -62,7 +62,6 @@ ELSEWHERE = {
     "store/views/shape.py": "store/views/test_tables.py",
     "store/views/wanted.py": "store/views/test_versions.py",
     "supervisors/cli/views.py": "faults/process/test_command_line_views.py",
-    "store/postgres/lapse.py": "store/postgres/test_straight.py",
     "store/own/programs.py": "store/own/test_folders.py",
     # An entity is one idea, with its messages, its state and its view.
     "actors/chat/room/actor.py": "actors/chat/room/test_room.py",
