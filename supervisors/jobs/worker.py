@@ -462,14 +462,15 @@ class Worker:
 
     async def _mind(self) -> None:
         """Stop what should have said something; give up what should have ended, which keeps its slot until it does."""
+        now = trio.current_time()
         while True:
             await trio.sleep(LOOK_S)
-            now = trio.current_time()
+            before, now = now, trio.current_time()
             if self._todo and self._begun_at + LAIN_S < now:
                 self._run_s = max(self._run_s, LAIN_S)
                 self._give_back_todo()
             for attempt in list(self._running.values()):
-                attempt.mind(now)
+                attempt.mind(now, max(0.0, now - before - 2 * LOOK_S))
             for attempt in [one for one in self._running.values() if one.gives_up_at + LOOK_S < now]:
                 if not attempt.is_told:
                     self._has_finished(attempt, attempt.give_up())
