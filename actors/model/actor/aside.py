@@ -35,8 +35,9 @@ class Aside(Generic[Reply]):
 
     Other messages of the entity are handled meanwhile, as with an `async def handle` they are not. So `read` sees the
     state as it then is, must not use `self.principal`, which is another message's by then, and must not record or name
-    anything. It has `limits.async_handler_s`. Where the entity begins anew before it has ended, whoever asked hears
-    `unavailable`, and may ask again. The answer is not remembered by an idempotency key.
+    anything. What it returns or raises is said once what it may have seen is durable. It has `limits.async_handler_s`.
+    Where the entity begins anew before it has ended, whoever asked hears `unavailable`, and may ask again. The answer
+    is not remembered by an idempotency key.
     """
 
     __slots__ = ("read",)

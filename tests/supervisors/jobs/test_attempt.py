@@ -16,6 +16,7 @@ from greenroom import Cancel, Discard, Job, JobLimits, Pause, Retry, Snooze, Wor
 from greenroom.actors.jobs.installed import InstalledJob
 from greenroom.actors.jobs.queue.flows.messages import Child as ChildKnown
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
+from greenroom.actors.jobs.queue.single.telling import Look
 from greenroom.actors.jobs.work import ThreadWork
 from greenroom.actors.model.errors import HandlerStuck
 from greenroom.store.errors import DataRefused, StoreUnavailable
@@ -415,10 +416,10 @@ async def test_what_it_waits_for_of_ours_is_no_silence_and_what_it_does_itself_i
         await trio.sleep(2.0)
         await work.step("one", trio.lowlevel.checkpoint)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(work.ask, "log:a", None)
+            nursery.start_soon(work.ask, "queue:q", Look(id=ID))
             nursery.start_soon(trio.sleep, 5.0)
-        await work.query(object, "all")  # type: ignore[type-var]
-        await work.query_pages(object, ["all"], limit=1)  # type: ignore[type-var]
+        await work.query(object, "all")
+        await work.query_pages(object, ["all"], limit=1)
         await work.children()
         await trio.sleep(4.0)
 

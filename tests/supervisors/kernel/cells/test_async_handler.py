@@ -359,7 +359,8 @@ async def test_what_nobody_would_send_again_is_handled_once_the_store_is_there(
         run.router.ref(A).tell(Do(act=note))
         await trio.sleep(60.0)
         assert done == [1] and run.instruments.restarts == 0
-        assert run.cell(A).timers == run.cell(A).actor.afters == 0
+        actor: Any = run.cell(A).actor
+        assert run.cell(A).timers == actor.afters == 0
 
 
 @pytest.mark.parametrize("records", [False, True])
