@@ -466,11 +466,13 @@ class Worker:
         while True:
             await trio.sleep(LOOK_S)
             before, now = now, trio.current_time()
+            late_s = now - before - LOOK_S
+            stood_s = late_s if late_s > LOOK_S else 0.0  # as a process that was stopped
             if self._todo and self._begun_at + LAIN_S < now:
                 self._run_s = max(self._run_s, LAIN_S)
                 self._give_back_todo()
             for attempt in list(self._running.values()):
-                attempt.mind(now, max(0.0, now - before - 2 * LOOK_S))
+                attempt.mind(now, stood_s)
             for attempt in [one for one in self._running.values() if one.gives_up_at + LOOK_S < now]:
                 if not attempt.is_told:
                     self._has_finished(attempt, attempt.give_up())

@@ -153,7 +153,7 @@ async def test_while_the_node_stands_still_nobody_is_silent(autojump_clock: Mock
         async def run(self, work: Work) -> None:
             await trio.sleep(1.0)
             autojump_clock.jump(8.0)  # its lease is longer
-            await trio.sleep(1.5)
+            await trio.sleep(0.9)
             await work.progress(1.0)
 
     async with stage(Stands) as on, running(on.worker()):
