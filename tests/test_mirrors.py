@@ -65,6 +65,7 @@ ELSEWHERE = {
     "store/postgres/lapse.py": "store/postgres/test_straight.py",
     "store/own/programs.py": "store/own/test_folders.py",
     # An entity is one idea, with its messages, its state and its view.
+    "actors/model/actor/aside.py": "supervisors/delivery/test_asides.py",
     "actors/chat/room/actor.py": "actors/chat/room/test_room.py",
     "actors/chat/room/state.py": "actors/chat/room/test_room.py",
     "actors/jobs/schedule/firing.py": "actors/jobs/schedule/test_actor.py",
