@@ -64,6 +64,7 @@ ELSEWHERE = {
     "supervisors/cli/views.py": "faults/process/test_command_line_views.py",
     "store/own/programs.py": "store/own/test_folders.py",
     # An entity is one idea, with its messages, its state and its view.
+    "actors/model/actor/aside.py": "supervisors/delivery/test_asides.py",
     "actors/chat/room/actor.py": "actors/chat/room/test_room.py",
     "actors/chat/room/state.py": "actors/chat/room/test_room.py",
     "actors/jobs/schedule/firing.py": "actors/jobs/schedule/test_actor.py",

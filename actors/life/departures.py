@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 
 from greenroom.actors.life.outgoing import Outgoing
+from greenroom.actors.model.actor import ReadTurn
 from greenroom.actors.model.effects import After, Ephemeral, Kick, Nudge, StartJob, Told
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.message import Later, ReplySlot
@@ -36,8 +37,9 @@ class Reading(Struct, frozen=True, gc=False):
     """An answer that is read aside, in so many seconds."""
 
     later: Later
-    read: Callable[[], Awaitable[object]]
+    read: Callable[[ReadTurn | None], Awaitable[object]]
     seconds: float
+    is_command: bool  # may it be turned away where too many read?
 
 
 class Posted(Struct, frozen=True, gc=False):

@@ -7,7 +7,7 @@ read marks, to await a handler that is async.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import CoroutineType
 
 import structlog
@@ -56,8 +56,8 @@ class Life:
     """
 
     __slots__ = (
-        "_laters", "_turn", "_view", "_world", "actor", "asides", "decided", "ended", "entity", "epoch", "head", "kind",
-        "once", "position", "waits_for",
+        "_is_ahead", "_laters", "_turn", "_view", "_world", "actor", "asides", "decided", "ended", "entity", "epoch",
+        "head", "kind", "looks", "once", "position", "waits_for",
     )  # fmt: skip
 
     def __init__(self, kind: Kind, entity: str, world: World, turn: Turn, head: Head | None = None) -> None:
@@ -73,6 +73,8 @@ class Life:
         self.waits_for: CoroutineType[object, object, object] | Unknown | None = None
         self.ended = False
         self.asides = 0  # answers that are being read: see Aside
+        self.looks: list[Callable[[], None]] | tuple[()] = ()  # of those that wait until more is durable, each once
+        self._is_ahead = False
         self._world = world
         self._turn = turn
         self._view: bytes | None = None  # JSON of view(), until the next message
@@ -297,10 +299,25 @@ class Life:
             return
         self.asides += 1
         seconds = min(envelope.deadline - now, self.kind.limits.async_handler_s)
-        reads, later = Reads(self._world, envelope.chain), Later()
+        world, chain, is_command, later = self._world, envelope.chain, envelope.is_command, Later()
         self._keep_waiting(envelope, later)
         self.decided.collect(envelope, None)
-        self.decided.depart(Reading(later, lambda: aside.read(reads), seconds))
+        self.decided.depart(Reading(later, lambda turn: aside.read(Reads(world, chain, turn)), seconds, is_command))
+
+    def is_durable(self, offset: int) -> bool:
+        """Up to there, and is the state as of events?"""
+        return not self._is_ahead and (self.head is None or self.head.offset >= offset)
+
+    def drop_unfinished(self) -> None:
+        """See Decided. What is read of the state from now on is not to be said."""
+        self.decided.drop_unfinished()
+        self._is_ahead = True
+
+    def progressed(self) -> None:
+        """More is durable, or this life has ended: whoever waits for either looks again."""
+        looks, self.looks = self.looks, ()
+        for look in looks:
+            look()
 
     def _keep_waiting(self, envelope: Envelope, later: Later) -> None:
         """Whoever asked hears of it by another message, or when this life ends."""
@@ -315,6 +332,7 @@ class Life:
         if self._laters:
             for later in list(self._laters):
                 later.reject(Unavailable("the entity began anew; ask again"))
+        self.progressed()
 
     def refuse(self, envelope: Envelope, error: ActorError) -> None:
         """The handler said no. Raises: RefusedTooLate, HandlerStuck again."""

@@ -127,6 +127,11 @@ class Envelope(Struct, gc=False):
     # node's turn. 0: nobody can say. See Life.
     first_at: int = 0
 
+    @property
+    def is_command(self) -> bool:
+        """Of a client, who is told what becomes of it, and can come again."""
+        return self.slot is not None and self.source is None and not self.chain and not self.principal.system
+
     @classmethod
     def command(
         cls,

@@ -1,5 +1,7 @@
 """Why a message was not handled, sorted by what the sender does next. `name` and `status` are what clients see."""
 
+from greenroom.store.errors import DataRefused, StoreUnavailable
+
 
 class ActorError(Exception):
     """Base. The text is for our logs; only `name`, `status`, `temporary` and `detail` leave the node."""
@@ -33,6 +35,10 @@ class NotInRelease(Unavailable):
     not handled. Send again: while a release is rolled out, whoever lacks something gives way."""
 
     name = "not_in_release"
+
+
+class StoreAway(Unavailable):
+    """The handler has asked the store, which can't be reached now; nothing came of the message. Send again later."""
 
 
 class OutcomeUnknown(ActorError):
@@ -109,12 +115,24 @@ class Refused(ActorError):
         self.detail = detail
 
 
-def refusal_in(group: ExceptionGroup[Exception]) -> ActorError | None:
-    """The refusal that a nursery has wrapped, the last of several; None when anything else is in there, too."""
-    found: ActorError | None = None
-    for error in group.exceptions:
-        inner = refusal_in(error) if isinstance(error, ExceptionGroup) else error
-        if not isinstance(inner, ActorError):
-            return None
-        found = inner
-    return found
+def is_away(error: Exception) -> bool:
+    """Is it the store that fails, and not what it was asked, which it would refuse again?"""
+    return isinstance(error, StoreUnavailable) and not isinstance(error, DataRefused)
+
+
+def refusal_in(error: Exception) -> ActorError | None:
+    """What a handler says by raising this. Of those that a nursery has wrapped the last; None when anything else is in
+    there, too: then it has crashed."""
+    match error:
+        case ActorError():
+            return error
+        case _ if is_away(error):
+            return StoreAway(str(error))
+        case ExceptionGroup():
+            found: ActorError | None = None
+            for inner in error.exceptions:
+                found = refusal_in(inner)
+                if found is None:
+                    return None
+            return found
+    return None

@@ -17,6 +17,7 @@ from types import CoroutineType
 from typing import Any, Generic, TypeVar
 
 import msgspec
+import trio
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
@@ -381,7 +382,7 @@ class Kit(Generic[A_co]):
         while self._asides:
             due = self._asides.pop(0)
             try:
-                await read_aside(due, due.read())
+                await read_aside(due, due.read(None), trio.lowlevel.checkpoint)
             finally:
                 self._life.asides -= 1
 

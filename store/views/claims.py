@@ -49,11 +49,11 @@ SET "offset" = m.at, parked = m.why::jsonb, claimed_by = NULL, claimed_until = N
 FROM mine m WHERE p.view_id = $1 AND p.id = m.id
 RETURNING p.id
 """
-# Of entities that the sink has not begun with: behind what is gone, and behind what was recorded before there was the
-# sink where it wants to hear of nothing older.
+# Of entities that the sink has not begun with: behind what is gone. Where it wants to hear of nothing older, it has
+# begun with all that there were when it was made; of one that a release before has made, it is what nodes' clocks say.
 BEGIN = """
 INSERT INTO view_progress (view_id, id, "offset")
-SELECT v.id, h.id, greatest(h.trimmed, CASE WHEN $3 THEN coalesce((
+SELECT v.id, h.id, greatest(h.trimmed, CASE WHEN $3 AND NOT v.begun THEN coalesce((
     SELECT j."offset" FROM journal j
     WHERE j.id = h.id AND j.at_ms < extract(epoch FROM v.made_at) * 1000 ORDER BY j."offset" DESC LIMIT 1
 ), 0) ELSE 0 END)

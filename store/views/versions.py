@@ -37,8 +37,20 @@ SELECT id, name, version, build, shape, kinds, state, kind, paused, rung,
 FROM view_versions ORDER BY name, version, build
 """
 MADE = """
-INSERT INTO view_versions (name, version, build, shape, digest, kinds, state, kind, live_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, CASE $7 WHEN 'live' THEN clock_timestamp() END)
+INSERT INTO view_versions (name, version, build, shape, digest, kinds, state, kind, begun, live_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, CASE $7 WHEN 'live' THEN clock_timestamp() END)
+RETURNING id
+"""
+# Of entities whose names follow that one. What is committed later is behind what each begins with, whatever any clock
+# says.
+BEGUN = """
+WITH page AS MATERIALIZED (
+    SELECT id, entity, "offset" FROM heads WHERE entity > $2 AND entity < $3 ORDER BY entity LIMIT $4
+), begun AS (
+    INSERT INTO view_progress (view_id, id, "offset") SELECT $1::int, id, "offset" FROM page ORDER BY id
+    ON CONFLICT DO NOTHING
+)
+SELECT max(entity) FROM page
 """
 # By the index of names, a kind's at a time: in C's order `;` follows `:`.
 TRIMMED = """
@@ -110,6 +122,8 @@ class PostgresVersions:
                         await _index(transaction, Table(one.name, one.version, shape, one.build))
                     if one.shape != shape or not wanted.kinds <= one.kinds:
                         await transaction.fetch(SAID, one.id, to_json(shape), sorted(wanted.kinds | one.kinds))
+                    if wanted.from_now:
+                        await _begin(transaction, one.id, wanted.kinds - one.kinds)
                 if all(one.state == "old" for one in mine):
                     await transaction.fetch(REOPENED, max(mine, key=rank).id)
             else:
@@ -286,9 +300,18 @@ async def _make(transaction: Transaction, wanted: Wanted, *, build: int, state: 
             await show(transaction, table, None)
     shape = wanted.shape
     kinds = sorted(wanted.kinds)
-    await transaction.fetch(
-        MADE, wanted.name, wanted.version, build, to_json(shape), shape.digest, kinds, state, wanted.kind
-    )
+    of_it = (to_json(shape), shape.digest, kinds, state, wanted.kind, wanted.from_now)
+    ((id_,),) = await transaction.fetch(MADE, wanted.name, wanted.version, build, *of_it)
+    if wanted.from_now:
+        await _begin(transaction, id_, kinds)
+
+
+async def _begin(transaction: Transaction, version_id: int, kinds: Collection[str]) -> None:
+    """Where it begins with each entity that there is of these kinds: those to come it is given whole."""
+    for kind in sorted(kinds):
+        after: str | None = f"{kind}:"
+        while after is not None:
+            ((after,),) = await transaction.fetch(BEGUN, version_id, after, f"{kind};", HEADS_AT_ONCE)
 
 
 async def _index(transaction: Transaction, table: Table) -> None:

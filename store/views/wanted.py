@@ -26,6 +26,7 @@ class Wanted(Struct, frozen=True):
     kinds: frozenset[str]
     seeds: bool  # can it begin where events are gone?
     kind: Literal["view", "sink"] = "view"
+    from_now: bool = False  # behind all that is committed when it is made
 
 
 def refuse_others(wanted: Wanted, mine: Sequence[Version], others: Sequence[Version]) -> None:

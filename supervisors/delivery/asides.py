@@ -1,6 +1,7 @@
 """Answers that are read aside: see Aside. A task for each, beside the entities' own, which go on meanwhile."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 import trio
@@ -8,10 +9,10 @@ import trio
 from greenroom.actors.life.async_handler import read_aside
 from greenroom.actors.life.departures import Reading
 from greenroom.actors.life.life import Life
+from greenroom.actors.life.many.admission import Admission, ReadTurn
 from greenroom.actors.life.turn import Turn
-from greenroom.actors.model.errors import HandlerFailed, Overloaded, Unavailable
+from greenroom.actors.model.errors import HandlerFailed, Overloaded, StoreAway, Unavailable
 from greenroom.config.telemetry.shown import shown
-from greenroom.store.errors import StoreUnavailable
 from greenroom.supervisors.supervision.watched_steps import watched_steps
 
 log = structlog.get_logger("greenroom.cell")
@@ -26,11 +27,13 @@ class Asides:
         self,
         *,
         turn: Turn,
+        admission: Admission,
         fresh: Callable[[], Awaitable[None]],
         note_store_unavailable: Callable[[Exception], None],
     ) -> None:
         """`fresh` returns while the lease holds: what was read is no answer without one."""
         self._turn = turn
+        self._admission = admission
         self._note_store_unavailable = note_store_unavailable
         self._fresh = fresh
         self._nursery: trio.Nursery | None = None
@@ -63,24 +66,31 @@ class Asides:
             due.later.reject(Overloaded(f"{READING_MAX} answers are being read"))
 
     async def _read(self, life: Life, due: Reading) -> None:
+        turn = self._admission.turn(trio.current_time() + due.seconds, is_command=due.is_command)
+        reading = watched_steps(_reading(due, turn), self._turn, life, due)
         try:
-            await read_aside(due, self._fresh_answer(life, due))
-        except StoreUnavailable as error:
-            self._note_store_unavailable(error)
-            due.later.reject(Unavailable("what it reads is not there now"))
+            refusal = await read_aside(due, reading, partial(self._certain, life))
+            if isinstance(refusal, StoreAway):
+                self._note_store_unavailable(refusal)
         except Exception as error:  # the edge, as a departure that fails is: the entity itself is none the worse
             log.exception("departure_failed", entity=life.entity, error=shown(error))
             due.later.reject(HandlerFailed(shown(error)))
         finally:
+            turn.end()
             self._count -= 1
             life.asides -= 1
             due.later.reject(Unavailable("this node reads no answers any more"))  # unless it was answered
 
-    async def _fresh_answer(self, life: Life, due: Reading) -> object:
-        reply = await watched_steps(_reading(due), self._turn, life, due)
+    async def _certain(self, life: Life) -> None:
+        """What was recorded until now, which it may have read, is durable, and the shard is still this node's. A life
+        that has ended meanwhile has told whoever waits to ask again."""
+        offset = life.actor.offset
+        while not (life.is_durable(offset) or life.ended):
+            moved = trio.Event()
+            life.looks = [*life.looks, moved.set]
+            await moved.wait()
         await self._fresh()
-        return reply
 
 
-async def _reading(due: Reading) -> object:
-    return await due.read()
+async def _reading(due: Reading, turn: ReadTurn) -> object:
+    return await due.read(turn)

@@ -8,7 +8,8 @@ coroutine that shields itself it is said what it is, while it goes on in its slo
 import math
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from enum import Enum
 from typing import Any, Protocol, TypeVar
 
@@ -25,7 +26,7 @@ from greenroom.actors.jobs.queue.messages import Finished, TakenJob
 from greenroom.actors.jobs.texts import NULL_JSON
 from greenroom.actors.jobs.work import Cancel, Child, Discard, Pause, Snooze
 from greenroom.actors.life.turn import Turn
-from greenroom.actors.model.errors import HandlerStuck, InvalidCommand
+from greenroom.actors.model.errors import HandlerStuck, InvalidCommand, is_away
 from greenroom.actors.model.message import Ask, Reply, Tell
 from greenroom.config.telemetry.shown import said, shown
 from greenroom.config.telemetry.tracing import ENTITY, Tracing, below, traceparent_of
@@ -115,6 +116,8 @@ class Attempt:
         self._scope = trio.CancelScope()
         self._on_ending: Callable[[Ending], None] | None = None
         self._reaching: set[trio.CancelScope] = set()  # of what its thread waits for
+        self._waits = 0  # for answers of ours
+        self._waits_since = 0.0
 
     @property
     def entity(self) -> str:
@@ -144,22 +147,26 @@ class Attempt:
 
     async def children_known(self) -> list[ChildKnown]:
         """Raises: ActorError."""
-        found = await self._telling.children(self)
+        with self._waiting():
+            found = await self._telling.children(self)
         return [
             replace(one, result=Raw(opened(one.result))) if is_sealed(one.result) else one  # whatever it is of
             for one in found
         ]
 
     async def ask(self, entity: str, message: Ask[Reply]) -> Reply:
-        return await self._means.reach.ask(entity, message)
+        with self._waiting():
+            return await self._means.reach.ask(entity, message)
 
     async def query(self, row: type[Row], key: str, **asked: Any) -> Rows[Row]:
-        return await self._means.reach.query(row, key, Asked(**asked))
+        with self._waiting():
+            return await self._means.reach.query(row, key, Asked(**asked))
 
     async def query_pages(
         self, row: type[Row], keys: Iterable[str], *, limit: int, where: Filters = NO_FILTERS
     ) -> dict[str, list[Row]]:
-        return await self._means.reach.query_pages(row, keys, limit=limit, where=where)
+        with self._waiting():
+            return await self._means.reach.query_pages(row, keys, limit=limit, where=where)
 
     def nudge(self, entities: Iterable[str], message: Tell) -> None:
         self._means.reach.nudge(entities, message)
@@ -185,7 +192,8 @@ class Attempt:
     async def step_known(self, name: str) -> Raw | None:
         """The result of a step that is through; None: it is not. Raises: ActorError."""
         if self._steps is None:
-            steps = await self._telling.steps(self)
+            with self._waiting():
+                steps = await self._telling.steps(self)
             self._steps = {name: Raw(opened_if_sealed(result)) for name, result in steps.items()}
         return self._steps.get(name)
 
@@ -193,10 +201,24 @@ class Attempt:
         """Raises: BadResult, ActorError."""
         self._speaks()
         encoded = encode_result(result, of=f"the result of the step {name!r}")
-        await self._telling.keep_step(self, name, self._sealed(encoded))
+        with self._waiting():
+            await self._telling.keep_step(self, name, self._sealed(encoded))
         assert self._steps is not None
         self._steps[name] = encoded
         return encoded
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """While it waits for an answer of ours, as it does where the store is away, it is not its own silence."""
+        if not self._waits:
+            self._waits_since = trio.current_time()
+        self._waits += 1
+        try:
+            yield
+        finally:
+            self._waits -= 1
+            if not self._waits:
+                self.silent_at += trio.current_time() - self._waits_since
 
     def _speaks(self) -> None:
         if self.silent_at != math.inf:
@@ -210,9 +232,10 @@ class Attempt:
 
     # As its worker sees it.
 
-    def mind(self, now: float) -> None:
-        """Stop it, where it should have said something by then."""
-        if now > self.silent_at:
+    def mind(self, now: float, stood_s: float = 0.0) -> None:
+        """Stop it, where it should have said something by then. For `stood_s` nobody here could have heard it."""
+        self.silent_at += stood_s
+        if now > self.silent_at and not self._waits:
             self.stop(Ending.SILENT)
 
     def stop(self, ending: Ending) -> None:
@@ -369,6 +392,8 @@ class Attempt:
                 return Finished(self.id, self.token, error=whole(str(error)), retry_s=self._rest_s(), lost=True)
             case _ if self.ending is not None or self.is_to_stop:
                 return self._ended()
+            case Exception() if is_away(error):  # of views, say: it is not the job that has failed
+                return Finished(self.id, self.token, retry_s=self._rest_s(), refund=True)
             case Snooze():
                 return Finished(self.id, self.token, retry_s=seconds_of(error), refund=True)
             case Pause():

@@ -462,14 +462,17 @@ class Worker:
 
     async def _mind(self) -> None:
         """Stop what should have said something; give up what should have ended, which keeps its slot until it does."""
+        now = trio.current_time()
         while True:
             await trio.sleep(LOOK_S)
-            now = trio.current_time()
+            before, now = now, trio.current_time()
+            late_s = now - before - LOOK_S
+            stood_s = late_s if late_s > LOOK_S else 0.0  # as a process that was stopped
             if self._todo and self._begun_at + LAIN_S < now:
                 self._run_s = max(self._run_s, LAIN_S)
                 self._give_back_todo()
             for attempt in list(self._running.values()):
-                attempt.mind(now)
+                attempt.mind(now, stood_s)
             for attempt in [one for one in self._running.values() if one.gives_up_at + LOOK_S < now]:
                 if not attempt.is_told:
                     self._has_finished(attempt, attempt.give_up())

@@ -118,7 +118,13 @@ class Kernel:
         self.snapshots = SnapshotWriter(journal, now=clock, note_store_unavailable=note_store_unavailable)
         self.failures = Failures(clock)
         self.turn = turn or Turn()
-        self.asides = Asides(turn=self.turn, fresh=self.ownership.fresh, note_store_unavailable=note_store_unavailable)
+        admission = Admission(instruments)
+        self.asides = Asides(
+            turn=self.turn,
+            admission=admission,
+            fresh=self.ownership.fresh,
+            note_store_unavailable=note_store_unavailable,
+        )
         self.afters = Afters(keep_letter=self.letters.keep)
         self._cells = cells = dict[str, Cell]()
         self._audiences = audiences
@@ -169,7 +175,7 @@ class Kernel:
             failures=self.failures,
             instruments=instruments,
             turn=self.turn,
-            admission=Admission(instruments),
+            admission=admission,
             supervision=supervision,
             mailbox=mailbox or MailboxConfig(),
             new_backoff=new_backoff,

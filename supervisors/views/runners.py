@@ -267,7 +267,18 @@ def wanted_of(views: Iterable[Installed]) -> list[Wanted]:
 
 def wanted_of_sinks(sinks: Iterable[InstalledSink]) -> list[Wanted]:
     """These, likewise. They have no rows."""
-    return [Wanted(one.name, one.version, NO_ROWS, one.kinds, one.sink.since != "first", kind="sink") for one in sinks]
+    return [
+        Wanted(
+            one.name,
+            one.version,
+            NO_ROWS,
+            one.kinds,
+            one.sink.since != "first",
+            kind="sink",
+            from_now=one.sink.since == "now",
+        )
+        for one in sinks
+    ]
 
 
 def to_be_filled(known: Iterable[Version], digests: Mapping[str, tuple[int, str]]) -> list[Version]:

@@ -7,7 +7,10 @@ then nobody waits longer than a tenth of a second. Who is turned away hears so a
 deadline. As in CoDel, and in https://queue.acm.org/detail.cfm?id=2839461 ("Fail at Scale").
 
 Only a command of a client is turned away. What an entity asks for another one that waits inside is part of that one's
-work, and what nobody waits for has no sender to be told.
+work, what Greenroom asks itself is somebody's who is inside as well, and what nobody waits for has no sender to be
+told. Neither is a handler that has recorded something, or asked another entity, which may have done something: who
+hears `overloaded` may rely on it that nothing has happened. What is read aside has asked for nothing but answers, and
+has its turn as a handler has.
 """
 
 from collections import OrderedDict
@@ -17,7 +20,6 @@ from typing import TypeVar
 
 import trio
 
-from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import Overloaded
 from greenroom.config.telemetry.instruments import Instruments
 
@@ -38,15 +40,16 @@ class Admission:
         self._line: OrderedDict[ReadTurn, trio.Event] = OrderedDict()
         self._empty_at = -inf  # when the line was empty last
 
-    def turn(self, envelope: Envelope) -> "ReadTurn":
-        """For a message whose handler may read views."""
-        return ReadTurn(self, envelope)
+    def turn(self, deadline: float, *, is_command: bool) -> "ReadTurn":
+        """For a message whose handler may read views: worth handling until then, on trio's clock; can it be turned
+        away, since it is the command of a client, who can come again?"""
+        return ReadTurn(self, deadline, is_command=is_command)
 
-    async def enter(self, turn: "ReadTurn", envelope: Envelope, *, may_refuse: bool) -> None:
+    async def enter(self, turn: "ReadTurn", deadline: float, *, may_refuse: bool) -> None:
         """Once it is one's turn. Raises: Overloaded."""
         now = trio.current_time()
         self._let_in(now)
-        if (len(self._inside) < AT_ONCE and not self._line) or not (may_refuse and _can_be_told(envelope)):
+        if (len(self._inside) < AT_ONCE and not self._line) or not may_refuse:
             self._go_in(turn, now)
             return
         if not self._line:
@@ -54,7 +57,7 @@ class Admission:
         if len(self._line) >= LINE_MAX:
             self._turn_away()
         patience_s = PATIENCE_S if now - self._empty_at < PATIENCE_S else HURRY_S
-        until = now + min(patience_s, (envelope.deadline - now) / 2)  # of an answer that comes too late nobody has any
+        until = now + min(patience_s, (deadline - now) / 2)  # of an answer that comes too late nobody has any
         called = self._line[turn] = trio.Event()
         try:
             while not called.is_set():
@@ -105,11 +108,13 @@ class Admission:
 class ReadTurn:
     """Of one message, from the first that its handler reads until it is handled."""
 
-    __slots__ = ("_admission", "_envelope", "_has_begun", "_is_reading", "at")
+    __slots__ = ("_admission", "_deadline", "_has_begun", "_is_command", "_is_reading", "at", "has_asked")
 
-    def __init__(self, admission: Admission, envelope: Envelope) -> None:
+    def __init__(self, admission: Admission, deadline: float, *, is_command: bool) -> None:
         self._admission = admission
-        self._envelope = envelope
+        self._deadline = deadline
+        self._is_command = is_command
+        self.has_asked = False  # another entity, which may have done something
         self._has_begun = False
         self._is_reading = False
         self.at = 0.0  # since when it reads, or does something else
@@ -124,7 +129,7 @@ class ReadTurn:
         half done. Raises: Overloaded; whatever `answer` raises."""
         if not self._has_begun:
             try:
-                await self._admission.enter(self, self._envelope, may_refuse=may_refuse)
+                await self._admission.enter(self, self._deadline, may_refuse=may_refuse and self._is_command)
             except BaseException:
                 if isinstance(answer, Coroutine):
                     answer.close()
@@ -139,8 +144,3 @@ class ReadTurn:
     def end(self) -> None:
         if self._has_begun:
             self._admission.leave(self)
-
-
-def _can_be_told(envelope: Envelope) -> bool:
-    """Is it the command of somebody who can come again?"""
-    return envelope.slot is not None and envelope.source is None and not envelope.chain

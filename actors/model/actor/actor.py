@@ -365,6 +365,8 @@ class Actor(Querying, Generic[State_co]):
         """Ask another entity, from an async handler. Raises: CallCycle when it waits, through others, for us."""
         if entity == self.entity or entity in self.chain:
             raise CallCycle(" -> ".join((*self.chain, self.entity, entity)))
+        if self.reading is not None:
+            self.reading.has_asked = True
         chain = (*self.chain, self.entity)
         return await self.runtime.ask(entity, message, chain=chain, principal=SYSTEM, trace=self.trace)
 
@@ -377,10 +379,11 @@ class Actor(Querying, Generic[State_co]):
         return self.runtime.glance(entity, message)
 
     def _in_turn(self, answer: Awaitable[Answer]) -> Awaitable[Answer]:
-        """A client can come again, and is turned away where too many read; but not once something is recorded."""
+        """A client can come again, and is turned away where too many read; but not once something is recorded, or
+        another entity was asked, which may have done something."""
         if self.reading is None:
             return answer
-        return self.reading.read(answer, may_refuse=not self.effects.events)
+        return self.reading.read(answer, may_refuse=not (self.effects.events or self.reading.has_asked))
 
     # What it may look at.
 

@@ -28,7 +28,8 @@ class Querying:
 
         As they are folded by now, in the page's order; `where` names keys and indexes, and `may_watch` is not asked.
         Raises: BadQuery for what the view has not declared, TypeError where it is not installed; Unavailable,
-        StoreUnavailable; Overloaded, the first time, where too many read and a client's command can come again.
+        StoreUnavailable; Overloaded, the first time, where too many read and a client's command can come again: not
+        once something was recorded, or another entity asked.
         """
         asked = Asked(limit=limit, after=after, before=before, search=search, where=where)
         return await self._in_turn(self.runtime.query(row, key, asked))

@@ -66,5 +66,7 @@ class Runtime(Protocol):
 class ReadTurn(Protocol):
     """Of a message whose handler reads views: a node lets so many do that at once, see life/many/admission.py."""
 
+    has_asked: bool  # another entity
+
     async def read(self, answer: Awaitable[Answer], *, may_refuse: bool) -> Answer:
         """Raises: Overloaded; whatever `answer` raises."""

@@ -90,14 +90,17 @@ class Readable(Actor[FollowsState]):
                 raise _closed()
 
         async def read(reads: Reads) -> Listed:
+            was_private = self.state.private
             if not is_own:
                 self._refuse_blocked(user)
-                if self.state.private and not await self._is_followed_by(user, reads):
+                if was_private and not await self._is_followed_by(user, reads):
                     raise _closed()
             page = await self._followers(wanted, reads) if wanted.which == "followers" else listed(self.state, wanted)
             people = await _people(page.users, reads) if wanted.people else []
-            if not is_own:
-                self._refuse_blocked(user)  # meanwhile
+            if not is_own:  # meanwhile
+                if self.state.private and not was_private and not await self._is_followed_by(user, reads):
+                    raise _closed()
+                self._refuse_blocked(user)
             return replace(page, people=people)
 
         return Aside(read)

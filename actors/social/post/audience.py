@@ -32,9 +32,16 @@ def may_see(visibility: Visibility, allowed: Allowed, edge: Edge | None) -> bool
 
 class Known:
     """Who was found to be allowed, or not, and until when that holds. In memory; of those asked about first, the oldest
-    is forgotten."""
+    is forgotten.
+
+    What somebody asks about while messages are handled may be forgotten before it is learnt. So whoever waits for an
+    answer beside them takes `changes` before, and what has changed since is not learnt.
+    """
 
     def __init__(self) -> None:
+        self.changes = 0  # so often something was forgotten
+        self._changed: dict[str, int] = {}  # of users alone, at which of these; as many as are known
+        self._all_changed = 0  # of all, and of those whose own is not remembered any more
         self._found: dict[str, tuple[bool, float]] = {}
         self._barred: frozenset[str] | None = None  # all of them, of a post for everybody
         self._barred_until = 0.0
@@ -46,8 +53,14 @@ class Known:
         found = self._found.get(user)
         return found[0] if found is not None and 0 <= found[1] - now <= KNOWN_S else None
 
-    def learn(self, user: str, may: bool, now: float) -> None:
-        """What was found."""
+    def has_changed(self, user: str, since: int) -> bool:
+        """Was what is known of them forgotten since `changes` was that?"""
+        return max(self._changed.get(user, 0), self._all_changed) > since
+
+    def learn(self, user: str, may: bool, now: float, since: int | None = None) -> None:
+        """What was found; asked when `changes` was `since`, where that is some time ago."""
+        if since is not None and self.has_changed(user, since):
+            return
         self._found.pop(user, None)
         self._found[user] = may, now + KNOWN_S
         if len(self._found) > KNOWN_MAX:
@@ -59,8 +72,15 @@ class Known:
 
     def forget(self, user: str = "") -> None:
         """Something has changed, for that user or for anybody. What is known of all does not depend on who follows."""
+        self.changes += 1
         if user:
             self._found.pop(user, None)
+            self._changed.pop(user, None)
+            self._changed[user] = self.changes
+            if len(self._changed) > KNOWN_MAX:
+                self._all_changed = self._changed.pop(next(iter(self._changed)))
             return
         self._found.clear()
         self._barred = None
+        self._changed.clear()
+        self._all_changed = self.changes

@@ -57,12 +57,13 @@ class AdmittingThread(Actor[ThreadState]):
             await self._admit(user)
 
     async def _admit(self, user: str, reads: Reads | None = None) -> None:
+        since = self._known.changes  # with `reads`, messages are handled meanwhile
         try:
             await (reads or self).ask(self._post, MayAct(user=user))
         except Refused:
-            self._known.learn(user, False, self.now)
+            self._known.learn(user, False, self.now, since)
             raise
-        self._known.learn(user, True, self.now)
+        self._known.learn(user, True, self.now, since)
 
     def _is_free(self, who: Principal) -> bool:
         return who.user == self.state.author or is_staff(who)

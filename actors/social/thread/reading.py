@@ -33,7 +33,9 @@ class ReadThread(AdmittingThread):
         is_free = self._is_free(who)
 
         async def read(reads: Reads) -> CommentPage:
-            if not (is_free or self._known.look(user, self.now)):
+            known = self._known
+            since = known.changes
+            if not (is_free or known.look(user, self.now)):
                 await self._admit(user, reads)
             if (self.state.covered or self.state.closed) and not is_free:
                 raise not_found()
@@ -42,6 +44,8 @@ class ReadThread(AdmittingThread):
                 page = await self._older(user, ask, reads)
             if not is_staff(who):
                 page = await self._wanted(user, page, reads)
+            if not is_free and known.has_changed(user, since):
+                await self._admit(user, reads)  # since what is on the page was there
             if (self.state.covered or self.state.closed) and not is_free:
                 raise not_found()
             return self._still_there(user, page, sees_veiled=is_staff(who))

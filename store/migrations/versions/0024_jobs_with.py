@@ -7,7 +7,7 @@ Expand, then contract: the code of the release before must be able to run on thi
 from alembic import op
 
 revision = "0024"
-down_revision = "0022"
+down_revision = "0023"
 
 STATEMENTS = (
     # As 0018's: it runs as whoever has migrated, and nobody may call it before that is said.

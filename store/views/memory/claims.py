@@ -61,7 +61,8 @@ class MemoryClaims:
             row = self._rows.journal.by_id.get(head_id)
             if made is None or row is None or head_id in progress:
                 continue
-            older = [one.offset for one in row.events if one.at_ms < made.made_s * 1000] if now else []
+            older = [one.offset for one in row.events if one.at_ms < made.made_s * 1000]
+            older = older if now and not made.begun else []
             progress[head_id] = ProgressRow(max(row.head.trimmed, max(older, default=0)))
 
     async def replay(self, versions: Sequence[Version], *, offset: int, entity: str | None = None) -> int:

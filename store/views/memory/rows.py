@@ -41,6 +41,7 @@ class VersionRow(Struct, frozen=True):
     version: Version  # without its age
     made_s: float
     reopened_s: float | None = None
+    begun: bool = False  # with all entities that there were
 
     @property
     def began_s(self) -> float:

@@ -11,7 +11,7 @@ import trio
 from msgspec.structs import replace
 
 from greenroom.store.errors import ViewRefused
-from greenroom.store.views.memory.rows import MemoryViewRows, VersionRow, kind_of
+from greenroom.store.views.memory.rows import MemoryViewRows, ProgressRow, VersionRow, kind_of
 from greenroom.store.views.store import Version
 from greenroom.store.views.wanted import BEGIN_OTHERWISE, Wanted, also, rank, refuse_others, to_remake, versions_in
 
@@ -206,6 +206,8 @@ class MemoryVersions:
 
     def _say(self, wanted: Wanted, mine: Sequence[Version]) -> None:
         for one in mine:
+            if wanted.from_now:
+                self._begin(one.id, wanted.kinds - one.kinds)
             self._change(one.id, shape=also(one.shape, wanted.shape), kinds=one.kinds | wanted.kinds)
 
     def _make(self, wanted: Wanted, *, build: int, state: str) -> Version:
@@ -224,10 +226,18 @@ class MemoryVersions:
             rung=0,
             age_s=0.0,
         )
-        rows.versions[made.id] = VersionRow(made, rows.now())
+        rows.versions[made.id] = VersionRow(made, rows.now(), begun=wanted.from_now)
+        if wanted.from_now:
+            self._begin(made.id, wanted.kinds)
         if wanted.kind == "view":
             rows.tables[made.table.rows] = {}
         return made
+
+    def _begin(self, version_id: int, kinds: Collection[str]) -> None:
+        progress = self._rows.progress_of(version_id)
+        for row in self._rows.heads():
+            if kind_of(row.head.entity) in kinds:
+                progress.setdefault(row.head.id, ProgressRow(row.head.offset))
 
     async def _free(self, versions: Collection[Version]) -> None:
         """Return once no transaction is in any of these tables. Raises: StoreUnavailable."""

@@ -15,7 +15,7 @@ from greenroom.actors.life.flights import answers_of, doubt, repeatable
 from greenroom.actors.life.life import Life
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.envelope import Envelope, Firing
-from greenroom.actors.model.errors import HandlerFailed, Overloaded
+from greenroom.actors.model.errors import HandlerFailed, Overloaded, StoreAway, is_away
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import BeginAnew
 from greenroom.actors.model.mailbox import Item, Mailbox
@@ -34,6 +34,7 @@ log = structlog.get_logger("greenroom.cell")
 SNAPSHOT_WORTH = 32  # events since the last snapshot that make one worth writing on the way to sleep
 PREPARED_WORTH = 64  # likewise, before it goes to another node: to read and apply them there takes some milliseconds
 HANDED_OVER_WORTH = 256  # and on the way there, which waits for it
+AGAIN_S = 1.0  # until a message without a sender is handled again that the store was away for
 
 
 class Cell:
@@ -227,9 +228,15 @@ class Cell:
         envelope = enveloped(item)
         back = [*handled, envelope, *rest]
         try:
-            life.decided.drop_unfinished()
+            life.drop_unfinished()
             self.take_off(handled, clean=False)
             back = [envelope, *rest]
+            if is_away(error):
+                if envelope.slot is not None or envelope.source is not None:  # who sent it brings it again
+                    back = rest
+                    if envelope.slot is not None:
+                        envelope.slot.reject(StoreAway(str(error)))
+                return
             if not life.strike(envelope, error, self.host.supervision.strikes_max):
                 back = rest
         finally:  # whatever fails here on top of it loses no message
@@ -261,6 +268,16 @@ class Cell:
             else:
                 self._give_up(envelope, error)
         return again
+
+    def bring_again(self, message: Message) -> None:
+        """A bare message, which nobody sends again, was refused since the store is away."""
+        life = self.life
+        assert life is not None
+        if life.actor.afters < self.kind.limits.afters_max:
+            life.actor.afters += 1
+            self.host.afters.start(life, self.mailbox, AGAIN_S, message)
+        else:
+            self._give_up(Envelope(message=message), StoreAway("too many wait for it"))
 
     def _give_up(self, envelope: Envelope, error: Exception) -> None:
         if envelope.slot is not None:

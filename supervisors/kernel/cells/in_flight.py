@@ -109,6 +109,8 @@ class InFlight:
                 self.flights = ()
         for flight in ready:
             self.release(flight.departures)
+        if life is not None and life.looks:
+            life.progressed()
         if self._settled is not None and len(self.flights) < FLIGHTS_MAX // 2:
             self._settled.set()
 

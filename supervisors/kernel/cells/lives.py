@@ -11,7 +11,7 @@ import structlog
 import trio
 
 from greenroom.actors.life.life import Life
-from greenroom.actors.model.errors import HandlerStuck
+from greenroom.actors.model.errors import HandlerStuck, is_away
 from greenroom.actors.model.upcasters import UnreadableEvent
 from greenroom.store.errors import Erased, JournalDamaged, NotOwner
 from greenroom.store.journal.records import Outcome
@@ -60,7 +60,9 @@ async def run(cell: Cell) -> None:
                     ending = Ending.BEHIND
                     return
                 hangs = isinstance(error, HandlerStuck) and not woken  # in `apply`, and would again
-                if not cell.may_restart(error) or hangs:
+                if woken and is_away(error):  # out of a handler that had recorded: only a life anew takes that back
+                    cell.host.note_store_unavailable(error)
+                elif not cell.may_restart(error) or hangs:
                     ending = Ending.FAILED
                     await cell.in_flight.catch_up_all()  # what is on its way to the disk need not be unknown
                     return

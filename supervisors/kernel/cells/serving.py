@@ -14,7 +14,7 @@ from greenroom.actors.life.flights import Flight
 from greenroom.actors.life.life import Life
 from greenroom.actors.life.once import Unknown
 from greenroom.actors.model.envelope import Envelope
-from greenroom.actors.model.errors import OutcomeUnknown
+from greenroom.actors.model.errors import OutcomeUnknown, StoreAway
 from greenroom.actors.model.lifecycle import BeginAnew, Forget, HandOver, Passivate, Rebuild, Reclaim, Stop, TimersDue
 from greenroom.actors.model.mailbox import Item
 from greenroom.store.errors import StoreUnavailable
@@ -153,12 +153,18 @@ async def _await_handler(cell: Cell, life: Life, waiting: "CoroutineType[object,
     envelope = enveloped(item)
     actor = life.actor
     actor.chain = envelope.chain
-    reading = actor.reading = cell.host.admission.turn(envelope)
+    reading = cell.host.admission.turn(envelope.deadline, is_command=envelope.is_command)
+    actor.reading = reading
     try:
-        await await_handler(life, watched_steps(waiting, cell.host.turn, life, envelope.message), envelope)
+        steps = watched_steps(waiting, cell.host.turn, life, envelope.message)
+        refusal = await await_handler(life, steps, envelope)
     finally:
         actor.reading = None
         reading.end()
+    if isinstance(refusal, StoreAway):
+        cell.host.note_store_unavailable(refusal)
+        if item is not envelope:
+            cell.bring_again(envelope.message)
     await cell.host.ownership.fresh()  # that took its time, and the answer is not out yet
 
 

@@ -1,7 +1,11 @@
 """Claims: who has lost one notes nothing by it."""
 
+import pytest
+
+from greenroom.store.views import versions
 from greenroom.store.views.claims import Settled
 from greenroom.store.views.store import ParkedEntity
+from greenroom.store.views.wanted import Wanted
 from tests.actors.views.shows import Clapped
 from tests.store.views.tables import replace, tables, wanted
 
@@ -56,6 +60,54 @@ async def test_a_sink_begins_behind_what_is_gone_or_is_older_than_it(where: str)
         await claims.begin(version, ids.values(), now=True)
         await claims.begin(version, ids.values(), now=False)  # it has begun
         assert await claims.claim(version, {ids["show:a"]: 3, ids["show:b"]: 4}, lasts_s=60.0)
+
+
+def from_now(*kinds: str) -> Wanted:
+    return replace(wanted(seeds=True), kind="sink", from_now=True, kinds=frozenset(kinds))
+
+
+@pytest.mark.parametrize("ahead_s", [3_600.0, -3_600.0])
+async def test_where_a_sink_begins_no_clock_says(where: str, ahead_s: float) -> None:
+    """Of those that record, against the database's."""
+    async with tables(where) as made:
+        await made.record("show:a", *(Clapped(user="ann") for _ in range(3)))
+        await made.heads("show:b", offset=9, trimmed=4)
+        version = await made.make(from_now("show"))
+        await made.age(version, ahead_s)
+        await made.record("show:c", Clapped(user="ann"))
+        await made.heads("show:d", offset=9, trimmed=4)
+        ids = await made.ids()
+        claims = made.claims(101)
+        await claims.begin(version, ids.values(), now=True)
+        at = {"show:a": 3, "show:b": 9, "show:c": 0, "show:d": 4}
+        claimed = await claims.claim(version, {ids[one]: offset for one, offset in at.items()}, lasts_s=60.0)
+        assert claimed.keys() == set(ids.values())
+
+
+async def test_a_kind_that_a_sink_from_now_on_hears_of_later_begins_then(where: str) -> None:
+    async with tables(where) as made:
+        await made.heads("show:a", offset=2)
+        await made.make(from_now("show"))
+        await made.heads("film:a", offset=5)
+        await made.heads("show:b", offset=1)
+        version = await made.make(from_now("show", "film"))
+        await made.heads("film:b", offset=1)
+        ids = await made.ids()
+        claims = made.claims(101)
+        await claims.begin(version, ids.values(), now=True)
+        at = {"show:a": 2, "film:a": 5, "show:b": 0, "film:b": 0}
+        claimed = await claims.claim(version, {ids[one]: offset for one, offset in at.items()}, lasts_s=60.0)
+        assert claimed.keys() == set(ids.values())
+
+
+async def test_all_pages_of_what_there_is_are_begun_with(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versions, "HEADS_AT_ONCE", 2)
+    async with tables(where) as made:
+        await made.heads(*(f"show:{number}" for number in range(5)), offset=3)
+        await made.heads("shop:a", offset=3)
+        version = await made.make(from_now("show"))
+        assert await made.progress_rows() == 5
+        assert len(await made.claims(101).claim(version, dict.fromkeys((await made.ids()).values(), 3), lasts_s=9)) == 6
 
 
 async def test_nothing_is_noted_of_another_that_has_its_number(where: str) -> None:

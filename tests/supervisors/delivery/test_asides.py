@@ -9,16 +9,32 @@ from trio.testing import MockClock
 
 from greenroom.actors.life import life as life_module
 from greenroom.actors.life.departures import Reading
+from greenroom.actors.life.many.admission import AT_ONCE, PATIENCE_S, Admission
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.actor import Aside, KindLimits
 from greenroom.actors.model.errors import DeadlineExceeded, HandlerFailed, Overloaded, Refused, Unavailable
 from greenroom.actors.model.message import Later
-from greenroom.config.limits import PassivationConfig
+from greenroom.config.limits import PassivationConfig, SupervisionConfig
+from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.errors import StoreUnavailable
+from greenroom.store.views.asked import Asked, Rows
 from greenroom.supervisors.delivery import asides
 from greenroom.testing import Kit
 from tests.store.journal.faulty_journal import Fault
-from tests.supervisors.kernel.small_kernel import Brief, Do, Heard, Kernel, Log, Note, Read, Slot, kernel, settled
+from tests.supervisors.kernel.small_kernel import (
+    ANN,
+    Brief,
+    Do,
+    Heard,
+    Kernel,
+    Log,
+    Note,
+    Read,
+    Slot,
+    kernel,
+    settled,
+    texts_of,
+)
 
 A, B = "log:a", "log:b"
 
@@ -29,6 +45,16 @@ class Quick(Log):
 
 def aside(run: Kernel, read: Any, entity: str = A, **fields: Any) -> Slot:
     return run.send(entity, Do(act=lambda actor: Aside(read)), **fields)
+
+
+def texts_after(event: trio.Event, run: Kernel) -> Any:
+    """What is in memory then, durable or not."""
+
+    async def read(reads: Any) -> list[str]:
+        await event.wait()
+        return texts_of(run, A)
+
+    return read
 
 
 def sleeping(seconds: float) -> Any:
@@ -201,6 +227,120 @@ def test_the_kit_reads_at_once() -> None:
     assert kit.ask(Read()) == ["theirs"]
 
 
+@pytest.mark.parametrize("refuses", [False, True])
+async def test_what_was_recorded_meanwhile_is_said_once_it_is_durable(autojump_clock: MockClock, refuses: bool) -> None:
+    go_on = trio.Event()
+
+    async def refuse(reads: Any) -> None:
+        await go_on.wait()
+        raise Refused("log.closed")
+
+    async with kernel(kinds=(Quick, Brief)) as run:
+        reading = aside(run, refuse if refuses else texts_after(go_on, run))
+        await settled()
+        run.journal.hold()
+        run.send(A, Note(text="meanwhile"))
+        await settled()
+        go_on.set()
+        await settled()
+        assert not reading.answers
+        run.journal.release()
+        await settled()
+        assert reading.answer.name == "log.closed" if refuses else reading.answer == ["meanwhile"]
+
+
+async def _note_and_fail(actor: Any) -> None:
+    actor.note("meanwhile")
+    await trio.sleep(1.0)
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("how", ["its append is lost", "its handler fails", "its handler has failed"])
+async def test_what_never_became_durable_is_never_said(autojump_clock: MockClock, how: str) -> None:
+    go_on = trio.Event()
+    async with kernel(kinds=(Quick, Brief), supervision=SupervisionConfig(backoff_first_s=5.0, strikes_max=1)) as run:
+        reading = aside(run, texts_after(go_on, run))
+        await settled()
+        if how == "its append is lost":
+            run.journal.faults["append"] += [Fault.LOST]
+            run.send(A, Note(text="meanwhile"))
+            await settled()
+        else:
+            run.send(A, Do(act=_note_and_fail))
+            await trio.sleep(1.001 if how == "its handler has failed" else 0.5)
+        assert texts_of(run, A) == ["meanwhile"] and not reading.answers
+        go_on.set()
+        await reading.answered.wait()
+        await settled()
+        assert isinstance(reading.answer, Unavailable) and len(run.kernel.asides) == 0
+        await trio.sleep(600.0)
+
+
+async def _takes_long(actor: Any) -> None:
+    await trio.sleep(5.0)
+
+
+async def test_it_does_not_wait_for_what_is_being_handled_and_has_recorded_nothing(autojump_clock: MockClock) -> None:
+    go_on = trio.Event()
+    async with kernel(kinds=(Quick, Brief)) as run:
+        reading = aside(run, texts_after(go_on, run))
+        await settled()
+        handled = run.send(A, Do(act=_takes_long))
+        await settled()
+        go_on.set()
+        await settled()
+        assert reading.answer == [] and not handled.answers
+        await handled.answered.wait()
+
+
+class Views:
+    """A question takes 0.4 s."""
+
+    def __init__(self) -> None:
+        self.under_way = 0
+        self.most = 0
+
+    async def rows(self, row: Any, key: str, asked: Asked) -> Rows[Any]:
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        await trio.sleep(0.4)
+        self.under_way -= 1
+        return Rows([])
+
+    async def rows_of_many(self, row: Any, keys: Any, *, limit: int, where: Any) -> dict[str, list[Any]]:
+        await self.rows(row, "", Asked())
+        return {}
+
+
+@pytest.mark.parametrize("pages_first", [False, True])
+async def test_each_has_its_turn_where_many_read_views(autojump_clock: MockClock, pages_first: bool) -> None:
+    async def pages(reads: Any) -> int:
+        return len(await reads.query_pages(object, ["a"], limit=1))
+
+    async def rows(reads: Any) -> int:
+        return len((await reads.query(object, "all")).rows)
+
+    async def read(reads: Any) -> int:
+        await reads.ask(B, Read())
+        first, last = (pages, rows) if pages_first else (rows, pages)
+        return await first(reads) + await last(reads)
+
+    views = Views()
+    async with kernel(kinds=(Quick, Brief)) as run:
+        run.kernel.world._query = views
+        clients = [aside(run, read, principal=ANN) for _ in range(3 * AT_ONCE)]
+        for slot in clients:
+            await slot.answered.wait()
+        answers = [slot.answer for slot in clients]
+        assert {slot.answered_at for slot in clients} == {0.8, PATIENCE_S, 1.6}
+        assert views.most == AT_ONCE and answers.count(0) == 2 * AT_ONCE
+        assert sum(isinstance(one, Overloaded) for one in answers) == AT_ONCE == run.instruments.turned_away_reads
+        own = [aside(run, read) for _ in range(2 * AT_ONCE)]
+        for slot in own:
+            await slot.answered.wait()
+        assert [slot.answer for slot in own] == 2 * AT_ONCE * [0], "Greenroom itself is not turned away"
+
+
 async def test_what_was_read_is_no_answer_before_the_lease_is_fresh(autojump_clock: MockClock) -> None:
     async with kernel(kinds=(Quick, Brief)) as run:
         fresh = trio.Event()
@@ -229,7 +369,12 @@ async def test_while_the_node_stops_nothing_more_is_read(autojump_clock: MockClo
     async def read(reads: Any) -> None:
         await trio.sleep(1.0)
 
-    part = asides.Asides(turn=Turn(), fresh=trio.lowlevel.checkpoint, note_store_unavailable=lambda error: None)
+    part = asides.Asides(
+        turn=Turn(),
+        admission=Admission(Instruments()),
+        fresh=trio.lowlevel.checkpoint,
+        note_store_unavailable=lambda error: None,
+    )
     async with kernel(kinds=(Quick, Brief)) as run:
         run.send(A, Note(text="awake"))
         await settled()
@@ -241,7 +386,7 @@ async def test_while_the_node_stops_nothing_more_is_read(autojump_clock: MockClo
             with trio.CancelScope(shield=True):
                 await settled()
                 late = Slot(run)
-                part.start(life, Reading(_later(late), lambda: read(None), 10.0))
+                part.start(life, Reading(_later(late), read, 10.0, is_command=True))
         assert isinstance(late.answer, Unavailable)
 
 

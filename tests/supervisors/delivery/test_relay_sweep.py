@@ -265,3 +265,20 @@ async def test_a_sweep_that_takes_long_is_followed_by_a_long_rest(autojump_clock
         run.journal.sweeps = 0
         await trio.sleep(10 * SWEEP_S)
         assert run.journal.sweeps >= 9
+
+
+async def test_the_rest_after_a_sweep_is_ended_by_a_new_shard_and_by_nothing_else(autojump_clock: MockClock) -> None:
+    async with world() as run:
+        await settled()
+        run.journal.sweep_s = 1.0
+        await trio.sleep(SWEEP_S + 1.5)
+        run.journal.sweeps = 0
+        run.relay._wake_sweep.set()
+        await trio.sleep(SWEEP_S - 1.0)
+        assert run.journal.sweeps == 0
+        await trio.sleep(1.0)
+        assert run.journal.sweeps == 1, "what has woken it was not forgotten"
+        await trio.sleep(1.0)
+        run.shards = frozenset({IDS[A], IDS[B]})
+        await trio.sleep(OWNED_S)
+        assert run.journal.sweeps == 2

@@ -16,10 +16,13 @@ from greenroom import Cancel, Discard, Job, JobLimits, Pause, Retry, Snooze, Wor
 from greenroom.actors.jobs.installed import InstalledJob
 from greenroom.actors.jobs.queue.flows.messages import Child as ChildKnown
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
+from greenroom.actors.jobs.queue.single.telling import Look
 from greenroom.actors.jobs.work import ThreadWork
 from greenroom.actors.model.errors import HandlerStuck
+from greenroom.store.errors import DataRefused, StoreUnavailable
 from greenroom.store.jobs.sealing import keys_for, opened
 from greenroom.supervisors.jobs.attempt import Attempt, Ending, Means
+from greenroom.supervisors.jobs.reach.outside import Nowhere
 from greenroom.supervisors.jobs.results import RESULT_MAX
 from greenroom.supervisors.jobs.words import TEXT_MAX
 from tests.supervisors.jobs.work_stage import means
@@ -373,6 +376,68 @@ async def test_a_thread_hears_of_its_cancel_at_its_next_word() -> None:
         with capture_logs() as logs:
             assert await one.run() == Finished(ID, 9, refund=True)
     assert logs == [], "it was not abandoned"
+
+
+async def test_that_the_store_is_away_is_no_attempt() -> None:
+    for error in (StoreUnavailable("away"), ExceptionGroup("", [StoreUnavailable("away")])):
+        finished = await outcome(raises(error))
+        assert finished.refund and finished.error is None and 9.0 <= (finished.retry_s or 0.0) <= 11.0
+    refused = await outcome(raises(DataRefused("no such text")))
+    assert refused.error is not None and not refused.refund
+
+
+async def test_what_it_waits_for_of_ours_is_no_silence_and_what_it_does_itself_is(autojump_clock: MockClock) -> None:
+    class Asks(Does, queue="q", tag="job.asks"):
+        limits = JobLimits(heartbeat_s=3.0, timeout_s=1_000.0)
+
+    class Far(Nowhere):
+        async def ask(self, entity: str, message: Any) -> Any:
+            await trio.sleep(10.0)
+
+        async def query(self, row: Any, key: str, asked: Any) -> Any:
+            await trio.sleep(10.0)
+
+        async def query_pages(self, row: Any, keys: Any, *, limit: int, where: Any) -> Any:
+            await trio.sleep(10.0)
+
+    class Slow(Told):
+        async def steps(self, attempt: Attempt) -> dict[str, Raw]:
+            await trio.sleep(10.0)
+            return {}
+
+        async def keep_step(self, attempt: Attempt, name: str, result: Raw) -> None:
+            await trio.sleep(10.0)
+
+        async def children(self, attempt: Attempt) -> list[ChildKnown]:
+            await trio.sleep(10.0)
+            return []
+
+    async def what(work: Work) -> None:
+        await trio.sleep(2.0)
+        await work.step("one", trio.lowlevel.checkpoint)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(work.ask, "queue:q", Look(id=ID))
+            nursery.start_soon(trio.sleep, 5.0)
+        await work.query(object, "all")
+        await work.query_pages(object, ["all"], limit=1)
+        await work.children()
+        await trio.sleep(4.0)
+
+    Does.what = staticmethod(what)
+    shared = means()
+    shared.reach = Far()
+    one = attempt(Asks, with_means=shared, told=Slow(), steps=True)
+    async with trio.open_nursery() as nursery:
+
+        async def minds() -> None:
+            while True:
+                await trio.sleep(0.1)
+                one.mind(trio.current_time())
+
+        nursery.start_soon(minds)
+        finished = await one.run()
+        nursery.cancel_scope.cancel()
+    assert finished.error == "it said nothing for 3 s" and 65.0 <= trio.current_time() < 65.3
 
 
 async def test_a_thread_that_is_silent_hears_of_it_at_its_next_word() -> None:

@@ -12,7 +12,7 @@ from trio.testing import MockClock
 from greenroom import Job, JobLimits, Retry, Work
 from greenroom.actors.jobs.queue.messages import Add, Take
 from greenroom.actors.jobs.queue.single.steering import CancelJob
-from greenroom.actors.jobs.queue.single.telling import Look
+from greenroom.actors.jobs.queue.single.telling import Look, StepDone
 from tests.supervisors.jobs.work_stage import Unreachable, running, stage, until
 from tests.supervisors.jobs.worker.naps import Nap, begun
 
@@ -129,6 +129,36 @@ async def test_one_that_says_nothing_for_longer_than_its_heartbeat_has_failed(
         assert await on.ended(job) == ["failed"]
         assert 8 + 3 <= trio.current_time() < 8 + 3 + 2, "not before, as long as it spoke"
         assert json.loads(on.end(job).error or b"")["error"] == "it said nothing for 3 s"
+
+
+async def test_whoever_waits_for_an_answer_of_ours_is_not_silent(autojump_clock: MockClock) -> None:
+    """Its queue can't be asked, or can't write, as long as Postgres is away."""
+    async with stage(Quiet) as on:
+
+        async def ask(entity: str, message: Any, /) -> Any:
+            if isinstance(message, StepDone):
+                await trio.sleep(60.0)
+            return await on.kernel.router.ask(entity, message)
+
+        async with running(on.worker(ask=ask)):
+            job = await on.add(Quiet(way="step"), attempts=1)
+            assert await on.ended(job) == ["failed"]
+            assert 5 * 60 + 8 + 3 <= trio.current_time() < 5 * 60 + 8 + 3 + 2, "and then it was"
+
+
+async def test_while_the_node_stands_still_nobody_is_silent(autojump_clock: MockClock) -> None:
+    class Stands(Job, queue="q", tag="job.stands"):
+        limits = JobLimits(heartbeat_s=3.0)
+
+        async def run(self, work: Work) -> None:
+            await trio.sleep(1.0)
+            autojump_clock.jump(8.0)  # its lease is longer
+            await trio.sleep(0.9)
+            await work.progress(1.0)
+
+    async with stage(Stands) as on, running(on.worker()):
+        job = await on.add(Stands(), attempts=1)
+        assert await on.ended(job) == ["completed"]
 
 
 async def test_a_worker_that_stops_ends_what_runs_and_takes_nothing_more(autojump_clock: MockClock) -> None:

@@ -12,7 +12,10 @@ from greenroom.actors.life.many.admission import AT_ONCE, AWAY_S, HELD_S, HURRY_
 from greenroom.actors.model.envelope import Envelope, Origin, TaskSlot
 from greenroom.actors.model.errors import Overloaded
 from greenroom.actors.model.message import Message
+from greenroom.actors.model.principal import Principal
 from greenroom.config.telemetry.instruments import Instruments
+
+ANN = Principal(user="ann")
 
 
 class Look(Message, tag="test.look"):
@@ -20,7 +23,7 @@ class Look(Message, tag="test.look"):
 
 
 def command(deadline: float = inf) -> Envelope:
-    return Envelope(message=Look(), slot=TaskSlot(), deadline=deadline)
+    return Envelope(message=Look(), slot=TaskSlot(), deadline=deadline, principal=ANN)
 
 
 async def _one() -> int:
@@ -50,7 +53,9 @@ class Door:
 
         for name in names:
             scope = trio.CancelScope()
-            self._nursery.start_soon(read, name, self.admission.turn(envelope or command()), scope)
+            come = envelope or command()
+            turn = self.admission.turn(come.deadline, is_command=come.is_command)
+            self._nursery.start_soon(read, name, turn, scope)
             await trio.testing.wait_all_tasks_blocked()
         return scope
 
@@ -160,9 +165,10 @@ async def test_who_does_something_else_meanwhile_holds_up_nobody(door: Door, aut
 @pytest.mark.parametrize(
     "envelope",
     [
-        Envelope(message=Look()),
-        Envelope(message=Look(), slot=TaskSlot(), source=Origin(sender=1, seq=1, entity="feed:bob")),
-        Envelope(message=Look(), slot=TaskSlot(), chain=("feed:bob",)),
+        Envelope(message=Look(), principal=ANN),
+        Envelope(message=Look(), principal=ANN, slot=TaskSlot(), source=Origin(sender=1, seq=1, entity="feed:bob")),
+        Envelope(message=Look(), principal=ANN, slot=TaskSlot(), chain=("feed:bob",)),
+        Envelope(message=Look(), slot=TaskSlot()),  # Greenroom itself asks, for a job, say
     ],
 )
 async def test_what_is_part_of_what_is_read_already_never_waits(

@@ -1,5 +1,8 @@
 """What others ask of whom somebody follows, and what is read."""
 
+from contextlib import nullcontext
+from typing import Any
+
 import pytest
 
 from greenroom import Refused
@@ -261,3 +264,17 @@ def test_lists_of_others_are_read_so_often_an_hour() -> None:
     with pytest.raises(Refused, match=r"follows\.too_many_lists"):
         kit.ask(List(which="following"), user="zoe")
     kit.ask(List(which="following"), user="ann")
+
+
+@pytest.mark.parametrize("user", ["eve", "cat"])
+def test_whose_account_becomes_private_while_a_list_is_read_does_not_show_it_to_strangers(user: str) -> None:
+    kit = following("bob")
+    find: Any = followers_of_ann("cat", "dan")
+
+    def closing(key: str, asked: Asked) -> Rows[Followers.Row]:
+        kit.ask(SetPrivate(private=True), user="ann")
+        return find(key, asked)  # type: ignore[no-any-return]
+
+    kit.when_queried(Followers.Row, closing)
+    with pytest.raises(Refused, match=r"follows\.closed") if user == "eve" else nullcontext():
+        assert kit.ask(List(which="followers"), user=user).users == ["cat", "dan"]

@@ -98,3 +98,17 @@ async def test_what_was_read_longest_ago_goes_first() -> None:
     assert len(store.looks) == 2
     await shared.of("a", 1.0, store.look)
     assert store.looks[2:] == [["a"]]
+
+
+async def test_where_another_reads_what_is_old_is_given_until_it_is_twice_as_old(nursery: trio.Nursery) -> None:
+    """A look that hangs makes nothing older than that, and what there is none of is asked for as well."""
+    store, shared = Store(), Shared[int](for_s=5.0, most=10)
+    await shared.of(["a"], 0.0, store.look)
+    store.there, store.may_end = {"a": 3}, trio.Event()
+    nursery.start_soon(shared.of, ["a"], 6.0, store.look)
+    await trio.testing.wait_all_tasks_blocked()
+    assert await shared.of(["a"], 9.9, store.look) == {"a": 1} and len(store.looks) == 2
+    nursery.start_soon(shared.of, ["a"], 10.0, store.look)
+    await trio.testing.wait_all_tasks_blocked()
+    assert len(store.looks) == 3
+    store.may_end.set()

@@ -7,6 +7,7 @@ import pytest
 from greenroom import Refused
 from greenroom.actors.model.errors import Forgotten, Unavailable
 from greenroom.actors.social.feed.messages import Visibility
+from greenroom.actors.social.follows.messages import MayAsk
 from greenroom.actors.social.post.audience import KNOWN_S
 from greenroom.actors.social.post.messages import (
     AudienceChanged,
@@ -198,3 +199,15 @@ def test_who_can_t_be_asked_about_now_is_told_later_and_who_is_forgotten_never()
     kit.tell(TellMentioned())
     assert kit.state.mentioned == {"gone", "bob"}
     assert [one.entity for one in kit.told if one.entity.startswith("inbox:")] == ["inbox:bob"]
+
+
+@pytest.mark.parametrize("visibility", ["public", "followers", "close"])
+def test_of_a_narrow_post_whoever_asks_for_who_is_named_hears_when_followers_change(visibility: Visibility) -> None:
+    """As where somebody acts on it: `follows` remembers which posts are to hear of whoever follows no more."""
+    kit, follows = unpublished()
+    follows.following, follows.close = {("bob", "ann")}, {"bob"}
+    kit.tell(Publish(author="ann", text="@bob", visibility=visibility))
+    deliver_own(kit)
+    assert kit.state.mentioned == {"bob"}
+    asked = [one.message for one in kit.asked if isinstance(one.message, MayAsk)]
+    assert asked == [MayAsk(user="bob", post=ID, for_followers=visibility != "public")]

@@ -4,6 +4,7 @@ import pytest
 
 from greenroom.actors.social.feed.messages import Visibility
 from greenroom.actors.social.follows.messages import Allowed, Edge
+from greenroom.actors.social.post import audience
 from greenroom.actors.social.post.audience import KNOWN_MAX, KNOWN_S, Known, may_see, wants_edge
 
 
@@ -73,3 +74,32 @@ def test_it_knows_so_many_users_at_most() -> None:
     for number in range(KNOWN_MAX + 5):
         known.learn(f"u{number}", True, 0.0)
     assert known.look("u4", 1.0) is None and known.look("u5", 1.0) is True
+
+
+def test_what_was_asked_before_a_change_is_not_learnt_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = Known()
+    since = known.changes
+    known.forget("bob")
+    for user in ("bob", "cat"):
+        known.learn(user, True, 100.0, since)
+    assert known.look("bob", 101.0) is None and known.look("cat", 101.0)
+    known.learn("bob", True, 100.0, known.changes)
+    assert known.look("bob", 101.0)
+    since = known.changes
+    known.forget()
+    known.learn("cat", True, 100.0, since)
+    assert known.look("cat", 101.0) is None and known.has_changed("cat", since)
+
+
+@pytest.mark.bound("users whose changes are known to a post")
+def test_of_so_many_it_is_known_when_they_changed_and_of_others_they_are_taken_to_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(audience, "KNOWN_MAX", 2)
+    known = Known()
+    since = known.changes
+    for user in ("bob", "cat", "dan"):
+        known.forget(user)
+    assert known.has_changed("bob", since) and len(known._changed) == 2
+    assert known.has_changed("eve", since), "nobody can say"
+    assert not known.has_changed("eve", since + 1)

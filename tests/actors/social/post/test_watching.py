@@ -136,3 +136,13 @@ def test_of_what_is_gone_there_is_nothing_to_watch() -> None:
     assert kicked(kit) == ["bob"]
     with pytest.raises(Refused, match=r"post\.not_found"):
         kit.watch(user="bob")
+
+
+def test_those_that_there_was_no_time_for_are_the_first_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often something changes in between: else the first names would be all that are ever looked at."""
+    monkeypatch.setattr(watching, "LOOKS_AT_ONCE", 3)
+    kit, follows = watched("bob", "cat", "dan", "eve")
+    follows.following.clear()
+    for _ in range(2):
+        kit.tell(AudienceChanged())
+    assert kicked(kit) == ["bob", "cat", "dan", "eve", "bob", "cat"]

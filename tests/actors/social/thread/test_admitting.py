@@ -1,9 +1,13 @@
 """Who may read a thread, and watch it."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from greenroom import Refused
+from greenroom.actors.model.message import Done
 from greenroom.actors.social.post.audience import KNOWN_S
+from greenroom.actors.social.post.messages import MayAct
 from greenroom.actors.social.post.watching import LOOK_S
 from greenroom.actors.social.thread.actor import Thread
 from greenroom.actors.social.thread.messages import Cover, LookAgain, Open, Read
@@ -70,6 +74,44 @@ def test_a_public_one_too_is_watched_by_who_was_let_in_alone() -> None:
     kit.advance(KNOWN_S + 1)
     with pytest.raises(Refused, match=r"post\.not_found"):
         kit.watch(user="eve")
+
+
+@pytest.mark.parametrize("user", ["bob", ""])
+def test_a_change_that_comes_while_the_post_is_asked_wins(user: str) -> None:
+    kit, others = opened()
+    say(kit, "ann", "hi")
+
+    def may(message: MayAct) -> Done:
+        kit.when_asked(f"post:{ID}", lambda message: others._may(message))
+        others.unseen = {"bob"}  # behind the answer that is on its way
+        kit.tell(LookAgain(is_changed=True, user=user))
+        return Done()
+
+    kit.when_asked(f"post:{ID}", may)
+    with pytest.raises(Refused, match=r"post\.not_found"):
+        kit.ask(Read(), user="bob")
+    with pytest.raises(Refused, match=r"post\.not_found"):
+        kit.watch(user="bob")
+    others.unseen = set()
+    kit.tell(LookAgain(is_changed=True, user="cat"))
+    kit.tell(LookAgain(is_changed=True, user=user or "bob"))
+    assert len(kit.ask(Read(), user="bob").comments) == 1
+
+
+@pytest.mark.parametrize("is_seen", [False, True])
+def test_what_the_post_has_said_before_a_change_is_not_remembered_behind_it(is_seen: bool) -> None:
+    kit, _ = opened()
+
+    def may(message: MayAct) -> Done:
+        kit.actor._known.forget("bob")
+        if not is_seen:
+            raise Refused("post.not_found", "there is no such post", status=404)
+        return Done()
+
+    kit.when_asked(f"post:{ID}", may)
+    with nullcontext() if is_seen else pytest.raises(Refused):
+        kit.ask(Read(), user="bob")
+    assert kit.actor._known.look("bob", kit.now) is None
 
 
 def test_who_may_see_the_post_no_more_ceases_to_watch() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from greenroom import Refused
+from greenroom.actors.social.feed.messages import Unwanted, UnwantedAmong
 from greenroom.actors.social.moderation.messages import Verdict
 from greenroom.actors.social.thread import reading
 from greenroom.actors.social.thread.actor import Thread
@@ -169,3 +170,28 @@ def test_a_user_reads_so_often_in_an_hour(monkeypatch: pytest.MonkeyPatch) -> No
     kit.ask(Read(), user="bob")
     with pytest.raises(Refused, match=r"thread\.too_many_reads"):
         kit.ask(Read(), user="bob")
+
+
+def test_what_goes_while_the_rest_is_asked_for_is_on_no_page() -> None:
+    kit, _ = opened()
+    said = [say(kit, user, user) for user in ("ann", "bob", "dan")]
+    deleted, hidden, kept = said
+
+    def meanwhile(message: UnwantedAmong) -> Unwanted:
+        kit.when_asked("feed:bob", lambda message: Unwanted([]))
+        kit.ask(Delete(offset=deleted), user="ann")
+        kit.tell(Hide(offset=hidden, hidden=True))
+        return Unwanted([])
+
+    for user in ("cat", "bob"):
+        kit.when_asked(f"feed:{user}", meanwhile)
+    assert [one.offset for one in kit.ask(Read(), user="cat").comments] == [kept]
+    assert [one.offset for one in kit.ask(Read(), user="bob").comments] == [kept, hidden], "it is bob's"
+
+    def cover(message: UnwantedAmong) -> Unwanted:
+        kit.tell(Cover(covered=True))
+        return Unwanted([])
+
+    kit.when_asked("feed:cat", cover)
+    with pytest.raises(Refused, match=r"post\.not_found"):
+        kit.ask(Read(), user="cat")

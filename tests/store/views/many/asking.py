@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import trio
 import trio.testing
 
-from greenroom.store.errors import DataRefused, StoreUnavailable
+from greenroom.store.errors import DataRefused, StoreUnavailable, TookTooLong
 from greenroom.store.views.many.together import Together
 from greenroom.store.views.paging import Wanted
 from greenroom.store.views.reading import Found
@@ -24,12 +24,15 @@ class Slow:
         self.may_end = trio.Semaphore(0)
         self.refused: set[str] = set()
         self.is_down = False
+        self.takes_too_long = False
 
     async def pages(self, table: Table, wanted: Wanted, column: str, values: Sequence[str]) -> list[Found]:
         self.statements.append(list(values))
         await self.may_end.acquire()
         if self.is_down:
             raise StoreUnavailable("down")
+        if self.takes_too_long:
+            raise TookTooLong("so many")
         if self.refused.intersection(values):
             raise DataRefused("not that")
         return [Found((value, number), number) for value in values for number in (2, 1)]

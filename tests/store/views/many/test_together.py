@@ -30,3 +30,16 @@ async def test_a_statement_has_a_bound_and_the_next_takes_the_others(nursery: tr
     await readers.let(AT_ONCE + 2)
     assert sorted(map(len, readers.store.statements)) == [1] * AT_ONCE + [KEYS_MAX // 2, KEYS_MAX]
     assert all(len(readers.found[f"many{number}"]) == KEYS_MAX for number in range(3))
+
+
+async def test_what_takes_too_long_for_many_is_not_asked_again_by_each(nursery: trio.Nursery) -> None:
+    readers = Readers(nursery)
+    for number in range(AT_ONCE):
+        await readers.ask(f"first{number}", "a")
+    for who in ("bob", "eve", "sam"):
+        await readers.ask(who, who)
+    await readers.let(AT_ONCE)
+    readers.store.takes_too_long = True
+    await readers.let()
+    assert {readers.found[who] for who in ("bob", "eve", "sam")} == {"TookTooLong"}
+    assert len(readers.store.statements) == AT_ONCE + 1

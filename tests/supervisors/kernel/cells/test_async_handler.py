@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import trio
+from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from greenroom.actors.life.many import admission
@@ -14,10 +15,28 @@ from greenroom.actors.model.errors import (
     OutcomeUnknown,
     Overloaded,
     Refused,
+    StoreAway,
     Unavailable,
 )
+from greenroom.config.limits import SupervisionConfig
+from greenroom.store.errors import DataRefused, StoreUnavailable
 from greenroom.store.views.asked import Asked, Looked, Rows
-from tests.supervisors.kernel.small_kernel import Do, Fail, Heard, Kernel, Log, Note, Read, SlowNoted, kernel, settled
+from tests.supervisors.kernel.small_kernel import (
+    ANN,
+    Do,
+    Fail,
+    Heard,
+    Kernel,
+    Log,
+    Note,
+    Read,
+    Slow,
+    SlowHeard,
+    SlowNoted,
+    kernel,
+    settled,
+    texts_of,
+)
 
 A = "log:a"
 B = "log:b"
@@ -221,18 +240,24 @@ async def test_who_would_read_views_where_too_many_do_is_turned_away_and_all_els
     async def ask(actor: Any) -> Any:
         return await actor.ask("slow:asked", Do(act=look))
 
+    async def ask_and_look(actor: Any) -> Any:
+        await actor.ask("slow:told", Note(text="done there"))
+        return await look(actor)
+
     async with kernel() as run:
         run.kernel.world._query = SlowViews()
-        first = run.send("slow:first", Do(act=look))
+        first = run.send("slow:first", Do(act=look), principal=ANN)
         await settled()
-        turned_away = run.send("slow:second", Do(act=look))
-        others = [run.send("slow:third", Do(act=act)) for act in (note_and_look, ask)]
+        turned_away = run.send("slow:second", Do(act=look), principal=ANN)
+        acts = (note_and_look, ask, ask_and_look)
+        others = [run.send(f"slow:third{at}", Do(act=act), principal=ANN) for at, act in enumerate(acts)]
+        others.append(run.send("slow:fifth", Do(act=look)))
         note = run.send("slow:fourth", Note(text="no view"))
         await trio.sleep(3.0)
         assert isinstance(turned_away.answer, Overloaded) and turned_away.answered_at == admission.PATIENCE_S
         assert run.instruments.turned_away_reads == 1 and note.answer == 1
         await trio.sleep(20.0)
-        assert [first.answer, *(other.answer for other in others)] == [0, 0, 0]
+        assert [first.answer, *(other.answer for other in others)] == 5 * [0]
         again = run.send("slow:second", Do(act=look))
         await trio.sleep(5.0)
         assert again.answer == 0 and run.instruments.restarts == 0
@@ -267,3 +292,106 @@ async def test_a_glance_that_records_or_fails_is_none_and_nothing_of_it_was(auto
             assert run.texts(A) == ["one"] and await run.ask(A, Read()) == ["one"]
         assert await glanced(run, A, Read()) == [["one"]]
         assert run.texts(B) == []
+
+
+class Memory(Log):
+    """It knows something that only memory holds."""
+
+    remembered = 0
+
+    def handle(self, message: Any) -> Any:
+        self.remembered += 1
+        return super().handle(message)
+
+
+def failing(*, records: bool = False, then: str = "", error: Exception | None = None) -> Any:
+    """What asks a store that is away, three times."""
+    errors = 3 * [error or ExceptionGroup("", [StoreUnavailable("away")])]
+
+    async def act(actor: Any) -> int:
+        if records:
+            actor.note("recorded")
+        await trio.sleep(0.1)
+        if errors:
+            raise errors.pop()
+        if then:
+            actor.note(then)
+        return 1
+
+    return act
+
+
+async def test_where_the_store_is_away_its_asker_hears_so_and_the_entity_goes_on(autojump_clock: MockClock) -> None:
+    async with kernel(kinds=(Memory,), supervision=SupervisionConfig(restarts_max=1, strikes_max=1)) as run:
+        with capture_logs() as logs:
+            act = failing()
+            away = [run.send(A, Do(act=act)) for _ in range(3)]
+            there = run.send(A, Do(act=act))
+            await there.answered.wait()
+        assert all(isinstance(one.answer, StoreAway) and one.answer.temporary for one in away) and there.answer == 1
+        actor: Any = run.cell(A).actor
+        assert actor.remembered == 4 and run.instruments.restarts == 0
+        assert {one["event"] for one in logs} == {"store_unavailable"}
+
+
+async def test_what_it_had_recorded_by_then_never_was_and_no_failure_is_counted(autojump_clock: MockClock) -> None:
+    async with kernel(kinds=(Memory,), supervision=SupervisionConfig(restarts_max=1, strikes_max=1)) as run:
+        act = failing(records=True)
+        away = [run.send(A, Do(act=act)) for _ in range(3)]
+        there = run.send(A, Do(act=act))
+        await there.answered.wait()
+        assert all(isinstance(one.answer, StoreAway) for one in away) and there.answer == 1
+        assert run.texts(A) == texts_of(run, A) == ["recorded"]
+        assert run.instruments.restarts == 0 and not await run.letters.list(limit=1)
+
+
+@pytest.mark.parametrize("records", [False, True])
+async def test_what_nobody_would_send_again_is_handled_once_the_store_is_there(
+    autojump_clock: MockClock, records: bool
+) -> None:
+    async with kernel(kinds=(Memory,), supervision=SupervisionConfig(restarts_max=1, strikes_max=1)) as run:
+        done: list[int] = []
+        act = failing(records=records)
+
+        async def note(actor: Any) -> None:
+            done.append(await act(actor))
+
+        run.router.ref(A).tell(Do(act=note))
+        await trio.sleep(60.0)
+        assert done == [1] and run.instruments.restarts == 0
+        actor: Any = run.cell(A).actor
+        assert run.cell(A).timers == actor.afters == 0
+
+
+@pytest.mark.parametrize("records", [False, True])
+@pytest.mark.parametrize("how", ["timer", "told"])
+async def test_timers_and_what_was_told_come_again_by_themselves(
+    autojump_clock: MockClock, how: str, records: bool
+) -> None:
+    class Late(Slow):
+        async def handle(self, message: Any) -> Any:
+            if isinstance(message, Do):
+                return await message.act(self)
+            await act(self)
+            return None
+
+    async def begin(actor: Any) -> None:
+        if how == "timer":
+            actor.set_timer("late", SlowHeard(text="x"), after=1.0)
+        else:
+            actor.tell("slow:b", SlowHeard(text="x"))
+
+    act = failing(records=True) if records else failing(then="recorded")
+    async with kernel(kinds=(Late,), supervision=SupervisionConfig(restarts_max=1, strikes_max=1)) as run:
+        entity = "slow:a" if how == "timer" else "slow:b"
+        await run.ask("slow:a", Do(act=begin))
+        await trio.sleep(120.0)
+        assert run.texts(entity)[-1:] == ["recorded"] and run.texts(entity).count("recorded") == 1
+        assert run.instruments.restarts == 0 and not await run.letters.list(limit=1)
+
+
+async def test_what_a_store_refuses_that_is_there_is_a_crash(autojump_clock: MockClock) -> None:
+    async with kernel(kinds=(Memory,)) as run:
+        refused = run.send(A, Do(act=failing(error=DataRefused("no such text"))))
+        await trio.sleep(60.0)
+        assert isinstance(refused.answer, HandlerFailed) and run.instruments.restarts == 3

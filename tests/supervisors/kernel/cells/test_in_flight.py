@@ -242,7 +242,7 @@ def test_who_sorts_the_flights_of_a_former_life_sees_those_that_land_meanwhile_g
     host: Any = SimpleNamespace(
         committer=SimpleNamespace(submit=lambda append, _: submitted.append(append)), audiences=Nobody()
     )
-    life: Any = SimpleNamespace(head=Head(1, A, 7, "e", 0), entity=A, epoch="e")
+    life: Any = SimpleNamespace(head=Head(1, A, 7, "e", 0), entity=A, epoch="e", looks=())
     in_flight = InFlight(host, Mailbox(10, 10_000))
     in_flight.begin(life)
     for offset in (1, 2, 3):
@@ -257,7 +257,7 @@ def test_who_sorts_the_flights_of_a_former_life_sees_those_that_land_meanwhile_g
 def test_an_outcome_under_a_former_fence_is_no_business_of_the_present_life() -> None:
     """The offsets may be the same: those of the former life, which was fenced, are recorded anew."""
     host: Any = SimpleNamespace(committer=SimpleNamespace(submit=lambda append, _: None), audiences=Nobody())
-    life: Any = SimpleNamespace(head=Head(1, A, 8, "e", 0), entity=A, epoch="e")
+    life: Any = SimpleNamespace(head=Head(1, A, 8, "e", 0), entity=A, epoch="e", looks=())
     in_flight = InFlight(host, Mailbox(10, 10_000))
     in_flight.begin(life)
     in_flight.launch(Flight(1, 8, [StoredEvent(1, 0, b"{}")], None, [], []))
