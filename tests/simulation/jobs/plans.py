@@ -204,13 +204,17 @@ class Planners:
             every_s = EVERY_MS / 1000
             wanted = Set(job="job.part", arguments=arguments, every_s=every_s, overlap=overlap, missed="all")
             await self._until(ask, f"schedule:{name}", wanted)
+        await self._try(ask, f"schedule:{draw.choice(list(SCHEDULES))}", self._made_up(draw))
         while True:
             await trio.sleep(draw.expovariate(1.0 / 8.0))
             name = draw.choice(list(SCHEDULES))
-            now_ms = int((STARTED + trio.current_time()) * 1000)
-            made_up = Backfill(from_ms=now_ms - 60_000, until_ms=now_ms - draw.randint(0, 40_000))
+            made_up = self._made_up(draw)
             message = draw.choice((Pause(note="for now"), Resume(), Resume(), Trigger(), made_up, made_up))
             await self._try(ask, f"schedule:{name}", message)
+
+    def _made_up(self, draw: Random) -> Backfill:
+        now_ms = int((STARTED + trio.current_time()) * 1000)
+        return Backfill(from_ms=now_ms - 60_000, until_ms=now_ms - draw.randint(0, 40_000))
 
     async def _until(self, ask: Outside, entity: str, message: Ask[Any]) -> Any:
         """Again and again, until it is answered."""
