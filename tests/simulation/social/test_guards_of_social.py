@@ -92,7 +92,7 @@ WIDER: dict[str, tuple[Any, str, Callable[..., Any], int, float]] = {
     "moderators know what a rule has hidden": (Case, "_flag", says_nothing, 1, MINUTES),
     "authors know what is hidden": (Case, "_tell_author", says_nothing, 0, MINUTES),
     "inboxes hear what became of a job": (Outgoing, "hear", says_nothing, 1, MINUTES),
-    "what was told is not told again": (Outgoing, "_has_told", never, 0, 2.0),
+    "what was told is not told again": (Outgoing, "_has_told", never, 1, 2.0),
     "only confirmed addresses get mail": (Outgoing, "_missing", nothing_missing, 1, MINUTES),
     "posts are found by their words": (SaidInPosts, "_show", says_nothing, 1, MINUTES),
     "people are found by what they say": (People, "fold", says_nothing, 0, MINUTES),
