@@ -17,7 +17,7 @@ from greenroom.actors.model.message import Later
 from greenroom.config.limits import PassivationConfig, SupervisionConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.views.asked import Asked, Rows
+from greenroom.store.views.asked import Asked, Looked, Rows
 from greenroom.supervisors.delivery import asides
 from greenroom.testing import Kit
 from tests.store.journal.faulty_journal import Fault
@@ -310,6 +310,10 @@ class Views:
     async def rows_of_many(self, row: Any, keys: Any, *, limit: int, where: Any) -> dict[str, list[Any]]:
         await self.rows(row, "", Asked())
         return {}
+
+    async def look(self, wanted: Any) -> Looked:
+        await self.rows(None, "", Asked())
+        return Looked({})
 
 
 @pytest.mark.parametrize("pages_first", [False, True])
