@@ -3,7 +3,7 @@
 from greenroom.actors.social.feed.cursor import Place, Placed, Snapshot
 from greenroom.actors.social.feed.gathering import candidates, suggested, trim
 from greenroom.actors.social.feed.messages import FeedPage, Read
-from greenroom.actors.social.feed.ordering import newest_first, ranked_order
+from greenroom.actors.social.feed.ordering import is_by_what_ranks_now, newest_first, ranked_order
 from greenroom.actors.social.feed.privacy import Posted, is_wanted, may_see
 from greenroom.actors.social.feed.reader import Reader, Served
 from greenroom.actors.social.feed.rows import Found, shown, visible
@@ -26,7 +26,7 @@ async def read(feed: Reader, wanted: Read) -> FeedPage:
         found = feed.snapshots.find(place.snapshot, feed.now)
         return await _page(feed, place.snapshot, found, place.at, wanted.limit)
     snapshot = feed.ranked_lately() if wanted.order == "ranked" else None
-    if snapshot is not None:
+    if snapshot is not None and await is_by_what_ranks_now(feed, snapshot):
         return await _first(feed, snapshot, wanted.limit)
     snapshot, page = await _anew(feed, wanted)
     feed.have_read(snapshot)

@@ -8,6 +8,7 @@ from greenroom.actors.social.feed.reader import Reader, Served
 from greenroom.actors.social.ranking.candidates import CANDIDATES_MAX, Candidate, Reason
 from greenroom.actors.social.ranking.explain import explained
 from greenroom.actors.social.ranking.messages import Explained, FeaturesOf, FeaturesShown
+from greenroom.actors.social.ranking.model import Model
 from greenroom.actors.social.ranking.models import models
 from greenroom.actors.social.ranking.order import LIGHT, NOTHING_KNOWN, ranked
 
@@ -26,9 +27,19 @@ async def ranked_order(feed: Reader, candidates: list[Candidate]) -> Snapshot:
     return Snapshot(
         ranked(candidates, known, now_ms=feed.now_ms, model=chosen.model),
         made_s=feed.now,
-        ranking=chosen.model.version if chosen.model is not None else LIGHT,
+        ranking=_version(chosen.model),
         experiment=chosen.experiment,
     )
+
+
+async def is_by_what_ranks_now(feed: Reader, snapshot: Snapshot) -> bool:
+    """Has neither the model been replaced since, nor an experiment begun or ended for its reader?"""
+    chosen = await models().choose(feed.key, feed.now)
+    return (snapshot.ranking, snapshot.experiment) == (_version(chosen.model), chosen.experiment)
+
+
+def _version(model: Model | None) -> str:
+    return model.version if model is not None else LIGHT
 
 
 async def _features(feed: Reader, authors: set[str]) -> FeaturesShown:
@@ -55,6 +66,6 @@ async def explain(feed: Reader, post: str) -> Explained:
     if served is None or not served.place.values:
         raise Refused("feed.not_ranked", "it was not ranked for you lately", status=404)
     model = (await models().choose(feed.key, feed.now)).model
-    if served.ranking != (model.version if model is not None else LIGHT):
+    if served.ranking != _version(model):
         raise Refused("feed.ranked_otherwise", "the model is another by now: read anew", status=409)
     return explained(served.place.values, model)

@@ -4,7 +4,7 @@ from bench.questions.cluster import QUESTION, Cluster, answer
 
 
 def test_two_nodes_are_asked_what_one_is_and_one_asks_the_other() -> None:
-    params = Cluster(seconds=0.5, rooms=24, rate=50.0, subscribers=20, messages=50.0, asks=20, ask_rate=50.0, shards=4)
+    params = Cluster(seconds=0.5, rooms=24, rate=50.0, subscribers=20, messages=50.0, asks=20, ask_rate=50.0, shards=12)
     found = answer(params, lambda text, share: None).results
     assert set(QUESTION.figures) <= set(found)
     assert found["nodes"] == 2

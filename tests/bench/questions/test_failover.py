@@ -21,7 +21,7 @@ def test_an_acknowledged_message_must_be_stored_once_under_its_offset() -> None:
 
 
 def test_a_node_is_killed_and_one_that_comes_is_handed_its_part() -> None:
-    params = Failover(nodes=2, rooms=24, kills=1, rolls=0, freezes=0, shards=4)
+    params = Failover(nodes=2, rooms=24, kills=1, rolls=0, freezes=0, shards=12)
     found = answer(params, lambda text, share: None).results
     assert (found["lost"], found["duplicated"], found["errors"], found["unanswered"]) == (0, 0, 0, 0)
     assert (found["missed"], found["repeated"]) == (0, 0)
