@@ -38,6 +38,7 @@ from greenroom.actors.social.feed.messages import (
     Flush,
     FollowsChanged,
     Made,
+    MadeAsk,
     MutedChanged,
     New,
     Of,
@@ -103,6 +104,7 @@ class Feed(Reader):
         UnwantedAmong,
         BarredAsk,
         SayMade,
+        MadeAsk,
         Made,
         Flush,
     )
@@ -139,6 +141,8 @@ class Feed(Reader):
                 return self._flush()
             case SayMade():
                 return made.say(self, message)
+            case MadeAsk():
+                return made.shown(self, message)
             case Made():
                 return made.take(self, message)
             case UnwantedAmong(users=users):
@@ -243,7 +247,7 @@ class Feed(Reader):
             authors = made.authors_of(self.state, event) if isinstance(event, CaughtUp) else []
             self.record(event)
             for author in authors:
-                self.tell(f"feed:{author}", SayMade(reader=self.key))
+                made.ask(self, author)
 
     async def _rings(self) -> Rings:
         self.begin_read()

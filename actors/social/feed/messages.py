@@ -221,6 +221,19 @@ class SayMade(Tell, tag="feed.say_made"):
     reader: Subject
 
 
+class MadeShown(Struct, frozen=True):
+    """What an author has posted last."""
+
+    posts: list[str]
+    stories: list[str]  # those among them
+
+
+class MadeAsk(Ask[MadeShown], tag="feed.made_ask"):
+    """The same, by who is near enough to glance."""
+
+    reader: Subject
+
+
 class Made(Tell, tag="feed.made"):
     """What an author has posted last."""
 

@@ -5,7 +5,7 @@ import pytest
 from greenroom.actors.social.feed.events import CaughtUp
 from greenroom.actors.social.feed.gathering import SETTLED_MANY_S, SETTLED_S
 from greenroom.actors.social.feed.made import ASKED_MAX
-from greenroom.actors.social.feed.messages import BarredChanged, Made, Post, SayMade
+from greenroom.actors.social.feed.messages import BarredChanged, Made, MadeAsk, MadeShown, Post, SayMade
 from greenroom.actors.social.feed.state import MADE_MAX
 from greenroom.actors.social.names import new_post_id
 from greenroom.actors.social.spread.arrivals import Arrivals
@@ -61,6 +61,35 @@ def test_what_has_a_row_is_not_written_again(world: World) -> None:
     event = world.kit.events[-1]
     assert isinstance(event, CaughtUp)
     assert [(one.post, one.is_story) for one in event.entries] == [(written, True), (story, True)]
+
+
+def test_an_author_who_is_near_is_told_nothing_where_nothing_is_lacking(world: World) -> None:
+    caught_up = world.post("bob", written=False)
+    world.kit.when_glanced("feed:bob", lambda _: MadeShown([caught_up], []))
+    world.follow("bob")
+    assert world.ids() == [caught_up]
+    assert not world.kit.state.behind and not asked(world)
+
+
+def test_an_author_who_is_near_is_asked_for_what_is_lacking(world: World) -> None:
+    late = world.post("bob", written=None)
+    world.kit.when_glanced("feed:bob", lambda _: MadeShown([late], []))
+    world.follow("bob")
+    assert asked(world) == ["feed:bob"]
+
+
+def test_a_story_that_its_row_does_not_know_of_is_asked_for_too(world: World) -> None:
+    story = world.post("bob", written=False)
+    world.kit.when_glanced("feed:bob", lambda _: MadeShown([story], [story]))
+    world.follow("bob")
+    assert asked(world) == ["feed:bob"]
+
+
+def test_who_glances_sees_what_was_made_here_and_who_is_barred_nothing(world: World) -> None:
+    made = world.kit.ask(Post(text="hello"), user="ann").id
+    assert world.kit.ask(MadeAsk(reader="bob")) == MadeShown([made], [])
+    world.kit.tell(BarredChanged(user="bob", by_us=True, barred=True))
+    assert world.kit.ask(MadeAsk(reader="bob")) == MadeShown([], [])
 
 
 def test_of_who_was_unfollowed_meanwhile_nothing_is_kept(world: World) -> None:
