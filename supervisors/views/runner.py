@@ -196,12 +196,11 @@ class Runner:
         if not found:  # a failover has taken their heads as well: there is nothing to come back for
             self._beyond_doubt(head_ids)
             return
-        self._beyond_doubt(
-            one.head_id for one in unfolded if one.standing.parked or one.standing.offset >= one.standing.head_offset
-        )
+        done = {one.head_id for one in unfolded if not self._has_to_fold(one)}
+        self._beyond_doubt(done)
         for one in unfolded:
             standing = one.standing
-            if standing.parked or standing.offset >= standing.head_offset:
+            if one.head_id in done:
                 continue
             if standing.trimmed > standing.offset or not one.events:
                 lost.append(one)
@@ -221,6 +220,13 @@ class Runner:
             self.backlog.fall_behind(head_id for head_id in head_ids if head_id not in found)
             ends = {one.head_id: one.standing.head_offset for one in unfolded}
             self.backlog.fall_behind(one.head_id for one in stretches if one.stored and one.through < ends[one.head_id])
+
+    def _has_to_fold(self, one: Unfolded) -> bool:
+        """Else it is folded, or parked; or a failover has lost a head, and its id is an entity's of a kind that is none
+        of the view's by now."""
+        standing = one.standing
+        is_done = standing.parked or standing.offset >= standing.head_offset
+        return not is_done and one.entity.partition(":")[0] in self.installed.kinds_by_name
 
     async def _begin_or_park(self, one: Unfolded) -> None:
         """Its first events are gone: begin from its snapshot, if the view can, and nothing of it is folded yet."""

@@ -185,6 +185,19 @@ async def test_what_has_no_head_any_more_is_not_come_back_to(database_url: str) 
         assert not filled.runner.backlog.waiting
 
 
+async def test_whose_head_has_become_one_of_another_kind_is_not_come_back_to(database_url: str) -> None:
+    """A failover has lost a head, and the next entity that was made has its id."""
+    async with stage(database_url, Standings) as node:
+        await node.clap("a", "ann", 1)
+        await record(node.pool, "stranger:a", Clapped(user="bob"))
+        await node.folded("standings")
+        (filled,) = node.runners.filled.values()
+        (head,) = (row[0] for row in await node.pool.fetch("SELECT id FROM heads WHERE entity = 'stranger:a'"))
+        await filled.runner._catch_up([head])
+        assert not filled.runner.backlog.waiting
+        assert await node.rows("standings") == [("a", "ann", 1)]
+
+
 class Endless(View, name="endless"):
     of = (Clapped,)
 
