@@ -350,7 +350,10 @@ class Follows(Edges):
                 self._be_asked(follower, seq)
             case Came(follower=follower):
                 self.record(FollowerGained(follower=follower))
-                self._notify("follow", follower)
+                if follower in state.blocked:  # they had asked who owned us no more, and did not know
+                    self.tell(f"follows:{follower}", Cut(author=self.key))
+                else:
+                    self._notify("follow", follower)
             case LeftYou(follower=follower):
                 self._be_left(follower, message)
             case Admitted():

@@ -193,7 +193,9 @@ async def test_whose_head_has_become_one_of_another_kind_is_not_come_back_to(dat
         await node.folded("standings")
         (filled,) = node.runners.filled.values()
         (head,) = (row[0] for row in await node.pool.fetch("SELECT id FROM heads WHERE entity = 'stranger:a'"))
-        await filled.runner._catch_up([head])
+        runner = filled.runner
+        assert isinstance(runner, Runner)
+        await runner._catch_up([head])
         assert not filled.runner.backlog.waiting
         assert await node.rows("standings") == [("a", "ann", 1)]
 

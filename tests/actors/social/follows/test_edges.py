@@ -11,6 +11,7 @@ from greenroom.actors.social.follows.messages import (
     AskToFollow,
     Block,
     Came,
+    Cut,
     Declined,
     Door,
     DoorAsk,
@@ -143,3 +144,15 @@ def test_a_refusal_of_an_edge_before_says_nothing_of_this_one() -> None:
     assert kit.state.asked == {"bob": 2}
     kit.tell(Declined(author="bob", seq=2))
     assert kit.state.asked == {}
+
+
+def test_who_comes_in_though_they_are_blocked_is_counted_and_cut() -> None:
+    """Whom they had asked was no owner any more, and had not heard of it."""
+    kit = Kit(Follows, key="bob")
+    kit.ask(Block(user="ann"), user="bob")
+    before = len(kit.told)
+    kit.tell(Came(follower="ann", seq=1))
+    assert [one.message for one in kit.told[before:]] == [Cut(author="bob")]
+    assert kit.state.followers == 1, "until they have left"
+    kit.tell(LeftYou(follower="ann", seq=1))
+    assert kit.state.followers == 0
