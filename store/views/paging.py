@@ -111,7 +111,8 @@ def statement_of_looks(pages: Sequence[tuple[Table, str, Sequence[str]]]) -> str
     revision of its first row, NULL of none.
 
     Its columns: which of the tables, the key, the revision of its first row, and that row as a record; both NULL where
-    there is none any more. Before all that -1 with the lineage of the database, for revisions are of one lineage.
+    there is none any more. Among all that -1 with the lineage of the database, for revisions are of one lineage.
+    Nothing says where: `UNION ALL` promises no order.
     """
     parts = ["SELECT -1 AS number, lineage() AS key, 0::bigint AS revision, ROW() AS found"]
     for number, (table, column, order) in enumerate(pages):

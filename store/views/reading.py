@@ -103,14 +103,14 @@ class Reading:
             while len(self._looks) > LOOKS_MAX:
                 del self._looks[next(iter(self._looks))]
         arguments = [one for look in looks for one in (look.keys, look.revisions)]
-        (_, lineage, _, _), *rows = await self._fetch(sql, *arguments)
-        return Changes(
-            lineage,
-            [
-                (number, key, Found(tuple(found), revision) if revision is not None else None)
-                for number, key, revision, found in rows
-            ],
-        )
+        lineage = ""
+        rows: list[tuple[int, str, Found | None]] = []
+        for number, key, revision, found in await self._fetch(sql, *arguments):
+            if number < 0:
+                lineage = key
+            else:
+                rows.append((number, key, Found(tuple(found), revision) if revision is not None else None))
+        return Changes(lineage, rows)
 
     async def first(self, table: Table, wanted: Wanted) -> tuple[list[Found], int]:
         """See RowReading."""

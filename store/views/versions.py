@@ -15,6 +15,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
+import trio
 from msgspec import MsgspecError
 
 from greenroom.store.errors import TookTooLong, ViewRefused
@@ -27,6 +28,8 @@ from greenroom.store.views.tables import Table
 from greenroom.store.views.wanted import BEGIN_OTHERWISE, Wanted, also, rank, refuse_others, to_remake, versions_in
 
 LOCK = "SELECT pg_advisory_xact_lock(0x67726e76)"  # "grnv"; any number that nobody else locks in this database
+TRY_LOCK = "SELECT pg_try_advisory_xact_lock(0x67726e76)"  # the same
+TURN_S, LOOK_S = 3_600.0, 0.1  # how long whoever starts waits for it, and how often it looks
 # A table that somebody reads for long can't be locked; others who read it would wait behind us until it can.
 SOON = "SET LOCAL lock_timeout = '2s'"
 HEADS_AT_ONCE = 20_000  # of those looked at for a trimmed one
@@ -109,7 +112,7 @@ class PostgresVersions:
         if not known:
             await _refuse_trimmed(connection, wanted)
         async with connection.transaction() as transaction:
-            await transaction.fetch(LOCK)
+            await _take_turn(transaction)
             others = await self.all_of(transaction, wanted.name)
             if others and others[0].kind != wanted.kind:
                 raise ViewRefused(f"{wanted.name} was a {others[0].kind}, and is a {wanted.kind}: give it another name")
@@ -153,7 +156,7 @@ class PostgresVersions:
                     f"events of {passed} since another took its place. Give the view the next version, and a `seed`"
                 )
             async with connection.transaction() as transaction:  # another table can begin from states
-                await transaction.fetch(LOCK)
+                await _take_turn(transaction)
                 await _drop(transaction, last)
                 await _make(transaction, wanted, build=last.build + 1, state="filling")
             return
@@ -289,6 +292,16 @@ class PostgresVersions:
     async def ring(self, name: str) -> None:
         """Whoever fills its tables is to look anew for what there is to fold."""
         await self._pool.fetch("UPDATE view_versions SET rung = rung + 1 WHERE name = $1", name)
+
+
+async def _take_turn(transaction: Transaction) -> None:
+    """Lock, though others hold it for longer than a statement may take, as who makes a sink from now on does where
+    there are millions of entities: a node that starts is not to fail for that. Raises: StoreUnavailable."""
+    with trio.move_on_after(TURN_S):
+        while not (await transaction.fetch(TRY_LOCK))[0][0]:  # noqa: ASYNC110 - it is another session that lets go
+            await trio.sleep(LOOK_S)
+        return
+    raise TookTooLong(f"others have been making tables of views for {TURN_S:g} s")
 
 
 async def _make(transaction: Transaction, wanted: Wanted, *, build: int, state: str) -> None:

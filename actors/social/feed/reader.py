@@ -152,8 +152,11 @@ class Reader(Actor[FeedState]):
         self.nudged, self._counted, self._beyond = {}, frozenset(), 0
 
     def keep_ranked(self, snapshot: Snapshot) -> None:
-        """For as long as the names that it was made of: then all of them are read anew."""
-        until_s = max(snapshot.made_s + RANKED_S, self.names.until_s)
+        """For as long as the names that it was made of: then all of them are read anew. Not so long where somebody is
+        followed whose posts are not written: no name says, and nobody is told, that there is a new one."""
+        until_s = snapshot.made_s + RANKED_S
+        if self.loud.get(self.now) == []:
+            until_s = max(until_s, self.names.until_s)
         self._ranked = snapshot, self.offset + len(self._due), until_s
 
     def ranked_lately(self) -> Snapshot | None:

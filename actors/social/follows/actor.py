@@ -88,6 +88,7 @@ from greenroom.actors.social.follows.messages import (
     Unmute,
 )
 from greenroom.actors.social.post.messages import AudienceChanged
+from greenroom.actors.social.thread.messages import LookAgain as LookAtThread
 
 SHOWN_MAX = 100  # of the requests, in the view; `follows.list` has all
 
@@ -389,10 +390,12 @@ class Follows(Edges):
             if not left.has_asked_again:
                 self.tell(self._inbox, Withdraw(id=f"follow:{follower}"))
         if left.was_admitted:  # who watches one of our posts as a follower is to do so no more
-            # Those that are awake: what sleeps knows of nobody, and who misses it asks again within a minute.
+            # Those that are awake: what sleeps knows of nobody, and who misses it asks again: see askers.py. A thread
+            # knows by itself what its post has said, and may be awake while that sleeps; the post hears of it first.
             posts = self._askers.where_edges_count(self.now, private=state.private)
             if posts:
                 self.nudge([f"post:{post}" for post in posts], AudienceChanged(user=follower))
+                self.nudge([f"thread:{post}" for post in posts], LookAtThread(is_changed=True, user=follower))
 
     # What others ask.
 

@@ -1,10 +1,11 @@
 """Which posts have asked of late who may do what: they keep the answers for a while, and are told when these change.
 
-In memory alone: what is forgotten here costs a post at most the time for which it keeps an answer.
+In memory alone: what is forgotten here costs at most the time for which an answer is kept. That is 45 s for a post, and
+as long again for its thread, which may ask the post when that is about to ask anew: see post/audience.py.
 """
 
 ASKERS_MAX = 1_000
-KEPT_S = 60.0  # how long a post keeps an answer
+KEPT_S = 100.0  # how long a post and its thread keep an answer, and some seconds that it was on its way
 
 
 class Askers:

@@ -11,7 +11,7 @@ from greenroom.actors.social.feed.messages import Visibility
 from greenroom.actors.social.follows.messages import Allowed, Edge
 
 KNOWN_MAX = 10_000  # users
-KNOWN_S = 45.0  # less than the minute for which `follows` remembers which posts have asked
+KNOWN_S = 45.0  # a post's, and its thread's of what that says: twice this is less than KEPT_S of follows/askers.py
 
 
 def wants_edge(visibility: Visibility, allowed: Allowed) -> bool:

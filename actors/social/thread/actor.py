@@ -268,7 +268,8 @@ class Thread(TellingThread):
         made meanwhile: what comes from here comes behind that."""
         state = self.state
         self.record(Closed())
-        if any(user != state.author for user in state.authors.values()):
+        # Of one's own comment one has heard only who likes it.
+        if any(user != state.author or state.likes_of(comment) for comment, user in state.authors.items()):
             self.tell(f"inbox:{state.author}", Withdraw(about=self._post))
         self._clear()
 

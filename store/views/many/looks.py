@@ -32,6 +32,15 @@ class _One:
         self.chars = chars
 
 
+class _Unread:
+    """A row that could not be decoded: that is told to who asked for it, and not to all who wait for the same look."""
+
+    __slots__ = ("found",)
+
+    def __init__(self, found: Found) -> None:
+        self.found = found
+
+
 class Known:
     """The rows of one table that a node knows, by the pages that they are the first of."""
 
@@ -77,7 +86,7 @@ class Known:
 
 
 class Looks:
-    """Of one node. Raises: StoreUnavailable; whatever `decode` raises."""
+    """Of one node. Raises: StoreUnavailable; whatever `decode` raises of a row that one has asked for."""
 
     def __init__(self, reading: RowReading) -> None:
         self._reading = reading
@@ -91,6 +100,8 @@ class Looks:
             rows = await self._line.ask(asked)
             for one in asked:
                 row = rows.get(one)
+                if isinstance(row, _Unread):
+                    row = one[0].decode(row.found)  # raises, to each its own
                 if row is not None:
                     found[one[0]][one[1]] = row
         return found
@@ -131,5 +142,8 @@ class Looks:
                 known.drop(key)
                 found.pop((known, key), None)
             else:
-                found[known, key] = known.keep(key, changed)
+                try:
+                    found[known, key] = known.keep(key, changed)
+                except Exception:  # whatever `decode` raises: see `rows`
+                    found[known, key] = _Unread(changed)
         return found

@@ -5,7 +5,9 @@ import random
 from typing import Any
 
 from greenroom.actors.views.query import QueryOfMany
-from greenroom.store.views.reading import Reading
+from greenroom.store.views.reading import Changes, Found, Look, Reading
+from greenroom.store.views.shape import Column, Shape
+from greenroom.store.views.tables import Table
 from tests.actors.views.boards import Board, Everybody, Notes
 from tests.store.views.test_paging import PLENTY, Plans, Stored, note, scanned, stored
 
@@ -49,6 +51,17 @@ async def test_rows_by_their_only_key(where: str) -> None:
         await everybody.put(("ann", 1), ("bob", 2), ("eve", 3))
         found = await first(everybody, ["eve", "nobody", "ann"], limit=1)
         assert list(found.items()) == [("eve", [("eve", 3)]), ("ann", [("ann", 1)])]
+
+
+async def test_the_lineage_of_a_look_is_found_wherever_it_comes() -> None:
+    rows: list[tuple[object, ...]] = [(0, "a", 7, ("a", "one")), (-1, ".2", 0, ()), (0, "b", None, None)]
+
+    async def fetch(sql: str, *arguments: object) -> list[tuple[object, ...]]:
+        return rows
+
+    table = Table("posts", 1, Shape((Column("id", "text", is_key=True), Column("text", "text"))))
+    changes = await Reading(fetch).changes([Look(table, "id", ("id",), ["a", "b"], [None, 3])])
+    assert changes == Changes(".2", [(0, "a", Found(("a", "one"), 7)), (0, "b", None)])
 
 
 async def test_it_is_one_statement_that_reads_the_beginnings_of_pages(database_url: str) -> None:

@@ -7,11 +7,13 @@ import pytest
 import trio
 
 from greenroom.store.errors import ViewRefused
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.pool import Pool
 from greenroom.store.views import versions as versions_module
 from greenroom.store.views.made_of import of_kind
 from greenroom.store.views.shape import Column
 from greenroom.store.views.store import Version
-from tests.store.views.tables import NOTHING, SHAPE, Tables, replace, stores, tables, wanted
+from tests.store.views.tables import NOTHING, SHAPE, Stores, Tables, replace, stores, tables, wanted
 
 OTHER = msgspec.structs.replace(SHAPE, columns=(*SHAPE.columns, Column(name="more", type="bigint")))
 
@@ -35,6 +37,22 @@ async def test_nodes_that_start_together_make_it_once(where: str) -> None:
             for _ in range(4):
                 nursery.start_soon(made.versions.install, [wanted()])
         assert await states(made) == [(1, 1, "live")]
+
+
+async def test_who_starts_waits_for_who_makes_tables_for_longer_than_a_statement_may_take(database_url: str) -> None:
+    async with (
+        Bridge() as bridge,
+        Pool(bridge, database_url, incarnation=1) as other,
+        Pool(bridge, database_url, incarnation=2, statement_s=2.0) as pool,
+    ):
+        starting = Stores(pool)
+        async with trio.open_nursery() as nursery, other.connection() as connection:
+            async with connection.transaction() as transaction:
+                await transaction.fetch(versions_module.LOCK)
+                nursery.start_soon(starting.versions.install, [wanted()])
+                await transaction.fetch("SELECT pg_sleep(2.5)")
+                assert await states(starting) == []
+        assert await states(starting) == [(1, 1, "live")]
 
 
 async def test_other_rows_of_the_same_version_are_refused(where: str) -> None:

@@ -308,6 +308,19 @@ def test_an_order_is_as_good_as_the_names_that_it_was_made_of(world: World) -> N
     assert lost in ids(world.read(order="ranked").posts)
 
 
+def test_an_order_is_good_for_less_where_posts_of_somebody_are_not_written(world: World) -> None:
+    world.follow("bob", "eve")
+    world.post("bob")
+    world.post("eve", written=False)
+    world.kit.advance(WHOLE_S)
+    before = ids(world.read(order="ranked").posts)
+    new = world.post("eve", written=False)
+    world.kit.advance(RANKED_S - 1.0)
+    assert ids(world.read(order="ranked").posts) == before
+    world.kit.advance(1.0)
+    assert new in ids(world.read(order="ranked").posts)
+
+
 def test_no_more_rows_of_posts_are_read_than_a_page_shows(world: World) -> None:
     world.follow("bob")
     posts = [world.post("bob") for _ in range(40)]

@@ -1,6 +1,7 @@
 """Which posts have asked of late."""
 
 from greenroom.actors.social.follows.askers import ASKERS_MAX, KEPT_S, Askers
+from greenroom.actors.social.post.audience import KNOWN_S
 
 
 def test_who_has_asked_is_taken_once() -> None:
@@ -16,6 +17,10 @@ def test_who_keeps_no_answer_any_more_is_not_told() -> None:
     askers.note("p1", 0.0)
     askers.note("p2", 1.0)
     assert askers.take(KEPT_S + 0.5) == ["p2"]
+
+
+def test_a_post_is_known_while_its_thread_may_go_by_what_it_said() -> None:
+    assert KEPT_S > 2 * KNOWN_S, "a thread asks its post when that is about to ask anew, and keeps the answer as long"
 
 
 def test_those_who_asked_longest_ago_make_room() -> None:

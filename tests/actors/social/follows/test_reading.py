@@ -39,6 +39,7 @@ from greenroom.actors.social.follows.suggesting import ASKED_MAX
 from greenroom.actors.social.follows.views import Followers, Following
 from greenroom.actors.social.post.messages import AudienceChanged
 from greenroom.actors.social.profile.views import Profiles
+from greenroom.actors.social.thread.messages import LookAgain
 from greenroom.actors.views.query import BadQuery
 from greenroom.store.views.asked import Asked, Rows
 from greenroom.testing import Kit
@@ -76,8 +77,11 @@ def test_a_post_hears_at_once_of_who_follows_no_more(how: str, private: bool) ->
         assert ann.nudged == []
         return
     assert posts == {}  # it wakes nobody for it
-    concerned = ["post:p1", "post:p2"] if private else ["post:p1"]
-    assert ann.nudged == [Nudge(concerned, AudienceChanged(user="bob"))]
+    concerned = ["p1", "p2"] if private else ["p1"]
+    assert ann.nudged == [
+        Nudge([f"post:{post}" for post in concerned], AudienceChanged(user="bob")),
+        Nudge([f"thread:{post}" for post in concerned], LookAgain(is_changed=True, user="bob")),
+    ]
 
 
 def test_a_post_asks_who_may_and_hears_when_that_changes() -> None:

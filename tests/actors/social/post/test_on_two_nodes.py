@@ -14,6 +14,7 @@ from greenroom.actors.inbox.actor import Inbox
 from greenroom.actors.jobs.queue.actor import Queue
 from greenroom.actors.jobs.single.actor import SingleJob
 from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.principal import SYSTEM, Principal
 from greenroom.actors.social.feed.actor import Feed
 from greenroom.actors.social.follows.actor import Follows
@@ -144,3 +145,17 @@ async def test_who_follows_no_more_ceases_to_watch_at_once_on_the_other_node(
                 await run.nodes[A].ask("follows:ann", Block(user="bob"), principal=ANN)
         await trio.sleep(1.0)
         assert [seat.kicks for seat in seats] == [[2100], [2100]]
+
+
+async def test_below_a_post_that_sleeps_too(autojump_clock: MockClock) -> None:
+    async with posted(visibility="followers") as run:
+        await run.nodes[B].ask(THREAD, Read(), principal=BOB)
+        seat = run.nodes[B].watch(THREAD, BOB)
+        await trio.sleep(1.0)
+        await run.nodes[A].stop(POST)
+        assert POST not in run.nodes[A].awake() and THREAD in run.nodes[A].awake()
+        await run.nodes[A].ask("follows:ann", Remove(user="bob"), principal=ANN)
+        await trio.sleep(1.0)
+        assert seat.kicks == [2100]
+        with pytest.raises(Refused, match=r"post\.not_found"):
+            await run.nodes[B].ask(THREAD, Read(), principal=BOB)

@@ -278,6 +278,10 @@ def test_an_author_is_told_of_no_comment_that_was_made_after_the_post_was_gone()
     say(lone, "ann")
     lone.tell(Close())
     assert not told(lone, Withdraw), "nobody has heard of one's own"
+    liked, _ = opened()
+    liked.ask(Like(offset=say(liked, "ann")), user="bob")
+    liked.tell(Close())
+    assert [type(one.message) for one in liked.told if one.entity == "inbox:ann"] == [Notify, Withdraw]
 
 
 def test_likes_of_a_comment_that_is_gone_are_withdrawn() -> None:

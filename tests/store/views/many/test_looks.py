@@ -204,6 +204,36 @@ async def test_who_asks_later_is_not_given_what_an_earlier_look_brings_late(
     assert found == {"before": {"a": "text"}, "after": {}}
 
 
+async def test_a_row_that_cannot_be_decoded_is_the_trouble_of_who_asks_for_it(
+    store: Store, looks: Looks, nursery: trio.Nursery
+) -> None:
+    def decode(found: Found) -> str:
+        if found.values[1] == "bad":
+            raise ValueError("not that")
+        return str(found.values[1])
+
+    store.rows, store.may_end = {"a": ("fine", 1), "b": ("bad", 2)}, trio.Semaphore(0)
+    posts = Known(TABLE, "id", ("id",), decode)
+    found: dict[str, object] = {}
+
+    async def look(who: str, key: str) -> None:
+        try:
+            found[who] = (await looks.rows({posts: [key]}))[posts]
+        except ValueError as error:
+            found[who] = str(error)
+
+    for who, key in (*((f"first{number}", "c") for number in range(AT_ONCE)), ("bob", "a"), ("eve", "b")):
+        nursery.start_soon(look, who, key)
+        await trio.testing.wait_all_tasks_blocked()
+    for _ in range(AT_ONCE + 2):
+        store.may_end.release()
+        await trio.testing.wait_all_tasks_blocked()
+    assert (found["bob"], found["eve"]) == ({"a": "fine"}, "not that")
+    assert len(store.asked) == AT_ONCE + 1, "both in one"
+    store.rows["b"], store.may_end = ("good", 3), None
+    assert await looks.rows({posts: ["b", "a"]}) == {posts: {"b": "good", "a": "fine"}}
+
+
 @pytest.mark.bound("rows of several views that one statement looks at for all who wait")
 async def test_a_statement_has_a_bound_and_the_next_takes_the_others(
     store: Store, looks: Looks, nursery: trio.Nursery
