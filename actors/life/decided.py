@@ -51,12 +51,14 @@ class Decided:
         "_taken",
         "_turn",
         "departures",
+        "is_ahead",
         "snapshot_offset",
     )  # fmt: skip
 
     def __init__(self, kind: Kind, actor: Actor[object], head: Head | None, once: Once, turn: Turn) -> None:
         self.departures: list[Departure] | tuple[()] = ()  # among them all events: while there are none, nothing waits
         self.snapshot_offset = 0  # of the newest snapshot
+        self.is_ahead = False  # the state is of what never was: no snapshot is made of it
         self._snapshot_worth = kind.limits.snapshot_every  # events since then, from which on another is made
         self._kind = kind
         self._actor = actor
@@ -218,11 +220,8 @@ class Decided:
             if timers.is_due(source):
                 self._change_timers({source.name: timers.following(source)})
 
-    def take(self, items: list[Item], *, clean: bool = True) -> Flight | None:
-        """The flight of what `items` have decided; None when that is nothing. `through` is the actor's offset.
-
-        Not `clean`: the state is ahead of the events, so it makes no snapshot.
-        """
+    def take(self, items: list[Item]) -> Flight | None:
+        """The flight of what `items` have decided; None when that is nothing. `through` is the actor's offset."""
         events, departures, consequences = self._events or [], self.departures or [], self._consequences
         if not departures and consequences is None and self._posted is None:
             return None
@@ -243,7 +242,7 @@ class Decided:
             set_ms = [row.due_ms for row in consequences.timers.values() if row is not None]
             if set_ms:
                 departures.append(TimersSet(set_ms))
-        if events and clean and self._fence and through - self.snapshot_offset >= self._snapshot_worth:
+        if events and self._fence and through - self.snapshot_offset >= self._snapshot_worth:
             self.snapshot_taken(through)
             body = self.encode_state()
             if body is not None:
@@ -265,13 +264,14 @@ class Decided:
 
     def drop_unfinished(self) -> None:
         """A handler raised: what it recorded and named never was. The state stays ahead, so this life is to end."""
+        self.is_ahead = True
         self._actor.effects.drop()
         self._actor.offset = self._events[-1].offset if self._events else self._taken
 
     def encode_state(self) -> bytes | None:
-        """None when the state can't be encoded, or may lack what a newer release has recorded: then waking replays the
-        journal, which has it all."""
-        if self._kind.is_behind:
+        """None when the state can't be encoded, is ahead, or may lack what a newer release has recorded: then waking
+        replays the journal, which has it all."""
+        if self._kind.is_behind or self.is_ahead:
             return None
         try:
             return self._kind.encode_state(self._actor.state)

@@ -56,8 +56,8 @@ class Life:
     """
 
     __slots__ = (
-        "_is_ahead", "_laters", "_turn", "_view", "_world", "actor", "asides", "decided", "ended", "entity", "epoch",
-        "head", "kind", "looks", "once", "position", "waits_for",
+        "_laters", "_turn", "_view", "_world", "actor", "asides", "decided", "ended", "entity", "epoch", "head", "kind",
+        "looks", "once", "position", "waits_for",
     )  # fmt: skip
 
     def __init__(self, kind: Kind, entity: str, world: World, turn: Turn, head: Head | None = None) -> None:
@@ -74,7 +74,6 @@ class Life:
         self.ended = False
         self.asides = 0  # answers that are being read: see Aside
         self.looks: list[Callable[[], None]] | tuple[()] = ()  # of those that wait until more is durable, each once
-        self._is_ahead = False
         self._world = world
         self._turn = turn
         self._view: bytes | None = None  # JSON of view(), until the next message
@@ -249,27 +248,31 @@ class Life:
         """What its actor answers from memory, see Actor.glance; None where it refuses, or would by what may be lost.
 
         Raises: TypeError for what it does not answer at once, without recording or naming anything; and whatever the
-        handler raises.
+        handler raises, HandlerStuck among it. Nothing of it stays then but the state, which may be ahead of the
+        journal: this life is to end.
         """
         actor = self.actor
         effects = actor.effects
         if effects.events or effects.others:
             return None  # its handler waits for something, and goes on after that
-        if self.head is not None and self.head.offset < actor.answers_by(message):
+        if not self.is_durable(actor.answers_by(message)):
             return None
         whose = actor.principal, actor.chain  # of the message whose handler may wait for something
         actor.principal, actor.chain = SYSTEM, ()
         try:
             reply = actor.handle(message)
-        except ActorError:
-            return None
+        except Exception as error:
+            if isinstance(error, HandlerStuck) or not isinstance(error, ActorError):
+                self.decided.drop_unfinished()
+                raise
+            reply = None  # it refuses
         finally:
             actor.principal, actor.chain = whose
         if type(reply) is CoroutineType:
             reply.close()  # it would have to wait
             reply = None
         if effects.events or effects.others or type(reply) in (Later, Aside):
-            effects.drop()
+            self.decided.drop_unfinished()
             raise TypeError(f"{self.entity}: {type(message).__qualname__} is no message to glance with")
         return reply
 
@@ -306,12 +309,7 @@ class Life:
 
     def is_durable(self, offset: int) -> bool:
         """Up to there, and is the state as of events?"""
-        return not self._is_ahead and (self.head is None or self.head.offset >= offset)
-
-    def drop_unfinished(self) -> None:
-        """See Decided. What is read of the state from now on is not to be said."""
-        self.decided.drop_unfinished()
-        self._is_ahead = True
+        return not self.decided.is_ahead and (self.head is None or self.head.offset >= offset)
 
     def progressed(self) -> None:
         """More is durable, or this life has ended: whoever waits for either looks again."""

@@ -15,7 +15,7 @@ from greenroom.actors.life.flights import answers_of, doubt, repeatable
 from greenroom.actors.life.life import Life
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.envelope import Envelope, Firing
-from greenroom.actors.model.errors import HandlerFailed, Overloaded, StoreAway, is_away
+from greenroom.actors.model.errors import HandlerFailed, HandlerStuck, Overloaded, StoreAway, is_away
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import BeginAnew
 from greenroom.actors.model.mailbox import Item, Mailbox
@@ -80,7 +80,8 @@ class Cell:
 
     def glance(self, message: Message) -> object:
         """What the entity would answer, see Actor.glance. Where its handler fails its state may be ahead of the
-        journal: then it begins anew, and whoever asks it hears what is wrong."""
+        journal: then it begins anew, and whoever asks it hears what is wrong. Raises: HandlerStuck, which is about the
+        turn of the one that glances."""
         if self.life is None or self.in_flight.failure is not None:
             return None
         try:
@@ -89,6 +90,8 @@ class Cell:
             log.warning("entity_restarted", entity=self.entity, error=shown(error), exc_info=error)
             self.host.failures.note(self.entity, "restarted", shown(error))
             self.mailbox.put_control(BeginAnew())
+            if isinstance(error, HandlerStuck):
+                raise
             return None
 
     @property
@@ -214,10 +217,10 @@ class Cell:
 
     # What its messages come to.
 
-    def take_off(self, items: list[Item], *, clean: bool = True) -> None:
+    def take_off(self, items: list[Item]) -> None:
         """Submit what these messages have decided; what waits for it, or for what was earlier, becomes a flight."""
         assert self.life is not None
-        flight = self.life.decided.take(items, clean=clean)
+        flight = self.life.decided.take(items)
         if flight is not None:
             self.in_flight.launch(flight)
 
@@ -228,8 +231,8 @@ class Cell:
         envelope = enveloped(item)
         back = [*handled, envelope, *rest]
         try:
-            life.drop_unfinished()
-            self.take_off(handled, clean=False)
+            life.decided.drop_unfinished()
+            self.take_off(handled)
             back = [envelope, *rest]
             if is_away(error):
                 if envelope.slot is not None or envelope.source is not None:  # who sent it brings it again

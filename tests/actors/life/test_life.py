@@ -10,7 +10,7 @@ from greenroom.actors.life.life import Life, RefusedTooLate
 from greenroom.actors.life.once import Unknown
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.envelope import Envelope, Origin
-from greenroom.actors.model.errors import Refused
+from greenroom.actors.model.errors import HandlerStuck, Refused
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import NOTED
 from greenroom.actors.model.message import Message, Tell
@@ -68,7 +68,7 @@ def test_after_a_handler_has_failed_what_came_before_it_is_kept_and_nothing_of_i
         life.handle(burst, 0, 0.0, in_flight=False)
     assert life.position == 1
     life.decided.drop_unfinished()
-    flight = life.decided.take(burst[:1], clean=False)
+    flight = life.decided.take(burst[:1])
     assert flight is not None and [event.offset for event in flight.events] == [1]
     assert life.actor.offset == 1
 
@@ -92,7 +92,7 @@ def test_what_is_recorded_before_a_coroutine_is_returned_is_an_error_and_not_com
         life.handle([first, last], 0, 0.0, in_flight=False)
     assert (life.position, life.waits_for) == (1, None)
     life.decided.drop_unfinished()
-    flight = life.decided.take([first], clean=False)
+    flight = life.decided.take([first])
     assert flight is not None and [event.offset for event in flight.events] == [1]
 
 
@@ -189,9 +189,24 @@ def test_a_glance_is_answered_by_what_is_durable_and_leaves_all_as_it_was() -> N
 
 
 def test_what_is_more_than_an_answer_is_no_glance() -> None:
-    life = life_of()
-    for message in (Add(amount=1), Add(amount=0, tell="sum:2")):
-        with pytest.raises(TypeError, match="no message to glance with"):
-            life.glance(message)
-        assert not life.actor.effects.events and not life.actor.effects.others
-        life.head.offset = life.actor.offset  # type: ignore[union-attr]
+    for refuse in ("", "after"):
+        for message in (Add(amount=1, refuse=refuse), Add(amount=0, tell="sum:2", refuse=refuse)):
+            life = life_of()
+            with pytest.raises(TypeError, match="no message to glance with"):
+                life.glance(message)
+            assert not life.actor.effects.events and not life.actor.effects.others and life.actor.offset == 0
+            assert life.glance(Add(amount=0)) is None, "what it knows may never have been"
+            assert life.decided.encode_state() is None
+
+
+@pytest.mark.parametrize("error", [HandlerStuck("as the watchdog raises it"), ZeroDivisionError("boom")])
+def test_of_a_glance_that_is_interrupted_or_fails_nothing_stays(error: Exception) -> None:
+    class Failing(Sum):
+        def handle(self, message: Message) -> Any:
+            super().handle(message)
+            raise error
+
+    life = Life(Kind(Failing), "sum:1", World(), Turn(), Head(1, "sum:1", 7, "e", 0))
+    with pytest.raises(type(error)):
+        life.glance(Add(amount=1))
+    assert not life.actor.effects.events and life.actor.offset == 0

@@ -12,6 +12,7 @@ from greenroom.actors.model.errors import (
     CallCycle,
     DeadlineExceeded,
     HandlerFailed,
+    HandlerStuck,
     OutcomeUnknown,
     Overloaded,
     Refused,
@@ -283,10 +284,33 @@ async def test_who_is_awake_answers_a_glance_at_once_by_what_is_durable(autojump
         assert await glanced(run, A, Read()) == [["one", "two"]]
 
 
+def note_and_refuse(actor: Log) -> None:
+    actor.note("five")
+    raise Refused("log.no")
+
+
+async def test_a_glance_that_never_returns_ends_the_one_that_glanced_too(autojump_clock: MockClock) -> None:
+    def hang(actor: Log) -> None:
+        actor.note("two")
+        raise HandlerStuck("as the watchdog raises it")
+
+    async with kernel() as run:
+        await run.ask(A, Note(text="one"))
+        glancing = run.send(B, Do(act=lambda actor: actor.glance(A, Do(act=hang))))
+        await trio.sleep(1)
+        assert type(glancing.answer) is HandlerFailed and run.instruments.dead_letters == 1
+        assert run.texts(A) == ["one"] and await run.ask(A, Read()) == ["one"]
+
+
 async def test_a_glance_that_records_or_fails_is_none_and_nothing_of_it_was(autojump_clock: MockClock) -> None:
     async with kernel() as run:
         await run.ask(A, Note(text="one"))
-        for message in (Note(text="two"), Fail(text="three"), Do(act=lambda actor: actor.tell(B, Heard(text="four")))):
+        for message in (
+            Note(text="two"),
+            Fail(text="three"),
+            Do(act=lambda actor: actor.tell(B, Heard(text="four"))),
+            Do(act=note_and_refuse),
+        ):
             assert await glanced(run, A, message) == [None]
             await settled()
             assert run.texts(A) == ["one"] and await run.ask(A, Read()) == ["one"]
