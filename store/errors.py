@@ -13,8 +13,18 @@ class DataRefused(StoreUnavailable):
     """The server, or what encodes for it, refuses this statement's data, and would again: it is its caller's alone."""
 
 
+class StatementRefused(StoreUnavailable):
+    """The server refuses the statement itself: what it names is gone, or not ours to touch. It would again, until
+    somebody mends that."""
+
+
 class TookTooLong(StoreUnavailable):
     """The statement was ended because its time was up, and wrote nothing. Less at once may do."""
+
+
+class NotAnswered(TookTooLong):
+    """Nobody has answered it in its time. A server that works ends before what takes too long: so it is away, or the
+    wire has gone silent."""
 
 
 class NoSessionLeft(StoreUnavailable):

@@ -7,7 +7,7 @@ import trio
 from greenroom.actors.life.departures import Reading
 from greenroom.actors.life.life import Life
 from greenroom.actors.model.envelope import Envelope
-from greenroom.actors.model.errors import ActorError, DeadlineExceeded, StoreAway, refusal_in
+from greenroom.actors.model.errors import ActorError, DeadlineExceeded, Refused, StoreAway, refusal_in
 from greenroom.store.errors import StoreUnavailable
 
 
@@ -45,7 +45,8 @@ async def read_aside(
     due: Reading, reading: Awaitable[object], certain: Callable[[], Awaitable[None]]
 ) -> ActorError | None:
     """Answer with what `reading`, of `due`, comes to, or refuses, once that is `certain`; or that it took too long.
-    What it was refused with, if it was. Raises: what else it raises."""
+    That it can't be read for now says nothing of what is there, and is heard at once. What it was refused with, if it
+    was. Raises: what else it raises."""
     reply: object = None
     refusal: ActorError | None = None
     with trio.CancelScope(deadline=trio.current_time() + due.seconds) as scope:
@@ -55,7 +56,8 @@ async def read_aside(
             refusal = refusal_in(error)
             if refusal is None:
                 raise
-        await certain()
+        if refusal is None or isinstance(refusal, Refused) or not refusal.temporary:
+            await certain()
     if scope.cancelled_caught:
         refusal = DeadlineExceeded(f"it took longer than {due.seconds:.3g} s to read")
     if refusal is not None:

@@ -248,22 +248,23 @@ class Life:
         """What its actor answers from memory, see Actor.glance; None where it refuses, or would by what may be lost.
 
         Raises: TypeError for what it does not answer at once, without recording or naming anything; and whatever the
-        handler raises, HandlerStuck among it. Nothing of it stays then but the state, which may be ahead of the
-        journal: this life is to end.
+        handler raises, HandlerStuck among it. Nothing of it stays then; but where it had recorded something, or was
+        interrupted, the state is ahead of the journal, and this life is to end.
         """
         actor = self.actor
         effects = actor.effects
         if effects.events or effects.others:
             return None  # its handler waits for something, and goes on after that
-        if not self.is_durable(actor.answers_by(message)):
+        if self.ended or not self.is_durable(actor.answers_by(message)):
             return None
+        offset = actor.offset
         whose = actor.principal, actor.chain  # of the message whose handler may wait for something
         actor.principal, actor.chain = SYSTEM, ()
         try:
             reply = actor.handle(message)
         except Exception as error:
             if isinstance(error, HandlerStuck) or not isinstance(error, ActorError):
-                self.decided.drop_unfinished()
+                self._take_back(offset, interrupted=isinstance(error, HandlerStuck))
                 raise
             reply = None  # it refuses
         finally:
@@ -272,9 +273,16 @@ class Life:
             reply.close()  # it would have to wait
             reply = None
         if effects.events or effects.others or type(reply) in (Later, Aside):
-            self.decided.drop_unfinished()
+            self._take_back(offset)
             raise TypeError(f"{self.entity}: {type(message).__qualname__} is no message to glance with")
         return reply
+
+    def _take_back(self, offset: int, *, interrupted: bool = False) -> None:
+        """What a glance has recorded and named, which began at that offset."""
+        if interrupted or self.actor.offset != offset:
+            self.decided.drop_unfinished()
+        else:
+            self.actor.effects.drop()
 
     def _check_unrecorded(self, waiting: "CoroutineType[object, object, object]") -> None:
         """Raises: RuntimeError when what returned this coroutine had recorded: that would commit ahead of its burst."""

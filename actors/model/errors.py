@@ -1,6 +1,6 @@
 """Why a message was not handled, sorted by what the sender does next. `name` and `status` are what clients see."""
 
-from greenroom.store.errors import DataRefused, StoreUnavailable
+from greenroom.store.errors import DataRefused, NotAnswered, StatementRefused, StoreUnavailable, TookTooLong
 
 
 class ActorError(Exception):
@@ -116,8 +116,10 @@ class Refused(ActorError):
 
 
 def is_away(error: Exception) -> bool:
-    """Is it the store that fails, and not what it was asked, which it would refuse again?"""
-    return isinstance(error, StoreUnavailable) and not isinstance(error, DataRefused)
+    """Is it the store that fails, and not what it was asked, which would fare no better the next time?"""
+    if isinstance(error, DataRefused | StatementRefused | TookTooLong):
+        return isinstance(error, NotAnswered)
+    return isinstance(error, StoreUnavailable)
 
 
 def refusal_in(error: Exception) -> ActorError | None:

@@ -108,6 +108,12 @@ class BeginAnew(Struct, frozen=True):
     """Control: what the journal holds of the entity was written anew, and memory is not what it says."""
 
 
+class Overreached(Struct, frozen=True):
+    """Control: who was to answer a glance has recorded something instead, and failed by it. Memory is ahead."""
+
+    error: Exception
+
+
 class TimersDue(Struct, frozen=True):
     """Control: a durable timer is due."""
 

@@ -409,8 +409,8 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "page_connection_failed": "A connection to the pages raised and was closed. A bug: the traceback says where.",
         "page_failed": "A page raised and answered 500. A bug: the traceback says where.",
         "read_failed": (
-            "A question raised, for a view, history or whether somebody may watch: its reader was told `internal`, and "
-            "the entity goes on. The traceback says where."
+            "A question raised, for a view, history or whether somebody may watch, or a glance: its reader was told "
+            "`internal`, or nothing by a glance, and the entity goes on. The traceback says where."
         ),
         "redis_lost": "Redis can't be reached; it holds hints only, and the node serves on. Tried again by itself.",
         "redis_reached": "Redis answers, for the first time or again.",

@@ -161,9 +161,13 @@ class Bridge:
         Raises: BridgeCancelled, and whatever the coroutine raises, with its traceback.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
+        self.check_open()
+        return await self._call(async_fn, *args)
+
+    def check_open(self) -> None:
+        """Raises: BridgeCancelled."""
         if self._closing or self._pumps is None:
             raise BridgeCancelled("the bridge is not open")
-        return await self._call(async_fn, *args)
 
     def call(self, function: Callable[[], object]) -> None:
         """Have it called within a turn, now: what it puts into the loop is done too. An error of it is logged."""
@@ -176,10 +180,10 @@ class Bridge:
             self._turn()
 
     async def readable(self, fd: int, lapse: Lapse) -> None:
-        """Return when this descriptor is, which belongs to something of the loop's that does not read now. A
-        checkpoint. Raises: Lapsed; BridgeCancelled, also when the bridge closes meanwhile."""
-        if self._closing or self._pumps is None:
-            raise BridgeCancelled("the bridge is not open")
+        """Return when this descriptor is, which belongs to something of the loop's that does not read now; or when
+        somebody calls `look_again`. A checkpoint. Raises: Lapsed; BridgeCancelled, also when the bridge closes
+        meanwhile."""
+        self.check_open()
         self._read[fd] = lapse
         lapse.watch(self._look_until)
         if lapse.until < self._look_at:
@@ -189,10 +193,17 @@ class Bridge:
         except trio.ClosedResourceError:
             if self._closing:
                 raise BridgeCancelled("the bridge closed before the answer came") from None
-            raise Lapsed from None
+            if lapse.until <= trio.current_time():
+                raise Lapsed from None
         finally:
             lapse.watch(None)
             del self._read[fd]
+
+    def look_again(self, fd: int, lapse: Lapse) -> None:
+        """Wake whoever waits for it in `readable` with that lapse. For what closes it within a turn: the system does
+        not say so to those who wait, and the number may be another's at once."""
+        if self._read.get(fd) is lapse:
+            trio.lowlevel.notify_closing(fd)
 
     def _look_until(self, until: float) -> None:
         if until < self._look_at:

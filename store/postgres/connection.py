@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import trio
 from asyncpg import TooManyConnectionsError
 
-from greenroom.store.errors import NoSessionLeft, OutcomeLost, StoreError, StoreUnavailable, TookTooLong
+from greenroom.store.errors import NoSessionLeft, NotAnswered, OutcomeLost, StoreError, StoreUnavailable
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.failures import FAILURES, translate, was_heard
 from greenroom.store.postgres.silence import Lapsed, Silence
@@ -150,7 +150,7 @@ class Connection:
         message = f"no answer from Postgres within {trio.current_time() - asked_at:.1f} s"
         if write:
             raise OutcomeLost(message)
-        raise TookTooLong(message) if self._is_silent(asked_at) else StoreUnavailable(message)
+        raise NotAnswered(message) if self._is_silent(asked_at) else StoreUnavailable(message)
 
     def _is_silent(self, asked_at: float) -> bool:
         """Has a statement that nobody answered had its time? Else its wire was only in doubt, or its caller gone."""

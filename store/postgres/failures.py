@@ -7,7 +7,14 @@ https://www.postgresql.org/docs/current/errcodes-appendix.html. A code that asyn
 import asyncpg
 from asyncpg import exceptions as pg
 
-from greenroom.store.errors import DataRefused, OutcomeLost, StoreError, StoreUnavailable, TookTooLong
+from greenroom.store.errors import (
+    DataRefused,
+    OutcomeLost,
+    StatementRefused,
+    StoreError,
+    StoreUnavailable,
+    TookTooLong,
+)
 from greenroom.store.postgres.bridge import BridgeCancelled
 
 
@@ -53,6 +60,16 @@ LOST = {
     "57P04",  # database dropped
     "57P05",  # idle session timeout
 }
+# The server is not what it should be just now, and is again by itself. All others are about the statement.
+AWAY = {
+    "25",  # invalid transaction state: it is a standby by now
+    "40",  # transaction rollback: deadlock, serialization
+    "53",  # insufficient resources: disk, memory, connections
+    "55",  # object not in prerequisite state: a lock, too
+    "57",  # operator intervention
+    "58",  # system error: I/O
+    "72",  # snapshot too old
+}
 ENDED = "57014"  # query canceled: by statement_timeout, or by somebody at the server
 
 
@@ -68,6 +85,8 @@ def translate(error: BaseException, *, write: bool) -> StoreError | None:
                 return DataRefused(message)
             if not lost and code == ENDED:
                 return TookTooLong(message)
+            if not lost and not _is_in(AWAY, code):
+                return StatementRefused(message)
         case pg.UnsupportedClientFeatureError():
             return None
         case asyncpg.InterfaceError() if not isinstance(error, OSError) and "closed" not in str(error):

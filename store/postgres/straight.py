@@ -17,6 +17,7 @@ import os
 import select
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar, TypeVarTuple
 
 from asyncpg import exceptions as pg
@@ -36,7 +37,9 @@ HEADER = 1 + 4  # https://www.postgresql.org/docs/current/protocol-message-forma
 class Straight:
     """Statements on one wire, from trio's side. Promises what `Wire` does, which asyncpg's way goes through."""
 
-    __slots__ = ("_bridge", "_fd", "_poll", "_protocol", "_records", "_session", "_statements", "_wire")
+    __slots__ = (
+        "_bridge", "_cut", "_fd", "_poll", "_protocol", "_records", "_session", "_statements", "_transport", "_wire",
+    )  # fmt: skip
 
     def __init__(self, bridge: Bridge, wire: Wire) -> None:
         session: Any = wire.session
@@ -44,8 +47,10 @@ class Straight:
         self._wire = wire
         self._session = session
         self._fd: int | None = None  # None: there is no such way
+        self._cut = b""  # what has come of a message, said unasked, whose rest has not
         transport = getattr(session, "_transport", None)
         if transport is not None and transport.get_extra_info("ssl_object") is None:
+            self._transport = transport
             self._protocol = session._protocol
             self._statements = session._stmt_cache
             self._records = session._protocol.get_record_class()
@@ -58,6 +63,7 @@ class Straight:
         """See Wire.fetch. Raises: Lapsed."""
         known = self._statements.get((query, self._records, False)) if self._fd is not None else None
         if known is not None:
+            self._bridge.check_open()  # or it would be sent, and nobody would read the answer
             try:
                 asked = self._protocol.bind_execute(known, args, "", 0, False, None)
                 found: list[Any] = await self._answer(lapse, asked)
@@ -72,10 +78,12 @@ class Straight:
         """See Wire.control. Raises: Lapsed."""
         if self._fd is None:
             return await self._bridged(lapse, self._wire.control, command)
+        self._bridge.check_open()
         said: str = await self._answer(lapse, self._protocol.query(command, None))
         return said
 
     async def _bridged(self, lapse: Lapse, ask: Callable[[*Args], Coroutine[Any, Any, T]], *args: *Args) -> T:
+        self._cut = b""  # as below
         try:
             with lapse.scope():
                 return await self._bridge.run(ask, *args)
@@ -90,11 +98,17 @@ class Straight:
         fd = self._fd
         while fd is not None and self._poll.poll(0):  # nothing, as a rule
             said = b""
-            with suppress(OSError):
+            try:
                 said = os.read(fd, RECEIVE_BYTES)
-            if not said or holds_error(said):  # the end of the socket may be a moment behind the last word
+            except BlockingIOError:
+                break
+            except OSError:
+                pass  # an end, too
+            heard = self._cut + said
+            if not said or holds_error(heard):  # the end of the socket may be a moment behind the last word
                 self._terminate()
                 return True
+            self._cut = cut_off(heard)
             self._protocol.data_received(said)
             self._bridge.finish_callbacks()
         return False
@@ -103,10 +117,17 @@ class Straight:
         """What `asked`, a statement of the protocol's, comes to."""
         waiter: asyncio.Future[Any] | None = None
         is_whole = False
+        self._cut = b""  # its rest comes before an answer
         try:
             waiter = asked.send(None)  # it is sent
             # For who cancels it, which here ends the session. It would be called after each answer.
             waiter.remove_done_callback(self._protocol._on_waiter_completed)
+            if self._transport.get_write_buffer_size():
+                # asyncio sends the rest, in somebody's turn. Where that fails it closes the socket.
+                waiter.add_done_callback(partial(self._look_again, lapse))
+            # Where sending has failed the socket is closed by a callback: now, not in the turn of somebody else while
+            # we wait for it.
+            self._bridge.finish_callbacks()
             while not waiter.done():
                 await self._read(lapse, waiter)
             self._bridge.finish_callbacks()
@@ -132,6 +153,8 @@ class Straight:
         fd = self._fd
         assert fd is not None
         await self._bridge.readable(fd, lapse)
+        if waiter.done():  # asyncio has found the end of it; the descriptor's number may be another socket's by now
+            return
         said = b""
         try:
             said = os.read(fd, RECEIVE_BYTES)
@@ -144,6 +167,10 @@ class Straight:
         else:
             await self._bridged(lapse, self._wire.hear, waiter)
 
+    def _look_again(self, lapse: Lapse, _: object) -> None:
+        if self._fd is not None:
+            self._bridge.look_again(self._fd, lapse)
+
     def _terminate(self) -> None:
         with suppress(*FAILURES):
             self._bridge.call(self._session.terminate)
@@ -155,5 +182,18 @@ def holds_error(said: bytes) -> bool:
     while at < len(said):
         if said[at] == ERROR:
             return True
-        at += 1 + max(HEADER - 1, int.from_bytes(said[at + 1 : at + HEADER], "big"))
+        at = _end(said, at)
     return False
+
+
+def cut_off(said: bytes) -> bytes:
+    """What is there of the last of these messages, where that is not all of it."""
+    at = 0
+    while at + HEADER <= len(said) and (end := _end(said, at)) <= len(said):
+        at = end
+    return said[at:]
+
+
+def _end(said: bytes, at: int) -> int:
+    """Of the message that begins there."""
+    return at + 1 + max(HEADER - 1, int.from_bytes(said[at + 1 : at + HEADER], "big"))

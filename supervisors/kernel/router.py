@@ -184,6 +184,8 @@ class Router:
                 except ActorError as error:
                     if item.slot is not None:
                         item.slot.reject(error)
+                    elif item.source is None and not isinstance(error, Draining):  # as in `tell`
+                        self._keep_letter(entity, item, error)
 
     def wake(self, entity: str) -> None:
         """A durable timer of it is due. Raises: NotHere, Unavailable, Overloaded, UnknownKind."""

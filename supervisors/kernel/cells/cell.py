@@ -6,10 +6,12 @@ with what has piled up. What a burst wants to leave the entity is a *flight*: it
 before it are durable (`in_flight.py`). What is decided on the way is decided in `actors/life/`.
 """
 
+import math
 from collections.abc import Callable
 
 import structlog
 import trio
+from msgspec.structs import replace
 
 from greenroom.actors.life.flights import answers_of, doubt, repeatable
 from greenroom.actors.life.life import Life
@@ -17,11 +19,12 @@ from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.envelope import Envelope, Firing
 from greenroom.actors.model.errors import HandlerFailed, HandlerStuck, Overloaded, StoreAway, is_away
 from greenroom.actors.model.kinds import Kind
-from greenroom.actors.model.lifecycle import BeginAnew
+from greenroom.actors.model.lifecycle import Overreached
 from greenroom.actors.model.mailbox import Item, Mailbox
 from greenroom.actors.model.message import Message
 from greenroom.config.telemetry.shown import shown
 from greenroom.store.journal.records import Head, Outcome
+from greenroom.supervisors.kernel.cells.again import Again
 from greenroom.supervisors.kernel.cells.ending import Ending, unanswered, unhandled
 from greenroom.supervisors.kernel.cells.in_flight import FLIGHTS_MAX, InFlight
 from greenroom.supervisors.kernel.cells.release import known_to_have_landed
@@ -34,7 +37,6 @@ log = structlog.get_logger("greenroom.cell")
 SNAPSHOT_WORTH = 32  # events since the last snapshot that make one worth writing on the way to sleep
 PREPARED_WORTH = 64  # likewise, before it goes to another node: to read and apply them there takes some milliseconds
 HANDED_OVER_WORTH = 256  # and on the way there, which waits for it
-AGAIN_S = 1.0  # until a message without a sender is handled again that the store was away for
 
 
 class Cell:
@@ -45,8 +47,8 @@ class Cell:
     """
 
     __slots__ = (
-        "_closed", "_ledger", "_looks_up_ids", "entity", "host", "in_flight", "kind", "last_active", "left_unknown",
-        "life", "mailbox", "shard", "suspects",
+        "_closed", "_ledger", "_looks_up_ids", "again", "entity", "host", "in_flight", "kind", "last_active",
+        "left_unknown", "life", "mailbox", "shard", "suspects",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +69,7 @@ class Cell:
         # blame for a refusal.
         self.suspects = 0
         self._looks_up_ids = False  # a repeat was found that only the journal remembered: there may be more
+        self.again: Again | None = None
         self._ledger: RestartLedger | None = None
 
     @property
@@ -79,17 +82,19 @@ class Cell:
         return self.mailbox.waits and not self.in_flight.flights and self.in_flight.failure is None
 
     def glance(self, message: Message) -> object:
-        """What the entity would answer, see Actor.glance. Where its handler fails its state may be ahead of the
-        journal: then it begins anew, and whoever asks it hears what is wrong. Raises: HandlerStuck, which is about the
-        turn of the one that glances."""
-        if self.life is None or self.in_flight.failure is not None:
+        """What the entity would answer, see Actor.glance. Where its handler fails, whoever asks it hears what is wrong;
+        where that has recorded something its state is ahead of the journal, and this life ends, as by any crash.
+        Raises: HandlerStuck, which is about the turn of the one that glances."""
+        life = self.life
+        if life is None or self.in_flight.failure is not None:
             return None
         try:
-            return self.life.glance(message)
+            return life.glance(message)
         except Exception as error:
-            log.warning("entity_restarted", entity=self.entity, error=shown(error), exc_info=error)
-            self.host.failures.note(self.entity, "restarted", shown(error))
-            self.mailbox.put_control(BeginAnew())
+            if life.decided.is_ahead:
+                self.mailbox.put_control(Overreached(error))
+            else:
+                log.exception("read_failed", entity=self.entity, error=shown(error))
             if isinstance(error, HandlerStuck):
                 raise
             return None
@@ -206,10 +211,14 @@ class Cell:
                 answer.slot.reject(unanswered(ending))
         if self.life is not None:
             self.life.end_laters()
+        resting = self.again.take(trio.current_time()) if self.again is not None else []
         if ending is Ending.MOVED:
             doubt(flights)
-            moving += left
+            moving += [*resting, *left]
         else:
+            if ending is not Ending.ERASED:
+                for envelope in resting:
+                    self.host.letters.keep(self.entity, envelope, unhandled(ending))
             for item in left:
                 if type(item) is Envelope and item.slot is not None:
                     item.slot.reject(unhandled(ending))
@@ -235,10 +244,11 @@ class Cell:
             self.take_off(handled)
             back = [envelope, *rest]
             if is_away(error):
-                if envelope.slot is not None or envelope.source is not None:  # who sent it brings it again
-                    back = rest
-                    if envelope.slot is not None:
-                        envelope.slot.reject(StoreAway(str(error)))
+                back = rest
+                if envelope.slot is not None:
+                    envelope.slot.reject(StoreAway(str(error)))
+                elif envelope.source is None:
+                    self.bring_again(envelope)
                 return
             if not life.strike(envelope, error, self.host.supervision.strikes_max):
                 back = rest
@@ -272,15 +282,24 @@ class Cell:
                 self._give_up(envelope, error)
         return again
 
-    def bring_again(self, message: Message) -> None:
-        """A bare message, which nobody sends again, was refused since the store is away."""
-        life = self.life
-        assert life is not None
-        if life.actor.afters < self.kind.limits.afters_max:
-            life.actor.afters += 1
-            self.host.afters.start(life, self.mailbox, AGAIN_S, message)
-        else:
-            self._give_up(Envelope(message=message), StoreAway("too many wait for it"))
+    def bring_again(self, envelope: Envelope) -> None:
+        """The store is away, and nobody sends that message again: it is handled once more after a rest."""
+        if self.again is None:
+            self.again = Again()
+        rests = replace(envelope)
+        envelope.deadline = -math.inf  # done with: what was taken with it may be handled again, and it not twice
+        if envelope.strikes >= self.host.supervision.strikes_max:
+            self._give_up(envelope, StoreAway(f"so it was {envelope.strikes} times, after others had been asked"))
+        elif not self.again.put(rests, trio.current_time()):
+            self._give_up(envelope, StoreAway("too many wait for it"))
+
+    def come_again(self) -> None:
+        """What has rested is handled next."""
+        assert self.again is not None
+        rested = self.again.take(trio.current_time())
+        if self.suspects:
+            self.suspects += len(rested)
+        self.mailbox.put_back(rested)
 
     def _give_up(self, envelope: Envelope, error: Exception) -> None:
         if envelope.slot is not None:
@@ -305,7 +324,7 @@ class Cell:
         life = self.life
         assert life is not None
         mailbox, actor = self.mailbox, life.actor
-        has_plans = actor.afters or life.asides or not actor.may_sleep()
+        has_plans = actor.afters or life.asides or self.again or not actor.may_sleep()
         if len(mailbox) > mailbox.nudges or self.in_flight.flights or has_plans:
             self.last_active = trio.current_time()  # to the end of the line, so that others are asked before it
             return False

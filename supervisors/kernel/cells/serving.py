@@ -14,8 +14,18 @@ from greenroom.actors.life.flights import Flight
 from greenroom.actors.life.life import Life
 from greenroom.actors.life.once import Unknown
 from greenroom.actors.model.envelope import Envelope
-from greenroom.actors.model.errors import OutcomeUnknown, StoreAway
-from greenroom.actors.model.lifecycle import BeginAnew, Forget, HandOver, Passivate, Rebuild, Reclaim, Stop, TimersDue
+from greenroom.actors.model.errors import OutcomeUnknown, StoreAway, is_away
+from greenroom.actors.model.lifecycle import (
+    BeginAnew,
+    Forget,
+    HandOver,
+    Overreached,
+    Passivate,
+    Rebuild,
+    Reclaim,
+    Stop,
+    TimersDue,
+)
 from greenroom.actors.model.mailbox import Item
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.epoch import lineage_of
@@ -54,6 +64,8 @@ async def serve(cell: Cell) -> Ending:
         if cell.suspects and in_flight.flights:
             await in_flight.catch_up_all()  # each alone in its append
             continue
+        if cell.again is not None and cell.again.due <= trio.current_time():
+            cell.come_again()
         burst = mailbox.take(1 if cell.suspects else burst_max)
         if burst:
             now = trio.current_time()
@@ -94,7 +106,11 @@ async def serve(cell: Cell) -> Ending:
             del burst  # or the frame of an idle entity keeps what that did last
             flight = None
             mailbox.park(task)
-            await trio.lowlevel.wait_task_rescheduled(mailbox.abandon)
+            if not cell.again:
+                await trio.lowlevel.wait_task_rescheduled(mailbox.abandon)
+            else:
+                with trio.move_on_at(cell.again.due):
+                    await trio.lowlevel.wait_task_rescheduled(mailbox.abandon)
 
 
 async def _serve_rest(cell: Cell, life: Life, burst: list[Item], position: int) -> None:
@@ -108,7 +124,8 @@ async def _serve_rest(cell: Cell, life: Life, burst: list[Item], position: int) 
             if isinstance(waits_for, Unknown):
                 await _learn(cell, life, burst[position:])
             else:
-                await _await_handler(cell, life, waits_for, burst[position])
+                envelope = burst[position] = enveloped(burst[position])
+                await _await_handler(cell, life, waits_for, envelope)
                 position += 1
                 if _has_to_look_up(cell):
                     break  # that took its time: what has happened meanwhile comes before the next one
@@ -149,8 +166,9 @@ def _has_to_look_up(cell: Cell) -> bool:
     )
 
 
-async def _await_handler(cell: Cell, life: Life, waiting: "CoroutineType[object, object, object]", item: Item) -> None:
-    envelope = enveloped(item)
+async def _await_handler(
+    cell: Cell, life: Life, waiting: "CoroutineType[object, object, object]", envelope: Envelope
+) -> None:
     actor = life.actor
     actor.chain = envelope.chain
     reading = cell.host.admission.turn(envelope.deadline, is_command=envelope.is_command)
@@ -158,13 +176,18 @@ async def _await_handler(cell: Cell, life: Life, waiting: "CoroutineType[object,
     try:
         steps = watched_steps(waiting, cell.host.turn, life, envelope.message)
         refusal = await await_handler(life, steps, envelope)
+    except Exception as error:
+        if is_away(error) and reading.has_asked:
+            envelope.strikes += 1  # handled again, it would ask others again, and they may have done something
+        raise
     finally:
         actor.reading = None
         reading.end()
     if isinstance(refusal, StoreAway):
         cell.host.note_store_unavailable(refusal)
-        if item is not envelope:
-            cell.bring_again(envelope.message)
+        if envelope.slot is None and envelope.source is None:
+            envelope.strikes += reading.has_asked  # as above
+            cell.bring_again(envelope)
     await cell.host.ownership.fresh()  # that took its time, and the answer is not out yet
 
 
@@ -195,6 +218,8 @@ async def _obey(cell: Cell, signals: list[object]) -> Ending | None:
                     cell.fire_due()
                 case BeginAnew():
                     ending = Ending.REBUILD
+                case Overreached(error):
+                    raise error
                 case Forget():
                     return Ending.ERASED
                 case Reclaim():

@@ -170,6 +170,19 @@ def test_one_that_tells_very_many_is_certain_of_nobody() -> None:
         assert bool(posted.first_to) == (number < MET_MAX)
 
 
+def test_whose_state_is_ahead_of_the_journal_answers_no_glance() -> None:
+    """What never became durable is heard by nobody, though no number tells it any more."""
+    life = life_of()
+    life.actor.record(Added(amount=3))
+    life.decided.drop_unfinished()
+    assert life.actor.offset == 0 and total(life) == 3
+    assert life.glance(Add(amount=0)) is None
+    other = life_of()
+    assert other.glance(Add(amount=0)) == 0
+    other.ended = True
+    assert other.glance(Add(amount=0)) is None
+
+
 def test_a_glance_is_answered_by_what_is_durable_and_leaves_all_as_it_was() -> None:
     life = life_of()
     actor, head = life.actor, life.head
@@ -195,8 +208,9 @@ def test_what_is_more_than_an_answer_is_no_glance() -> None:
             with pytest.raises(TypeError, match="no message to glance with"):
                 life.glance(message)
             assert not life.actor.effects.events and not life.actor.effects.others and life.actor.offset == 0
-            assert life.glance(Add(amount=0)) is None, "what it knows may never have been"
-            assert life.decided.encode_state() is None
+            never_was = message.amount > 0
+            assert life.decided.is_ahead is never_was is (life.decided.encode_state() is None)
+            assert life.glance(Add(amount=0)) == (None if never_was else 0)
 
 
 @pytest.mark.parametrize("error", [HandlerStuck("as the watchdog raises it"), ZeroDivisionError("boom")])
@@ -209,4 +223,8 @@ def test_of_a_glance_that_is_interrupted_or_fails_nothing_stays(error: Exception
     life = Life(Kind(Failing), "sum:1", World(), Turn(), Head(1, "sum:1", 7, "e", 0))
     with pytest.raises(type(error)):
         life.glance(Add(amount=1))
-    assert not life.actor.effects.events and life.actor.offset == 0
+    assert not life.actor.effects.events and life.actor.offset == 0 and life.decided.is_ahead
+    life = Life(Kind(Failing), "sum:1", World(), Turn(), Head(1, "sum:1", 7, "e", 0))
+    with pytest.raises(type(error)):
+        life.glance(Add(amount=0, tell="sum:2"))
+    assert not life.actor.effects.others and life.decided.is_ahead is isinstance(error, HandlerStuck)

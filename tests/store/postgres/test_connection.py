@@ -10,7 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from greenroom.store.errors import DataRefused, OutcomeLost, StoreUnavailable, TookTooLong
+from greenroom.store.errors import DataRefused, NotAnswered, OutcomeLost, StoreUnavailable, TookTooLong
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.connection import SILENT_SHARE, Connection
 from greenroom.store.postgres.silence import DOUBTED_S, Silence
@@ -147,7 +147,7 @@ async def test_a_statement_that_had_its_time_took_too_long_and_one_in_doubt_did_
         nursery.start_soon(ask, "doubted", doubted)
         nursery.start_soon(lambda: ask("writing", writing, write=True))
     assert {name: type(error) for name, error in raised.items()} == {
-        "silent": TookTooLong,
+        "silent": NotAnswered,
         "doubted": StoreUnavailable,
         "writing": OutcomeLost,
     }

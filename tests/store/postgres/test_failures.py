@@ -4,41 +4,41 @@ import asyncpg
 import pytest
 from asyncpg import exceptions as pg
 
-from greenroom.store.errors import DataRefused, OutcomeLost, StoreUnavailable, TookTooLong
+from greenroom.store.errors import DataRefused, OutcomeLost, StatementRefused, StoreUnavailable, TookTooLong
 from greenroom.store.postgres.failures import spoils_wire, translate, was_heard
 
 # Every class of SQLSTATE that asyncpg knows, and what a write that fails so has come to.
 CLASSES: dict[str, type[Exception]] = {
-    "03": StoreUnavailable,  # SQL statement not yet complete
+    "03": StatementRefused,  # SQL statement not yet complete
     "08": OutcomeLost,  # connection exception
-    "09": StoreUnavailable,  # triggered action exception
-    "0A": StoreUnavailable,  # feature not supported: a plan outlived its schema, too
-    "0B": StoreUnavailable,  # invalid transaction initiation
-    "0F": StoreUnavailable,  # locator exception
-    "0L": StoreUnavailable,  # invalid grantor
-    "0P": StoreUnavailable,  # invalid role specification
-    "0Z": StoreUnavailable,  # diagnostics exception
+    "09": StatementRefused,  # triggered action exception
+    "0A": StatementRefused,  # feature not supported: a plan outlived its schema, too
+    "0B": StatementRefused,  # invalid transaction initiation
+    "0F": StatementRefused,  # locator exception
+    "0L": StatementRefused,  # invalid grantor
+    "0P": StatementRefused,  # invalid role specification
+    "0Z": StatementRefused,  # diagnostics exception
     "10": DataRefused,  # XQuery error
-    "20": StoreUnavailable,  # case not found
+    "20": StatementRefused,  # case not found
     "21": DataRefused,  # cardinality violation
     "22": DataRefused,  # data exception
     "23": DataRefused,  # integrity constraint violation
-    "24": StoreUnavailable,  # invalid cursor state
+    "24": StatementRefused,  # invalid cursor state
     "25": StoreUnavailable,  # invalid transaction state: a standby by now, too
-    "26": StoreUnavailable,  # invalid SQL statement name
+    "26": StatementRefused,  # invalid SQL statement name
     "27": DataRefused,  # triggered data change violation
-    "28": StoreUnavailable,  # invalid authorization specification
-    "2B": StoreUnavailable,  # dependent privilege descriptors still exist
-    "2D": StoreUnavailable,  # invalid transaction termination
-    "2F": StoreUnavailable,  # SQL routine exception
-    "34": StoreUnavailable,  # invalid cursor name
-    "38": StoreUnavailable,  # external routine exception
-    "39": StoreUnavailable,  # external routine invocation exception
-    "3B": StoreUnavailable,  # savepoint exception
-    "3D": StoreUnavailable,  # invalid catalog name
-    "3F": StoreUnavailable,  # invalid schema name
+    "28": StatementRefused,  # invalid authorization specification
+    "2B": StatementRefused,  # dependent privilege descriptors still exist
+    "2D": StatementRefused,  # invalid transaction termination
+    "2F": StatementRefused,  # SQL routine exception
+    "34": StatementRefused,  # invalid cursor name
+    "38": StatementRefused,  # external routine exception
+    "39": StatementRefused,  # external routine invocation exception
+    "3B": StatementRefused,  # savepoint exception
+    "3D": StatementRefused,  # invalid catalog name
+    "3F": StatementRefused,  # invalid schema name
     "40": StoreUnavailable,  # transaction rollback: deadlock, serialization
-    "42": StoreUnavailable,  # syntax error or access rule violation: a schema of another revision, too
+    "42": StatementRefused,  # syntax error or access rule violation: a schema of another revision, too
     "44": DataRefused,  # WITH CHECK OPTION violation
     "53": StoreUnavailable,  # insufficient resources: disk, memory, connections
     "54": DataRefused,  # program limit exceeded
@@ -46,10 +46,10 @@ CLASSES: dict[str, type[Exception]] = {
     "57": StoreUnavailable,  # operator intervention
     "58": StoreUnavailable,  # system error: I/O
     "72": StoreUnavailable,  # snapshot too old
-    "F0": StoreUnavailable,  # configuration file error
-    "HV": StoreUnavailable,  # foreign data wrapper error
-    "P0": StoreUnavailable,  # PL/pgSQL error
-    "XX": StoreUnavailable,  # internal error
+    "F0": StatementRefused,  # configuration file error
+    "HV": StatementRefused,  # foreign data wrapper error
+    "P0": StatementRefused,  # PL/pgSQL error
+    "XX": StatementRefused,  # internal error
 }
 # Where a code is unlike its class.
 CODES: dict[str, type[Exception]] = {

@@ -1,17 +1,20 @@
 """The straight way: the same answers and errors as by asyncpg's own, without a task of asyncio's."""
 
+import os
+import select
 import socket
-from collections.abc import AsyncIterator
-from typing import Any, ClassVar
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import trio
 
 from greenroom.store.errors import DataRefused, OutcomeLost, StoreUnavailable
-from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.bridge import Bridge, BridgeCancelled
 from greenroom.store.postgres.connection import Connection
 from greenroom.store.postgres.silence import Lapse
-from greenroom.store.postgres.straight import Straight, holds_error
+from greenroom.store.postgres.straight import Straight, cut_off, holds_error
 from greenroom.store.postgres.wire import Wire
 
 ADD = "INSERT INTO noted (number, body) VALUES ($1, $2) RETURNING number"
@@ -45,6 +48,60 @@ class FakeSession:
 
     def is_closed(self) -> bool:
         return self.closed
+
+
+class StraightSession(FakeSession):
+    """With the straight way, over `sock`; also its own protocol and transport. It has prepared `SELECT`."""
+
+    def __init__(self, sock: socket.socket, loop: Any = None) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._loop = loop
+        self._transport = self._protocol = self
+        self._stmt_cache = {("SELECT", None, False): "SELECT"}
+        self.said = b""
+        self.unsent = 0
+        self.asked = 0
+        self.waiter: Any = None
+
+    def get_extra_info(self, name: str) -> object:
+        return self._sock if name == "socket" else None
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def get_record_class(self) -> None:
+        return None
+
+    def data_received(self, said: bytes) -> None:
+        self.said += said
+
+    async def bind_execute(self, *_: object) -> object:
+        self.asked += 1
+        self.waiter = self._loop.create_future()
+        self.waiter.add_done_callback(self._on_waiter_completed)
+        return await self.waiter
+
+    async def query(self, *_: object) -> object:
+        return await self.bind_execute()
+
+    def _on_waiter_completed(self, _: object) -> None:
+        raise AssertionError("nobody calls it")
+
+
+@contextmanager
+def straight_way(bridge: Bridge) -> Iterator[tuple[Straight, StraightSession, socket.socket]]:
+    """One, its session, and the peer."""
+    left, right = socket.socketpair()
+    with left, right:
+        session = StraightSession(left, bridge._loop)
+        yield Straight(bridge, Wire(session)), session, right
 
 
 class CountingBridge(Bridge):
@@ -132,39 +189,114 @@ def test_an_error_is_found_among_what_is_said_unasked(said: bytes, is_last: bool
     assert holds_error(said) is is_last
 
 
+@pytest.mark.parametrize("cut", [b"", b"N", b"N\0\0\0", b"N\0\0\0\x08", b"N\0\0\0\x08EEE"])
+def test_of_a_message_that_is_not_whole_what_has_come_is_kept(cut: bytes) -> None:
+    assert cut_off(cut) == cut_off(b"S\0\0\0\x06E\0" + cut) == cut
+    assert cut_off(b"N\0\0\0\x08EEE\0") == b""
+
+
 async def test_whose_last_word_has_come_is_gone_though_the_socket_still_ends(bridge: CountingBridge) -> None:
-    left, right = socket.socketpair()
-    left.setblocking(False)
-
-    class Transport:
-        def get_extra_info(self, name: str) -> object:
-            return left if name == "socket" else None
-
-        def pause_reading(self) -> None:
-            pass
-
-    class Session(FakeSession):
-        _transport = Transport()
-        _stmt_cache: ClassVar[dict[object, object]] = {}
-
-        def __init__(self) -> None:
-            self.said = b""
-            self._protocol = self
-
-        def get_record_class(self) -> None:
-            return None
-
-        def data_received(self, said: bytes) -> None:
-            self.said += said
-
-    with left, right:
-        fake = Session()
-        straight = Straight(bridge, Wire(fake))
-        right.send(b"N\0\0\0\x05\0")
+    with straight_way(bridge) as (straight, session, peer):
+        peer.send(b"N\0\0\0\x05\0")
         assert not straight.is_closed()
-        assert fake.said == b"N\0\0\0\x05\0"
-        right.send(b"E\0\0\0\x05\0")
+        assert session.said == b"N\0\0\0\x05\0"
+        peer.send(b"E\0\0\0\x05\0")
         assert straight.is_closed()
+
+
+async def test_what_comes_in_two_parts_is_one_message(bridge: CountingBridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    with straight_way(bridge) as (straight, session, peer):
+        for part in (b"N\0\0\0", b"\x08", b"EE", b"E\0S\0\0\0\x06", b"E\0"):
+            peer.send(part)
+            assert not straight.is_closed()
+        assert session.said == b"N\0\0\0\x08EEE\0S\0\0\0\x06E\0"
+        peer.send(b"N\0\0\0\x08")
+        assert not straight.is_closed()
+        await straight.fetch(Lapse(trio.current_time() + 10), "its rest is read with the answer")
+        peer.send(b"E\0\0\0\x05\0")
+        with monkeypatch.context() as patched:
+            patched.setattr("greenroom.store.postgres.straight.os.read", _nothing_yet)
+            assert not straight.is_closed()
+        assert straight.is_closed()
+
+
+def _nothing_yet(fd: int, size: int) -> bytes:
+    raise BlockingIOError
+
+
+class Beside(trio.abc.Instrument):
+    """Somebody else's turn, just before trio looks what can be read."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+
+    def before_io_wait(self, timeout: float) -> None:
+        self._bridge.finish_callbacks()
+
+
+def hung_up(connection: Connection) -> None:
+    """Return when its peer has. Nobody else does anything meanwhile, or somebody might take notice."""
+    assert connection._straight is not None and connection._straight._fd is not None
+    poll = select.poll()
+    poll.register(connection._straight._fd, 0)
+    assert poll.poll(10_000)
+
+
+@pytest.mark.parametrize("asks", [True, False])
+async def test_whose_peer_has_ended_amid_a_transaction_hears_so_at_once(
+    connection: Connection, bridge: CountingBridge, database_url: str, asks: bool
+) -> None:
+    """As by its timeout, while we stood still. Nothing can be sent then, and somebody else's turn closes the socket."""
+    other = Connection(bridge, database_url, application_name="other")
+    await connection.fetch(ADD, 1, b"")
+    pid = (await connection.fetch(PID))[0][0]
+    beside = Beside(bridge)
+    trio.lowlevel.add_instrument(beside)
+    try:
+        with trio.fail_after(5), pytest.raises(StoreUnavailable if asks else OutcomeLost):
+            async with connection.transaction() as transaction:
+                await transaction.fetch(ADD, 2, b"")
+                await other.fetch(END, pid)
+                hung_up(connection)
+                if asks:
+                    await transaction.fetch(ADD, 3, b"")
+    finally:
+        trio.lowlevel.remove_instrument(beside)
+    assert (await connection.fetch(COUNT))[0][0] == 1
+    await other.aclose()
+
+
+async def test_who_finds_amid_sending_that_the_peer_is_gone_tells_whoever_waits(bridge: CountingBridge) -> None:
+    """asyncio does, in anybody's turn, and closes the socket. What has its number from then on is not ours to read."""
+    theirs, others = socket.socketpair()
+    with straight_way(bridge) as (straight, session, _), theirs, others, trio.fail_after(5):
+        session.unsent = 1
+        others.send(b"theirs")
+
+        async def lost() -> None:
+            with pytest.raises(ConnectionResetError):
+                await straight.fetch(Lapse(trio.current_time() + 60), "SELECT")
+
+        def fails() -> None:
+            session.waiter.set_exception(ConnectionResetError())
+            os.dup2(theirs.fileno(), session._sock.fileno())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lost)
+            await trio.testing.wait_all_tasks_blocked()
+            bridge.call(fails)
+        assert session.closed and session.said == b"" and theirs.recv(100) == b"theirs"
+
+
+async def test_nothing_is_sent_where_nobody_would_read_the_answer() -> None:
+    async with Bridge() as bridge:
+        pass
+    with straight_way(bridge) as (straight, session, _):
+        lapse = Lapse(trio.current_time() + 10)
+        for ask in (straight.fetch(lapse, "SELECT"), straight.control(lapse, "BEGIN")):
+            with pytest.raises(BridgeCancelled):
+                await ask
+        assert session.asked == 0
 
 
 async def test_who_goes_amid_a_statement_leaves_it_unknown(

@@ -369,6 +369,28 @@ async def test_where_the_store_is_away_who_asked_hears_so_and_it_is_no_failure(a
         assert [one["event"] for one in logs] == ["store_unavailable"]
 
 
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), Overloaded("too many read")])
+async def test_that_it_can_not_be_read_for_now_is_heard_before_anything_is_durable(
+    autojump_clock: MockClock, error: Exception
+) -> None:
+    go_on = trio.Event()
+
+    async def read(reads: Any) -> None:
+        await go_on.wait()
+        raise error
+
+    async with kernel(kinds=(Quick, Brief)) as run:
+        reading = aside(run, read)
+        await settled()
+        run.journal.hold()
+        run.send(A, Note(text="meanwhile"))
+        await settled()
+        go_on.set()
+        await settled()
+        assert isinstance(reading.answer, Unavailable | Overloaded)
+        run.journal.release()
+
+
 async def test_while_the_node_stops_nothing_more_is_read(autojump_clock: MockClock) -> None:
     async def read(reads: Any) -> None:
         await trio.sleep(1.0)

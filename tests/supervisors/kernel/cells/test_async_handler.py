@@ -20,7 +20,7 @@ from greenroom.actors.model.errors import (
     Unavailable,
 )
 from greenroom.config.limits import SupervisionConfig
-from greenroom.store.errors import DataRefused, StoreUnavailable
+from greenroom.store.errors import DataRefused, StatementRefused, StoreUnavailable, TookTooLong
 from greenroom.store.views.asked import Asked, Looked, Rows
 from tests.supervisors.kernel.small_kernel import (
     ANN,
@@ -414,8 +414,9 @@ async def test_timers_and_what_was_told_come_again_by_themselves(
         assert run.instruments.restarts == 0 and not await run.letters.list(limit=1)
 
 
-async def test_what_a_store_refuses_that_is_there_is_a_crash(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("error", [DataRefused("no such text"), StatementRefused("no table"), TookTooLong("so much")])
+async def test_what_a_store_refuses_that_is_there_is_a_crash(autojump_clock: MockClock, error: Exception) -> None:
     async with kernel(kinds=(Memory,)) as run:
-        refused = run.send(A, Do(act=failing(error=DataRefused("no such text"))))
+        refused = run.send(A, Do(act=failing(error=error)))
         await trio.sleep(60.0)
         assert isinstance(refused.answer, HandlerFailed) and run.instruments.restarts == 3

@@ -4,13 +4,13 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from greenroom.actors.model.errors import Overloaded
+from greenroom.actors.model.errors import Overloaded, Unavailable
 from greenroom.actors.model.lifecycle import Inspect, Passivate
 from greenroom.actors.model.principal import Principal
-from greenroom.config.limits import MailboxConfig
+from greenroom.config.limits import MailboxConfig, SupervisionConfig
 from greenroom.store.journal.records import StoredEvent
 from greenroom.supervisors.kernel.cells import cell as cell_module
-from tests.supervisors.kernel.small_kernel import Do, Heard, Kernel, Log, Note, Read, kernel, settled
+from tests.supervisors.kernel.small_kernel import Do, Fail, Heard, Kernel, Log, Note, Read, kernel, settled, texts_of
 
 A = "log:a"
 B = "log:b"
@@ -123,6 +123,50 @@ async def test_an_actor_with_something_to_lose_does_not_sleep(awake: str) -> Non
         assert run.awake() == {A}
         run.journal.release()
         await settled()
+
+
+# Glances.
+
+
+async def test_who_fails_in_a_glance_without_having_recorded_goes_on(autojump_clock: MockClock) -> None:
+    def act(actor: Log) -> None:
+        actor.tell(B, Heard(text="never"))
+        raise ZeroDivisionError
+
+    async with kernel() as run:
+        await run.ask(A, Note(text="x"))
+        life = run.cell(A).life
+        for _ in range(20):  # by each who looks
+            assert run.router.glance(A, Do(act=act)) is None
+            assert life is not None and not life.actor.effects.others
+        assert await run.ask(A, Read()) == ["x"] and run.texts(B) == []
+        assert run.cell(A).life is life and run.instruments.restarts == 0
+
+
+async def test_who_records_in_a_glance_crashes_by_it_and_too_often_is_kept_down(autojump_clock: MockClock) -> None:
+    async with kernel(supervision=SupervisionConfig(restarts_max=2, backoff_first_s=1.0)) as run:
+        await run.ask(A, Note(text="x"))
+        for number in range(3):
+            assert run.router.glance(A, Note(text="never")) is None
+            assert run.router.glance(A, Read()) is None, "the next life is not there yet"
+            await trio.sleep(0.0)
+            assert run.router.glance(A, Read()) is None
+            if number < 2:
+                assert await run.ask(A, Read()) == ["x"] == run.router.glance(A, Read())
+        await settled()
+        assert run.instruments.restarts == 3 and A not in run.awake()
+        with pytest.raises(Unavailable):
+            await run.ask(A, Read())
+
+
+async def test_what_a_failed_handler_had_recorded_is_not_to_be_glanced_at(autojump_clock: MockClock) -> None:
+    async with kernel(supervision=SupervisionConfig(backoff_first_s=5.0, strikes_max=1)) as run:
+        await run.ask(A, Note(text="x"))
+        assert run.router.glance(A, Read()) == ["x"]
+        run.send(A, Fail(text="never"))
+        await settled()
+        assert texts_of(run, A) == ["x", "never"] and run.router.glance(A, Read()) is None
+        assert await run.ask(A, Read()) == ["x"] == run.router.glance(A, Read())
 
 
 # The view.

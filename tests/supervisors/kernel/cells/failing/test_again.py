@@ -1,0 +1,175 @@
+"""What nobody sends again, handled by those who can't reach the store: it rests, and none of it is lost."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from greenroom.actors.model.envelope import Envelope
+from greenroom.actors.model.errors import HandlerFailed
+from greenroom.actors.model.lifecycle import HandOver, Passivate, Stop
+from greenroom.config.limits import SupervisionConfig
+from greenroom.store.errors import StoreUnavailable
+from greenroom.supervisors.kernel.cells.again import BYTES_MAX, CALM_S, FIRST_S, LONGEST_S, RESTING_MAX, Again
+from tests.store.journal.faulty_journal import Fault
+from tests.supervisors.kernel.small_kernel import (
+    ANN,
+    Do,
+    Fail,
+    Heard,
+    Kernel,
+    Log,
+    Note,
+    Read,
+    Slow,
+    kernel,
+    settled,
+)
+
+A, S = "log:a", "slow:a"
+
+
+def resting(size: int = 0) -> Envelope:
+    return Envelope(message=Heard(text="x"), size=size)
+
+
+@pytest.mark.bound("messages of an entity that nobody sends again, and that could not reach the store")
+def test_so_many_rest() -> None:
+    again = Again()
+    assert all(again.put(resting(), 0.0) for _ in range(RESTING_MAX)) and not again.put(resting(), 0.0)
+    assert len(again.take(1.0)) == RESTING_MAX and not again and again.put(resting(BYTES_MAX + 1), 1.0)
+    assert not again.put(resting(1), 1.0), "one message may be as large as it likes"
+
+
+def test_they_rest_longer_each_time_until_all_is_calm() -> None:
+    again, now = Again(), 0.0
+    rests: list[float] = []
+    for _ in range(7):
+        again.put(resting(), now)
+        again.put(resting(), now + 0.5)
+        rests.append(again.due - now)
+        now = again.due
+        assert len(again.take(now)) == 2
+    assert rests == [FIRST_S, 2.0, 4.0, 8.0, 16.0, LONGEST_S, LONGEST_S]
+    now += CALM_S + 1.0
+    again.put(resting(), now)
+    assert again.due == now + FIRST_S
+
+
+class Outage:
+    """Until `ends`, on trio's clock, the store is away. What has been handled in spite of it, in its order."""
+
+    def __init__(self, ends: float) -> None:
+        self.ends = ends
+        self.tries = 0
+        self.done: list[Any] = []
+
+    def act(self, name: object = "", *, records: Callable[[int], bool] = lambda tries: False, asks: str = "") -> Do:
+        async def act(actor: Log) -> None:
+            self.tries += 1
+            if asks:
+                await actor.ask(asks, Read())
+            if records(self.tries):
+                actor.note("recorded")
+            await trio.sleep(0.1)
+            if trio.current_time() < self.ends:
+                raise StoreUnavailable("away")
+            self.done.append(name or actor.principal.user)
+
+        return Do(act=act)
+
+
+def tell(run: Kernel, message: Any, entity: str = A, **fields: Any) -> None:
+    """As another node's message comes that nobody waits for."""
+    run.router.submit(entity, Envelope(message=message, **fields))
+
+
+async def test_what_another_node_has_told_is_brought_again_as_it_came(autojump_clock: MockClock) -> None:
+    outage = Outage(2.0)
+    async with kernel() as run:
+        tell(run, outage.act(), principal=ANN)
+        await trio.sleep(10.0)
+        assert outage.done == ["ann"] and not await run.letters.list(limit=1)
+
+
+async def test_whose_life_was_lost_with_it_rests_as_any_other(autojump_clock: MockClock) -> None:
+    """It had recorded the first time, and not the second."""
+    outage = Outage(4.0)
+    async with kernel() as run:
+        run.router.ref(A).tell(outage.act("told", records=lambda tries: tries == 1))
+        await trio.sleep(20.0)
+        assert outage.done == ["told"] and outage.tries == 4 and run.texts(A) == []
+        assert run.instruments.restarts == 0
+
+
+@pytest.mark.parametrize("ends", [0.9, 1.5, 100.0])
+async def test_an_end_of_the_life_loses_none_and_their_order_is_kept(autojump_clock: MockClock, ends: float) -> None:
+    outage = Outage(ends)
+    async with kernel() as run:
+        for number in range(1, 4):
+            run.router.ref(A).tell(outage.act(number))
+        await trio.sleep(0.5)
+        run.cell(A).mailbox.put_control(Passivate())
+        await settled()
+        assert run.awake() == {A}
+        poison = run.send(A, Fail(text="x"))
+        await poison.answered.wait()
+        assert isinstance(poison.answer, HandlerFailed) and run.instruments.restarts == 3
+        await trio.sleep(200.0)
+        assert outage.done == [1, 2, 3]
+
+
+async def test_what_is_lost_with_its_burst_is_not_handled_twice(autojump_clock: MockClock) -> None:
+    outage = Outage(0.5)
+    async with kernel() as run:
+        run.journal.faults["append"] += [Fault.LOST]
+        run.router.ref(A).tell(outage.act("told"))
+        noted = run.send(A, Note(text="behind it"))
+        await noted.answered.wait()
+        await trio.sleep(10.0)
+        assert outage.done == ["told"] and outage.tries == 2 and run.texts(A) == ["behind it"]
+
+
+async def test_it_goes_where_its_entity_goes(autojump_clock: MockClock) -> None:
+    outage = Outage(1.5)
+    async with kernel() as run:
+        run.router.ref(A).tell(outage.act("told"))
+        await trio.sleep(0.5)
+        former = run.cell(A)
+        former.mailbox.put_control(HandOver())
+        await trio.sleep(10.0)
+        assert outage.done == ["told"] and run.cell(A) is not former
+
+
+async def test_where_its_entity_stops_it_is_a_dead_letter(autojump_clock: MockClock) -> None:
+    outage = Outage(100.0)
+    async with kernel() as run:
+        run.router.ref(A).tell(outage.act("told"))
+        await trio.sleep(0.5)
+        run.cell(A).mailbox.put_control(Stop())
+        await trio.sleep(200.0)
+        (letter,) = await run.letters.list(limit=2)
+        assert letter.entity == A and "stopped" in letter.error and outage.done == []
+
+
+@pytest.mark.parametrize("records", [False, True])
+async def test_whose_handler_asks_others_is_given_up_in_the_end(autojump_clock: MockClock, records: bool) -> None:
+    """Each time it may have had something done there."""
+    outage = Outage(1000.0)
+    async with kernel(kinds=(Log, Slow), supervision=SupervisionConfig(strikes_max=3)) as run:
+        run.router.ref(S).tell(outage.act("told", records=lambda tries: records, asks=A))
+        await trio.sleep(100.0)
+        (letter,) = await run.letters.list(limit=2)
+        assert letter.entity == S and letter.strikes == outage.tries == 3
+        assert await run.ask(S, Note(text="goes on")) == 1 and run.instruments.restarts == 0
+
+
+async def test_what_can_not_go_on_is_a_dead_letter(autojump_clock: MockClock) -> None:
+    async with kernel() as run:
+        run.router.send_on("nobody:a", [resting()])
+        run.router.send_on(A, [resting()])
+        await settled()
+        (letter,) = await run.letters.list(limit=2)
+        assert letter.entity == "nobody:a" and run.texts(A) == ["x"]
