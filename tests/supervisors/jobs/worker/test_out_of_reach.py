@@ -1,13 +1,16 @@
 """A worker whose queue is out of reach for a while: no job is lost by that, and none is done twice."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
 import trio
 from trio.testing import MockClock
 
+from greenroom import Job, Retry, Work
 from greenroom.actors.jobs.queue.messages import Take, TakenJob
+from greenroom.actors.jobs.queue.single.telling import StepDone
+from greenroom.actors.model.errors import OutcomeUnknown, StoreAway, Unavailable
 from tests.supervisors.jobs.work_stage import Stage, Unreachable, running, stage
 from tests.supervisors.jobs.worker.naps import Nap, begun
 
@@ -108,3 +111,31 @@ async def test_what_lies_behind_another_is_not_begun_after_its_lease(autojump_cl
             await trio.lowlevel.checkpoint()
             await trio.sleep(0.001)
             assert Nap.begun == [job]
+
+
+class Pays(Job, queue="q", tag="job.pays_once"):
+    """Once."""
+
+    retry = Retry(attempts=1)
+    paid: ClassVar[list[str]] = []
+
+    async def run(self, work: Work) -> Any:
+        return await work.step("pay", self._pay)
+
+    async def _pay(self) -> None:
+        self.paid.append("now")
+        await trio.lowlevel.checkpoint()
+
+
+async def test_a_step_that_is_through_is_said_until_it_is_heard(autojump_clock: MockClock) -> None:
+    refusals: list[Exception] = [Unavailable("away"), StoreAway("away"), OutcomeUnknown("lost")]
+    async with stage(Pays) as on:
+
+        async def ask(entity: str, message: Any) -> Any:
+            if isinstance(message, StepDone) and refusals:
+                raise refusals.pop()
+            return await on.kernel.router.ask(entity, message)
+
+        async with running(on.worker(ask=ask)):
+            job = await on.add(Pays())
+            assert await on.ended(job) == ["completed"] and len(Pays.paid) == 1 and not refusals
