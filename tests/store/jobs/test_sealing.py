@@ -5,10 +5,12 @@ import json
 import pytest
 from msgspec import Raw
 
+from greenroom.actors.model.errors import Unavailable
 from greenroom.actors.model.lifecycle import Answered
 from greenroom.store.jobs.sealing import (
     CannotOpen,
     NoKeys,
+    NotOpenedHere,
     has_keys,
     is_sealed,
     key_id,
@@ -32,6 +34,8 @@ def test_it_is_opaque_each_time_anew_and_opened_by_whoever_has_the_key() -> None
         assert Answered(entity="job:a", about="b", reply=Raw(first)).decode(dict[str, str]) == {"card": "4111"}
     with keys_for():
         assert not has_keys()
+        with pytest.raises(Unavailable, match="GREENROOM_JOBS_KEYS has none"):
+            Answered(entity="job:a", about="b", reply=Raw(first)).decode(dict[str, str])
 
 
 def test_the_first_key_seals_and_all_of_them_open() -> None:
@@ -66,6 +70,7 @@ def test_what_is_not_as_it_was_sealed_is_not_opened() -> None:
             with pytest.raises(CannotOpen, match=why) as raised:
                 opened(wrong)
             assert "4111" not in str(raised.value)
+            assert isinstance(raised.value, NotOpenedHere) == (why == "a later release"), "others may open it"
         with pytest.raises(CannotOpen, match=r"sealed as job\.pay"):
             opened(sealed, "job.other")
 
