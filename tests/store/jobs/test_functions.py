@@ -168,7 +168,7 @@ async def test_who_may_add_jobs_in_one_way_may_say_more_of_them_also_where_other
         await one.do(f"GRANT EXECUTE ON FUNCTION add_job_after TO {role}")
         await one.do(grants)
         assert await one.do(
-            "SELECT has_function_privilege($1, oid, 'EXECUTE') FROM pg_proc WHERE proname = 'job_with'", role
+            "SELECT has_function_privilege($1::name, oid, 'EXECUTE') FROM pg_proc WHERE proname = 'job_with'", role
         )
     finally:
         await one.do(f"DROP OWNED BY {role}")
