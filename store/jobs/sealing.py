@@ -88,7 +88,8 @@ def seal(plain: bytes | Raw, of: str) -> bytes:
 def opened(stored: bytes | Raw, of: str | None = None) -> bytes:
     """What is sealed. `of`: what it must be of; None: whatever it says.
 
-    Raises: CannotOpen; NotOpenedHere where others may."""
+    Raises: CannotOpen; NotOpenedHere where others may.
+    """
     try:
         sealed = msgspec.json.decode(stored, type=_Sealed)
         version, key, text = sealed.text.split(".")

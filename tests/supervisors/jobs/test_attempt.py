@@ -464,7 +464,7 @@ async def test_what_it_says_while_it_waits_it_has_said_then_and_a_standstill_cou
     async with trio.open_nursery() as nursery:
 
         async def minds() -> None:
-            await trio.sleep(5.05)
+            await trio.sleep(9.05)
             one.mind(trio.current_time(), 4.0)
             while True:
                 await trio.sleep(0.1)
