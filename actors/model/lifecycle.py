@@ -5,8 +5,9 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
+from greenroom.actors.model.errors import Unavailable
 from greenroom.actors.model.message import Ask, Event, Tell
-from greenroom.store.jobs.sealing import opened_if_sealed
+from greenroom.store.jobs.sealing import NotOpenedHere, opened_if_sealed
 
 Wanted = TypeVar("Wanted")
 
@@ -28,9 +29,14 @@ class Answered(Tell, tag="actor.answered"):
     def decode(self, wanted: type[Wanted]) -> Wanted:
         """The reply as the type that the message promises; the result of a job that is encrypted too.
 
-        Raises: msgspec.ValidationError; CannotOpen.
+        Raises: msgspec.ValidationError; Unavailable where its key is not here, so that it is brought again; CannotOpen
+        for what nobody can open.
         """
-        return msgspec.json.decode(opened_if_sealed(self.reply), type=wanted)
+        try:
+            reply = opened_if_sealed(self.reply)
+        except NotOpenedHere as error:
+            raise Unavailable(str(error)) from None
+        return msgspec.json.decode(reply, type=wanted)
 
 
 class Undelivered(Tell, tag="actor.undelivered"):

@@ -31,7 +31,8 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         ),
         "job_not_opened": (
             "A worker was given a job that is encrypted with a key which GREENROOM_JOBS_KEYS has not here; `error` "
-            "names it by its hash. The job waits for a minute, and that was no attempt: give the worker the key."
+            "names it by its hash. The job waits for a minute, and that was no attempt: give the worker the key. Or it "
+            "is nothing that any key opens: then it has failed for good, and `error` says why."
         ),
         "job_days_dropped": (
             "So many days of finished jobs, or of those of one state, were older than GREENROOM_JOBS_KEPT_DAYS and its "

@@ -28,6 +28,10 @@ class CannotOpen(Exception):
     """The key is not here, or it is nothing that this key has sealed. The text says which key; never what is sealed."""
 
 
+class NotOpenedHere(CannotOpen):
+    """Others may: it is of a key that is not here, or of a later release."""
+
+
 class NoKeys(Exception):
     """There is nothing to seal it with."""
 
@@ -82,7 +86,10 @@ def seal(plain: bytes | Raw, of: str) -> bytes:
 
 
 def opened(stored: bytes | Raw, of: str | None = None) -> bytes:
-    """What is sealed. `of`: what it must be of; None: whatever it says. Raises: CannotOpen."""
+    """What is sealed. `of`: what it must be of; None: whatever it says.
+
+    Raises: CannotOpen; NotOpenedHere where others may.
+    """
     try:
         sealed = msgspec.json.decode(stored, type=_Sealed)
         version, key, text = sealed.text.split(".")
@@ -90,13 +97,13 @@ def opened(stored: bytes | Raw, of: str | None = None) -> bytes:
     except (msgspec.DecodeError, ValueError):
         raise CannotOpen("it is marked as sealed, and is not") from None
     if version != VERSION:
-        raise CannotOpen(f"it was sealed by a later release, as {version[:20]}")
+        raise NotOpenedHere(f"it was sealed by a later release, as {version[:20]}")
     if of is not None and sealed.of != of:
         raise CannotOpen(f"it was sealed as {sealed.of[:255]}")
     cipher = _Keys.by_id.get(key)
     if cipher is None:
         known = ", ".join(_Keys.by_id) or "none"
-        raise CannotOpen(f"it was sealed with the key {key[:20]}, and GREENROOM_JOBS_KEYS has {known}")
+        raise NotOpenedHere(f"it was sealed with the key {key[:20]}, and GREENROOM_JOBS_KEYS has {known}")
     try:
         return cipher.decrypt(whole[:NONCE_BYTES], whole[NONCE_BYTES:], sealed.of.encode())
     except (InvalidTag, ValueError):

@@ -30,7 +30,7 @@ from greenroom.actors.model.errors import HandlerStuck, InvalidCommand, is_away
 from greenroom.actors.model.message import Ask, Reply, Tell
 from greenroom.config.telemetry.shown import said, shown
 from greenroom.config.telemetry.tracing import ENTITY, Tracing, below, traceparent_of
-from greenroom.store.jobs.sealing import CannotOpen, is_sealed, opened, opened_if_sealed, seal
+from greenroom.store.jobs.sealing import CannotOpen, NotOpenedHere, is_sealed, opened, opened_if_sealed, seal
 from greenroom.store.views.asked import NO_FILTERS, Asked, Filters, Row, Rows
 from greenroom.supervisors.jobs.processes import JobRaised, Processes, ProcessLost
 from greenroom.supervisors.jobs.reach.outside import Nowhere
@@ -146,7 +146,7 @@ class Attempt:
         ]
 
     async def children_known(self) -> list[ChildKnown]:
-        """Raises: ActorError."""
+        """Raises: ActorError, CannotOpen."""
         with self._waiting():
             found = await self._telling.children(self)
         return [
@@ -190,7 +190,7 @@ class Attempt:
         self._telling.note(self, share, note, None)
 
     async def step_known(self, name: str) -> Raw | None:
-        """The result of a step that is through; None: it is not. Raises: ActorError."""
+        """The result of a step that is through; None: it is not. Raises: ActorError, CannotOpen."""
         if self._steps is None:
             with self._waiting():
                 steps = await self._telling.steps(self)
@@ -228,14 +228,17 @@ class Attempt:
         """From now on it is to say something in time, where its class says so."""
         heartbeat_s = self._installed.job.limits.heartbeat_s if self._installed is not None else None
         if heartbeat_s is not None:
-            self.silent_at = trio.current_time() + heartbeat_s
+            self._waits_since = trio.current_time()  # where it waits: what it has waited before is made good by this
+            self.silent_at = self._waits_since + heartbeat_s
 
     # As its worker sees it.
 
     def mind(self, now: float, stood_s: float = 0.0) -> None:
         """Stop it, where it should have said something by then. For `stood_s` nobody here could have heard it."""
+        if self._waits:  # that is no silence, however long it stands still meanwhile
+            return
         self.silent_at += stood_s
-        if now > self.silent_at and not self._waits:
+        if now > self.silent_at:
             self.stop(Ending.SILENT)
 
     def stop(self, ending: Ending) -> None:
@@ -297,16 +300,23 @@ class Attempt:
         try:
             if is_sealed(self._arguments):
                 self._arguments = Raw(installed.opened(self._arguments))
-        except CannotOpen as error:  # no fault of the job's: it waits for a worker that has the key
-            log.warning("job_not_opened", job=self.id, kind=self._job, error=str(error))
-            self.log(f"it can't be opened: {error}")
-            return Finished(self.id, self.token, retry_s=UNOPENED_S, refund=True)
+        except CannotOpen as error:
+            return self._not_opened(error)
         try:
             return installed.decode(self._arguments)
         except InvalidCommand as error:
             return self._failed(str(error), final=True)
         except Exception as error:  # the edge: its `__post_init__` may raise anything
             return self._failed(shown(error), final=True, trace=_trace(error))
+
+    def _not_opened(self, error: CannotOpen) -> Finished:
+        """That its key is not here is no fault of the job's: it waits for a worker that has it."""
+        log.warning("job_not_opened", job=self.id, kind=self._job, error=str(error))
+        text = f"it can't be opened: {error}"
+        self.log(text)
+        if isinstance(error, NotOpenedHere):
+            return Finished(self.id, self.token, retry_s=UNOPENED_S, refund=True)
+        return self._failed(text, final=True)
 
     def begin(self, on_ending: Callable[[Ending], None] | None = None) -> float:
         """Now. When it is to have ended, by trio's clock. `on_ending`: of one that is run with others."""
@@ -392,6 +402,8 @@ class Attempt:
                 return Finished(self.id, self.token, error=whole(str(error)), retry_s=self._rest_s(), lost=True)
             case _ if self.ending is not None or self.is_to_stop:
                 return self._ended()
+            case CannotOpen():  # one of its steps, or a child's result
+                return self._not_opened(error)
             case Exception() if is_away(error):  # of views, say: it is not the job that has failed
                 return Finished(self.id, self.token, retry_s=self._rest_s(), refund=True)
             case Snooze():

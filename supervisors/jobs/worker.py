@@ -297,6 +297,7 @@ class Worker:
                 self._give_back_todo()
             for gathering in self._gatherings:
                 gathering.pick(self._todo)
+            self._make_way()
             if self._gathers and (surplus := -self._free) > 0:  # it was asked for chunks that have begun since
                 self._give_back([self._todo.pop() for _ in range(min(surplus, len(self._todo)))])
             self._more.set()
@@ -374,6 +375,14 @@ class Worker:
         if self._idle and self._todo:
             self._idle.pop().set()
 
+    def _make_way(self) -> None:
+        """For jobs that fit into no chunk, and find no slot: what has waited for more the longest begins without. Else
+        they would lie here, be given back, and come again, all that time."""
+        if self._todo and not self._idle and self._gatherings:
+            self._gatherings[0].hurry()
+            self._more.set()
+            self._more = trio.Event()
+
     async def _run_jobs(self) -> None:
         """One slot."""
         while True:
@@ -420,6 +429,7 @@ class Worker:
         """What there is with the first, or comes in time."""
         gathering.pick(self._todo)
         self._gatherings.append(gathering)
+        self._make_way()
         try:
             while left_s := gathering.left_s:
                 self._room.set()
@@ -436,12 +446,17 @@ class Worker:
             for job, token in gathering.jobs:
                 await self._run_job(job, token)
             return
-        attempts = [Attempt(job, token, installed, self._means, self) for job, token in gathering.jobs]
+        chunk = Chunk(installed.job, self._means)
+        for attempt in [Attempt(job, token, installed, self._means, self) for job, token in gathering.jobs]:
+            if (ended := chunk.add(attempt)) is not None:
+                self._has_finished(attempt, ended)
+        if not (attempts := chunk.attempts):
+            return
         self._running |= {attempt.id: attempt for attempt in attempts}
         self._beyond += len(attempts) - 1
         self._room.set()
         try:
-            finished = await Chunk(installed.job, attempts, self._means).run()
+            finished = await chunk.run()
         finally:
             self._beyond -= len(attempts) - 1
             for attempt in attempts:
@@ -484,22 +499,35 @@ class Worker:
             self._reports.note(attempt.id, share, note, line)
 
     async def steps(self, attempt: Attempt) -> dict[str, Raw]:
-        return (await self._ask(self._entity, Steps(worker=self.name, id=attempt.id, token=attempt.token))).results
+        asked = Steps(worker=self.name, id=attempt.id, token=attempt.token)
+        return (await self._ask_for(attempt, asked)).results
 
     async def children(self, attempt: Attempt) -> list[Child]:
         children: list[Child] = []
         first: int | None = 0
         while first is not None:
             asked = Children(worker=self.name, id=attempt.id, token=attempt.token, first=first)
-            known = await self._ask(self._entity, asked)
+            known = await self._ask_for(attempt, asked)
             children += known.children
             first = known.next
         return children
 
     async def keep_step(self, attempt: Attempt, name: str, result: Raw) -> None:
-        await self._ask(
-            self._entity, StepDone(worker=self.name, id=attempt.id, token=attempt.token, name=name, result=result)
-        )
+        done = StepDone(worker=self.name, id=attempt.id, token=attempt.token, name=name, result=result)
+        await self._ask_for(attempt, done)
+
+    async def _ask_for(self, attempt: Attempt, message: Ask[Reply]) -> Reply:
+        """Until that attempt is to end: that the queue or its store is away is no failure of the job's, and of a step
+        that is through nobody else knows. (One that is said twice is one.) Raises: ActorError."""
+        backoff = self._new_backoff()
+        while True:
+            try:
+                return await self._ask(self._entity, message)
+            except ActorError as error:
+                if not error.temporary or attempt.is_to_stop or attempt.is_given_up:
+                    raise
+                log.info("job_worker_not_heard", queue=self._queue, error=shown(error))
+            await trio.sleep(backoff.next())
 
     async def _report(self) -> None:
         """Say how far jobs are, as often as the queue wants to hear it."""

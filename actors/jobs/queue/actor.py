@@ -56,7 +56,7 @@ from greenroom.actors.jobs.queue.overview import overview
 from greenroom.actors.jobs.queue.single.single_jobs import SingleJobs
 from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob, RetryJob
 from greenroom.actors.jobs.queue.single.telling import Look, Progress, StepDone, Steps
-from greenroom.actors.jobs.queue.steered import Knows, SteeredQueue
+from greenroom.actors.jobs.queue.steered import METERED_AHEAD_MS, Knows, SteeredQueue
 from greenroom.actors.jobs.queue.unread import Reading, taken
 from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.actors.jobs.texts import require_object
@@ -132,7 +132,8 @@ class Queue(SteeredQueue):
         order.limit(self._limits, now_ms)
         state = self.state
         told = {ALL: state.window} if state.window is not None else {}
-        order.begin(state.spent_until_ms, state.keys_spent_until_ms, now_ms, told, state.key_windows)
+        ahead_ms = max(0, state.spent_ahead_ms - METERED_AHEAD_MS)
+        order.begin(state.spent_until_ms, state.keys_spent_until_ms, now_ms, told, state.key_windows, ahead_ms)
         reads = self.runtime.jobs
         self._counts = reads.counts(self.key)  # not as it is made: a fold reads nothing
         begun = await reads.begin(self.key, self.now_ms)

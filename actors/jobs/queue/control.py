@@ -94,6 +94,7 @@ class QueueState(Struct):
     limits: QueueLimits = field(default_factory=QueueLimits)
     spent_until_ms: int = 0
     keys_spent_until_ms: int = 0
+    spent_ahead_ms: int = 0  # of the clock that has said the former
     window: Known | None = None
     key_windows: dict[str, Known] = field(default_factory=dict)
 
@@ -109,6 +110,8 @@ class QueueState(Struct):
             case Limited():
                 self.limits = event.limits
             case Metered():
+                if event.at_ms and event.spent_until_ms > self.spent_until_ms:
+                    self.spent_ahead_ms = event.spent_until_ms - event.at_ms
                 self.spent_until_ms = event.spent_until_ms
                 self.keys_spent_until_ms = event.keys_spent_until_ms
                 self.window = event.window or self.window

@@ -13,6 +13,7 @@ from heapq import heappop, heappush
 from types import MappingProxyType
 
 from greenroom.actors.jobs.limits import NO_LIMITS, WEIGHT_MAX, QueueLimits
+from greenroom.actors.jobs.options import WEIGHT_MAX as JOB_WEIGHT_MAX
 from greenroom.actors.jobs.queue.ages import Ages
 from greenroom.actors.jobs.queue.lanes import JobClass, Key, Lane, Later
 from greenroom.actors.jobs.queue.rates.meter import Meter, meter_of
@@ -101,13 +102,17 @@ class Order:
         now_ms: int,
         told: Mapping[str, Known] = NOTHING,
         keys_told: Mapping[str, Known] = NOTHING,
+        spent_ahead_ms: int = 0,
     ) -> None:
-        """A life begins, after others have spent tokens: by then all will be back. `told`: of windows."""
+        """A life begins, after others have spent tokens: by then all will be back. `told`: of windows.
+        `spent_ahead_ms`: how far ahead that was of the clock that said so, which may have been set since."""
         self.spent_until_ms, self.keys_spent_until_ms = spent_until_ms, keys_spent_until_ms
         self.told.begin(told)
         self.keys_told.begin(keys_told)
         if self.meter is not None:
-            self._spent = _as_of(self.meter, self.told.get(ALL), spent_until_ms, now_ms)
+            owes = min(self.meter.drip(spent_ahead_ms), self.meter.burst + JOB_WEIGHT_MAX)  # by a heavy job
+            self._spent = _as_of(self.meter, self.told.get(ALL), spent_until_ms, now_ms, owes)
+        # Of keys: whose debt it is nobody knows, and what one owes by a heavy job must not hold up all of them.
         self._idle_until_ms = keys_spent_until_ms
 
     def _set_up(self, key: Key) -> None:
@@ -170,6 +175,8 @@ class Order:
         lane.add(job)
         self._ready += 1
         self.ages.add(job.due_ms)
+        if self.weighs and lane.key.is_parked and lane.first(again_only=False) is job:
+            self._wake(lane.key, now_ms)  # it may be for a heavier one that its key waits
         if not lane.has_turn and not lane.key.is_parked:
             self._give_turn(one, lane)
 
@@ -497,8 +504,8 @@ class Order:
         return min(times) if times else None
 
 
-def _as_of(meter: Meter, told: Known | None, full_ms: int, now_ms: int) -> int:
-    """What is spent, by what a former life has written down."""
+def _as_of(meter: Meter, told: Known | None, full_ms: int, now_ms: int, owes: int = 0) -> int:
+    """What is spent, by what a former life has written down. `owes`: tokens, where these are more than there are."""
     if told is None or meter.ahead_ms is None:
-        return meter.as_of(full_ms, now_ms)
+        return meter.as_of(full_ms, now_ms, max(meter.burst, owes))
     return meter.as_of(told[0], now_ms, told[1])

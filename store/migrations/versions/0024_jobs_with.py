@@ -36,7 +36,7 @@ STATEMENTS = (
     $f$
     """,
     "REVOKE ALL ON FUNCTION job_with FROM PUBLIC",
-    # Whoever may add jobs may say so of them.
+    # Whoever may add jobs, one way or the other, may say so of them. By name: there may be others' functions of it.
     """
     DO $f$
     DECLARE
@@ -44,8 +44,10 @@ STATEMENTS = (
     BEGIN
         EXECUTE 'ALTER FUNCTION job_with SET search_path = ' || quote_ident(current_schema()) || ', pg_temp';
         FOR grantee IN
-            SELECT a.grantee FROM pg_proc p, aclexplode(p.proacl) a
-            WHERE p.oid = 'add_job'::regproc AND a.privilege_type = 'EXECUTE' AND a.grantee NOT IN (0, p.proowner)
+            SELECT DISTINCT a.grantee FROM pg_proc p, aclexplode(p.proacl) a
+            WHERE p.proname IN ('add_job', 'add_job_after')
+                AND p.pronamespace = quote_ident(current_schema())::regnamespace
+                AND a.privilege_type = 'EXECUTE' AND a.grantee NOT IN (0, p.proowner)
         LOOP
             EXECUTE 'GRANT EXECUTE ON FUNCTION job_with TO ' || grantee;
         END LOOP;

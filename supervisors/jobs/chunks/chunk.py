@@ -2,8 +2,6 @@
 that returns, or what that raises. One that is to end alone is marked, and the call goes on for the others; it is
 cancelled once none is left that anybody wants."""
 
-from collections.abc import Sequence
-
 import trio
 
 from greenroom.actors.jobs.job import Job
@@ -15,36 +13,34 @@ from greenroom.supervisors.jobs.stepping import stepping
 class Chunk:
     """Of one class."""
 
-    def __init__(self, job: type[Job], attempts: Sequence[Attempt], means: Means) -> None:
+    def __init__(self, job: type[Job], means: Means) -> None:
+        self.attempts: list[Attempt] = []
+        self._jobs: list[Job] = []
         self._job = job
-        self._attempts = attempts
         self._means = means
         self._scope = trio.CancelScope()
 
-    async def run(self) -> list[Finished]:
-        """In the order of the attempts. Never raises but by cancellation from outside."""
-        finished: dict[str, Finished] = {}
-        ready: list[tuple[Attempt, Job]] = []
-        for attempt in self._attempts:
-            prepared = attempt.prepared()
-            if isinstance(prepared, Finished):
-                finished[attempt.id] = prepared
-            else:
-                ready.append((attempt, prepared))
-                attempt.begin(self._stopped)
-        if ready:
-            finished |= zip([attempt.id for attempt, _ in ready], await self._run(ready), strict=True)
-        return [finished[attempt.id] for attempt in self._attempts]
+    def add(self, attempt: Attempt) -> Finished | None:
+        """It is one of them; or it has ended before: what became of it is not held up by the others."""
+        prepared = attempt.prepared()
+        if isinstance(prepared, Finished):
+            return prepared
+        self.attempts.append(attempt)
+        self._jobs.append(prepared)
+        attempt.begin(self._stopped)
+        return None
 
-    async def _run(self, ready: list[tuple[Attempt, Job]]) -> list[Finished]:
-        attempts = [attempt for attempt, _ in ready]
+    async def run(self) -> list[Finished]:
+        """In the order of the attempts, of which there is one at least. Never raises but by cancellation from
+        outside."""
+        attempts = self.attempts
         self._scope.deadline = trio.current_time() + self._job.limits.timeout_s
         if all(attempt.ending is not None for attempt in attempts):
             self._scope.cancel()
         try:
             with self._scope:
-                many = self._job.run_many([job for _, job in ready], attempts)
-                found = await stepping(many, self._means.turn, attempts[0], ready[0][1])
+                many = self._job.run_many(self._jobs, attempts)
+                found = await stepping(many, self._means.turn, attempts[0], self._jobs[0])
             if self._scope.cancelled_caught:
                 return [attempt.ended() for attempt in attempts]
             return [
@@ -55,5 +51,5 @@ class Chunk:
 
     def _stopped(self, ending: Ending) -> None:
         """One of them is to end."""
-        if all(attempt.ending is not None for attempt in self._attempts):
+        if all(attempt.ending is not None for attempt in self.attempts):
             self._scope.cancel()

@@ -46,6 +46,10 @@ class Gathering:
             and _key_of(job, self._installed) == self._key
         )
 
+    def hurry(self) -> None:
+        """It begins with those that it has."""
+        self._most = 0
+
     @property
     def left_s(self) -> float:
         """That it waits for more; 0: it is to begin."""

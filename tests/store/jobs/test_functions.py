@@ -2,7 +2,9 @@
 
 import json
 import re
+import runpy
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -14,6 +16,7 @@ from greenroom.actors.jobs.waits import Awaited
 from greenroom.store.jobs import jobs_postgres
 from greenroom.store.jobs.jobs_postgres import PostgresJobs
 from greenroom.store.jobs.kept import Kept
+from greenroom.store.postgres import migrate
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 from tests.store.jobs.others import Other, others
@@ -148,6 +151,26 @@ async def test_a_role_may_be_let_add_jobs_and_nothing_else(two: list[Other]) -> 
                 await one.do(statement)
     finally:
         await one.do("RESET ROLE")
+        await one.do(f"DROP OWNED BY {role}")
+        await one.do(f"DROP ROLE {role}")
+
+
+async def test_who_may_add_jobs_in_one_way_may_say_more_of_them_also_where_others_have_a_function_of_that_name(
+    two: list[Other],
+) -> None:
+    one, _ = two
+    role = "adds_jobs_after"
+    versions = Path(migrate.__file__).parents[1] / "migrations" / "versions"
+    grants = runpy.run_path(str(versions / "0024_jobs_with.py"))["STATEMENTS"][-1]
+    await one.do(f"CREATE ROLE {role}")
+    try:
+        await one.do("CREATE FUNCTION add_job(number int) RETURNS int LANGUAGE sql AS 'SELECT number'")
+        await one.do(f"GRANT EXECUTE ON FUNCTION add_job_after TO {role}")
+        await one.do(grants)
+        assert await one.do(
+            "SELECT has_function_privilege($1::name, oid, 'EXECUTE') FROM pg_proc WHERE proname = 'job_with'", role
+        )
+    finally:
         await one.do(f"DROP OWNED BY {role}")
         await one.do(f"DROP ROLE {role}")
 

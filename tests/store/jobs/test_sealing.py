@@ -9,6 +9,7 @@ from greenroom.actors.model.lifecycle import Answered
 from greenroom.store.jobs.sealing import (
     CannotOpen,
     NoKeys,
+    NotOpenedHere,
     has_keys,
     is_sealed,
     key_id,
@@ -66,6 +67,7 @@ def test_what_is_not_as_it_was_sealed_is_not_opened() -> None:
             with pytest.raises(CannotOpen, match=why) as raised:
                 opened(wrong)
             assert "4111" not in str(raised.value)
+            assert isinstance(raised.value, NotOpenedHere) == (why == "a later release"), "others may open it"
         with pytest.raises(CannotOpen, match=r"sealed as job\.pay"):
             opened(sealed, "job.other")
 

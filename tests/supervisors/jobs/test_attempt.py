@@ -20,7 +20,7 @@ from greenroom.actors.jobs.queue.single.telling import Look
 from greenroom.actors.jobs.work import ThreadWork
 from greenroom.actors.model.errors import HandlerStuck
 from greenroom.store.errors import DataRefused, StoreUnavailable
-from greenroom.store.jobs.sealing import keys_for, opened
+from greenroom.store.jobs.sealing import keys_for, opened, seal
 from greenroom.supervisors.jobs.attempt import Attempt, Ending, Means
 from greenroom.supervisors.jobs.reach.outside import Nowhere
 from greenroom.supervisors.jobs.results import RESULT_MAX
@@ -440,6 +440,42 @@ async def test_what_it_waits_for_of_ours_is_no_silence_and_what_it_does_itself_i
     assert finished.error == "it said nothing for 3 s" and 65.0 <= trio.current_time() < 65.3
 
 
+async def test_what_it_says_while_it_waits_it_has_said_then_and_a_standstill_counts_once(
+    autojump_clock: MockClock,
+) -> None:
+    class Asks(Does, queue="q", tag="job.asks"):
+        limits = JobLimits(heartbeat_s=3.0, timeout_s=1_000.0)
+
+    class Far(Nowhere):
+        async def ask(self, entity: str, message: Any) -> Any:
+            await trio.sleep(10.0)
+
+    async def what(work: Work) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(work.ask, "queue:q", Look(id=ID))
+            await trio.sleep(8.0)
+            work.log("a word")
+        await trio.sleep(100.0)
+
+    Does.what = staticmethod(what)
+    shared = means()
+    shared.reach = Far()
+    one = attempt(Asks, with_means=shared)
+    async with trio.open_nursery() as nursery:
+
+        async def minds() -> None:
+            await trio.sleep(9.05)
+            one.mind(trio.current_time(), 4.0)
+            while True:
+                await trio.sleep(0.1)
+                one.mind(trio.current_time())
+
+        nursery.start_soon(minds)
+        finished = await one.run()
+        nursery.cancel_scope.cancel()
+    assert finished.error == "it said nothing for 3 s" and 13.0 <= trio.current_time() < 13.3
+
+
 async def test_a_thread_that_is_silent_hears_of_it_at_its_next_word() -> None:
     class Silent(InThread, queue="q", tag="job.silent"):
         limits = JobLimits(heartbeat_s=60.0)
@@ -578,3 +614,31 @@ async def test_one_whose_key_is_not_here_waits_and_says_so() -> None:
     assert finished == Finished(ID, 7, retry_s=60.0, refund=True)
     assert [entry["event"] for entry in logs] == ["job_not_opened"] and "4111" not in str(logs)
     assert "GREENROOM_JOBS_KEYS has none" in str(told.notes[0][2])
+
+
+async def test_one_that_nobody_can_open_has_failed_for_good() -> None:
+    with keys_for(KEY), capture_logs():
+        for arguments, why in ((seal(b"{}", "job.other"), "sealed as job.other"), (b'{"$sealed": "1.2"}', "is not")):
+            one = TakenJob(ID, "job.pays", Raw(arguments), 1, 3)
+            finished = await Attempt(one, 7, InstalledJob(Pays), means(), Told()).run()
+            assert finished.final and finished.error is not None and why in finished.error and not finished.refund
+
+
+@pytest.mark.parametrize("what", ["a step", "a child"])
+async def test_so_it_is_with_what_is_brought_to_it(what: str) -> None:
+    told = Told()
+
+    async def runs(work: Work) -> Any:
+        return await (work.children() if what == "a child" else work.step("a", trio.lowlevel.checkpoint))
+
+    def brought(sealed: bytes) -> None:
+        told.kept = {"a": Raw(sealed)}
+        told.has_ended = [ChildKnown(ID, "completed", Raw(sealed))]
+
+    with keys_for(KEY):
+        brought(seal(b"1", "job.pays"))
+    with keys_for(), capture_logs():
+        assert await outcome(runs, told=told, steps=True) == Finished(ID, 9, retry_s=60.0, refund=True)
+        brought(b'{"$sealed": "1.2"}')
+        found = await outcome(runs, told=told, steps=True)
+    assert found.final and found.error is not None and "can't be opened" in found.error

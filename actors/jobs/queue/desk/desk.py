@@ -334,12 +334,20 @@ class Desk:
 
     def _put_back(self, job: Waiting, held: Held, again: Again, now_ms: int, writes: Jobs) -> None:
         job.due_ms = again.due_ms
+        options = self._half_done(job) if job.id in self.with_steps and job.expires_ms else None
         if self.jobs.expiries:
             self.jobs.expiries.add(job)
         self.order.put(job, now_ms)
-        writes.back[job.id] = BackRow(job.id, job.due_ms, job.attempts, job.lost, again.error, let_go=held.token)
+        back = BackRow(job.id, job.due_ms, job.attempts, job.lost, again.error, let_go=held.token, options=options)
+        writes.back[job.id] = back
         if job.id in self.shown.looked_at:
             self.changed.add(job.id)
+
+    def _half_done(self, job: Waiting) -> bytes:
+        """Some of its steps are through: it does not expire any more. Its options then."""
+        assert job.options is not None
+        job.options = replace(job.options, expires_ms=0)
+        return job.options.encode() or b"{}"  # for None leaves them as they were
 
     def _let_go(self, job: Waiting, held: Held, now_ms: int, writes: Jobs) -> None:
         """Nobody has it any more."""

@@ -1,7 +1,7 @@
 """Expiries: jobs that are not to be begun any more after a moment of their own. Pure; time is an argument.
 
 That counts for a job until it was begun, which is when a worker was given it and has not given it back as no attempt:
-one that has failed, or whose worker was lost, is tried again however late.
+one that has failed, or whose worker was lost, or of which a step is through, is tried again however late.
 """
 
 from collections.abc import Mapping

@@ -38,8 +38,9 @@ class Bucket(Struct, frozen=True):
         return -(-bucket // self.n)
 
     def as_of(self, full_ms: int, now_ms: int, used: int | None = None) -> int:
-        """A bucket of which is known that it is full by then at the latest."""
-        return min(full_ms * self.n, now_ms * self.n + self.burst * self.per)
+        """A bucket of which is known that it is full by then at the latest. `used`: also more than there ever were, as
+        one that is heavier than all has."""
+        return min(full_ms * self.n, now_ms * self.n + (self.burst if used is None else used) * self.per)
 
     def used(self, bucket: int, now_ms: int) -> int:
         return min(self.burst, self.burst - self.tokens(bucket, now_ms))

@@ -34,7 +34,8 @@ class Meter(Protocol):
         """When all are back."""
 
     def as_of(self, full_ms: int, now_ms: int, used: int | None = None) -> int:
-        """Spent, where is known only that all are back by then, and that at most `used` were; None: all may be."""
+        """Spent, where is known only that all are back by then, and that at most `used` were, also more than there are
+        where these may be owed; None: all may be."""
 
     def used(self, spent: int, now_ms: int) -> int:
         """Tokens that are not back, `burst` at most."""

@@ -17,9 +17,11 @@ class Told:
     def __init__(self) -> None:
         self._of: dict[str, Known] = {}
         self.news: dict[str, Known] = {}  # to be written down
+        self._counts_ms = 0  # until then all of them count
 
     def begin(self, known: Mapping[str, Known]) -> None:
         self._of = dict(known)
+        self._counts_ms = 0
 
     def get(self, name: str) -> Known | None:
         return self._of.get(name)
@@ -33,11 +35,14 @@ class Told:
         if told is not None and told[0] >= full_ms and told[1] >= used:
             return True
         if told is None and len(self._of) >= TOLD_MAX:
-            self._of = dict(still(self._of, now_ms))
+            if now_ms >= self._counts_ms:  # else no room is made by looking through them
+                self._of = dict(still(self._of, now_ms))
+                self._counts_ms = min((one[0] for one in self._of.values()), default=0)
             if len(self._of) >= TOLD_MAX:
                 return False
         known = full_ms + (meter.ahead_ms or 0), min(meter.burst, used + meter.burst // SHARE)
         self._of[name] = self.news[name] = known
+        self._counts_ms = min(self._counts_ms, known[0])
         return True
 
     def take(self) -> dict[str, Known]:

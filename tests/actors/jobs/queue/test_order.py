@@ -280,6 +280,18 @@ def test_each_limit_by_weight(limits: QueueLimits, weights: list[int], count: in
     assert [job.weight for job in order.take(0, 9)] == weights[:count]
 
 
+def test_a_key_that_waits_for_a_heavy_one_does_not_keep_waiting_what_goes_before_that() -> None:
+    order = Order(QueueLimits(per_key=3))
+    order.put(a_job(1, "a"), 0)
+    assert len(order.take(0, 9)) == 1
+    order.put(a_job(2, "a", weight=3), 0)
+    assert order.take(0, 9) == []
+    order.put(a_job(3, "a", priority=9), 0)
+    assert order.take(0, 9) == [], "nobody overtakes it"
+    order.put(a_job(4, "a", priority=0), 0)
+    assert [int(job.id, 16) for job in order.take(0, 9)] == [4]
+
+
 @pytest.mark.parametrize("on_retry", ["block", "overtake"])
 def test_those_behind_one_that_is_tried_again(on_retry: OnRetry) -> None:
     """Of their key, whatever their class; another key goes on."""

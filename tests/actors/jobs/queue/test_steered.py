@@ -222,6 +222,32 @@ def test_tokens_that_are_spent_stay_spent_when_the_life_is_lost() -> None:
     assert all(event["type"] != "queue.metered" for event in kit.publications)
 
 
+def test_what_a_heavy_job_owes_is_owed_by_the_next_life() -> None:
+    kit = queue()
+    kit.ask(Limit(rate=Rate(1, per_s=1.0)))
+    add(kit, "", weight=100)
+    assert len(take(kit)) == 1
+    kit.restart()
+    add(kit, "")
+    kit.advance(98.0)
+    assert take(kit) == []
+    kit.advance(2.0 + METERED_AHEAD_MS / 1000)
+    assert len(take(kit)) == 1
+
+
+def test_where_the_clock_was_set_back_no_more_is_owed_than_was() -> None:
+    kit = queue()
+    kit.ask(Limit(rate=Rate(1, per_s=1.0)))
+    add(kit, "")
+    assert len(take(kit)) == 1
+    kit._world.now_s -= 3_600.0
+    kit.restart()
+    add(kit, "")
+    assert take(kit) == []
+    kit.advance(1.0)
+    assert len(take(kit)) == 1
+
+
 def test_tokens_are_written_down_seldom() -> None:
     kit = queue()
     kit.ask(Limit(rate=Rate(100, per_s=1.0, burst=100)))

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from greenroom import Discard, Job, JobLimits, Retry, Snooze, Work
-from greenroom.actors.jobs.queue.messages import Take
+from greenroom.actors.jobs.queue.messages import Add, Take
 from greenroom.actors.jobs.queue.single.steering import CancelJob
 from greenroom.testing import JobKit
 from tests.supervisors.jobs.work_stage import running, stage, until
@@ -101,6 +101,31 @@ async def test_once_nobody_wants_any_of_them_the_call_ends(autojump_clock: trio.
                 await on.ask(CancelJob(id=id))
             assert await on.ended(*ids) == ["cancelled", "cancelled"]
             assert trio.current_time() < before + 2.0
+
+
+async def test_one_whose_arguments_are_wrong_neither_waits_for_the_others_nor_keeps_their_call(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with stage(Many) as on:
+        wrong = (await on.ask(Add(job="job.many", arguments=msgspec.Raw(b'{"number": "x"}')))).id
+        ids = [await on.add(Many(number=number, takes_s=20.0)) for number in range(2)]
+        async with running(on.worker(slots=1)):
+            await until(lambda: Many.calls)
+            before = trio.current_time()
+            assert await on.ended(wrong) == ["failed"] and trio.current_time() < before + 1.0
+            for id in ids:
+                await on.ask(CancelJob(id=id))
+            assert await on.ended(*ids) == ["cancelled", "cancelled"]
+            assert trio.current_time() < before + 3.0
+        assert Many.calls == [[0, 1]]
+
+
+async def test_of_which_none_can_be_begun_there_is_no_call(autojump_clock: trio.testing.MockClock) -> None:
+    async with stage(Many) as on:
+        wrong = [(await on.ask(Add(job="job.many"))).id for _ in range(2)]
+        async with running(on.worker(slots=1)):
+            assert await on.ended(*wrong) == ["failed", "failed"] and not Many.calls
+            assert await on.ended(await on.add(Many(number=1))) == ["completed"]
 
 
 async def test_a_worker_that_stops_gives_all_of_them_back(autojump_clock: trio.testing.MockClock) -> None:

@@ -111,6 +111,42 @@ async def test_what_comes_while_all_slots_are_busy_is_left_to_others(autojump_cl
         assert [job.id for job in (await on.ask(Take(worker="v"))).jobs] == [later]
 
 
+class Post(Job, queue="q", tag="job.post", chunk=10, chunk_wait_s=10.0):
+    to: str = ""
+    partition = "to"
+
+    @classmethod
+    async def run_many(cls, jobs: Sequence[Any], works: Sequence[Work]) -> None:
+        await trio.sleep(3.0)
+
+
+async def test_what_fits_into_no_chunk_and_finds_no_slot_has_the_oldest_begin_and_is_left_to_others(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with stage(Post) as on, running(on.worker(slots=1)):
+        began = trio.current_time()
+        first = await on.add(Post(to="a"), partition="a")
+        await trio.sleep(2.0)
+        second = await on.add(Post(to="b"), partition="b")
+        await trio.sleep(0.3)
+        assert [job.id for job in (await on.ask(Take(worker="v"))).jobs] == [second]
+        await on.ended(first)
+        assert trio.current_time() - began < 5.5
+
+
+async def test_nor_does_the_first_wait_for_more_where_others_lie_behind_it(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with stage(Post) as on:
+        began = trio.current_time()
+        first, second = [await on.add(Post(to=to), partition=to) for to in ("a", "b")]
+        async with running(on.worker(slots=1)):
+            await on.ended(first)
+            assert trio.current_time() - began < 3.5
+            await on.ended(second)
+            assert trio.current_time() - began < 17.5
+
+
 async def test_a_chunk_has_one_slot(autojump_clock: trio.testing.MockClock) -> None:
     async with stage(Slow) as on, running(on.worker(slots=2)):
         began = trio.current_time()

@@ -1,14 +1,18 @@
 """A worker whose queue is out of reach for a while: no job is lost by that, and none is done twice."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
 import trio
 from trio.testing import MockClock
 
+from greenroom import Job, Retry, Work
 from greenroom.actors.jobs.queue.messages import Take, TakenJob
-from tests.supervisors.jobs.work_stage import Stage, Unreachable, running, stage
+from greenroom.actors.jobs.queue.single.telling import StepDone
+from greenroom.actors.model.errors import OutcomeUnknown, StoreAway, Unavailable
+from greenroom.supervisors.jobs.attempt import Attempt, Ending
+from tests.supervisors.jobs.work_stage import Stage, Unreachable, means, running, stage
 from tests.supervisors.jobs.worker.naps import Nap, begun
 
 
@@ -108,3 +112,53 @@ async def test_what_lies_behind_another_is_not_begun_after_its_lease(autojump_cl
             await trio.lowlevel.checkpoint()
             await trio.sleep(0.001)
             assert Nap.begun == [job]
+
+
+class Pays(Job, queue="q", tag="job.pays_once"):
+    """Once."""
+
+    retry = Retry(attempts=1)
+    paid: ClassVar[list[str]] = []
+
+    async def run(self, work: Work) -> Any:
+        return await work.step("pay", self._pay)
+
+    async def _pay(self) -> None:
+        self.paid.append("now")
+        await trio.lowlevel.checkpoint()
+
+
+async def test_a_step_that_is_through_is_said_until_it_is_heard(autojump_clock: MockClock) -> None:
+    refusals: list[Exception] = [Unavailable("away"), StoreAway("away"), OutcomeUnknown("lost")]
+    async with stage(Pays) as on:
+
+        async def ask(entity: str, message: Any) -> Any:
+            if isinstance(message, StepDone) and refusals:
+                raise refusals.pop()
+            return await on.kernel.router.ask(entity, message)
+
+        async with running(on.worker(ask=ask)):
+            job = await on.add(Pays())
+            assert await on.ended(job) == ["completed"] and len(Pays.paid) == 1 and not refusals
+
+
+async def test_once_its_attempt_is_to_end_it_is_said_no_more(autojump_clock: MockClock) -> None:
+    async with stage(Pays) as on:
+
+        async def ask(entity: str, message: Any) -> Any:
+            await trio.lowlevel.checkpoint()
+            raise Unavailable("away")
+
+        worker = on.worker(ask=ask)
+        taken = TakenJob(id="0" * 32, job="job.pays_once", arguments=msgspec.Raw(b"{}"), attempt=1, attempts_max=1)
+        one = Attempt(taken, 7, on.jobs.get("job.pays_once"), means(), worker)
+        async with trio.open_nursery() as nursery:
+
+            async def stops() -> None:
+                await trio.sleep(5.0)
+                one.stop(Ending.INTERRUPTED)
+
+            nursery.start_soon(stops)
+            with trio.fail_after(8.0), pytest.raises(Unavailable):
+                await worker.keep_step(one, "a", msgspec.Raw(b"1"))
+        assert trio.current_time() >= 5.0

@@ -299,6 +299,17 @@ def test_a_life_knows_what_is_stored_of_it() -> None:
     assert list(writes.ended) == [row(1).id]
 
 
+@pytest.mark.parametrize("weight", [1, 3])
+def test_one_that_is_half_done_does_not_expire(weight: int) -> None:
+    one = desk(row(1, options=Options(expires_ms=NOW + 100, weight=weight).encode()))
+    token, _ = take(one)
+    one.step(row(1).id, "a", b"1", Jobs())
+    _, writes = finish(one, Finished(row(1).id, token, refund=True))
+    assert writes.back[row(1).id].options == (b"{}" if weight == 1 else Options(weight=weight).encode())
+    assert one.end_expired(NOW + 200, Jobs()) and row(1).id in one.jobs
+    assert len(take(one, now_ms=NOW + 200)[1]) == 1
+
+
 def test_one_that_is_put_off_by_another_with_its_key_expires_as_that_one() -> None:
     one = Desk("q")
     unique = UniqueKey("k", "debounce", 60.0)

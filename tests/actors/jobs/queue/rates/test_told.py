@@ -1,10 +1,12 @@
 """What is written down of windows."""
 
+from collections.abc import Iterator, Mapping
+
 import pytest
 
 from greenroom.actors.jobs.limits import Rate
 from greenroom.actors.jobs.queue.rates.meter import meter_of
-from greenroom.actors.jobs.queue.rates.told import Told
+from greenroom.actors.jobs.queue.rates.told import Told, still
 
 METER = meter_of(Rate(100, per_s=10, window="fixed"))
 
@@ -32,3 +34,20 @@ def test_of_too_many_it_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     spent = METER.spend(0, 5_000, 1)
     assert not told.spent("c", spent, METER, 5_000) and told.get("c") is None
     assert told.spent("c", spent, METER, 9_500) and told.get("a") is None
+
+
+def test_where_all_of_too_many_count_yet_they_are_not_looked_through_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+
+    def looked(known: Mapping[str, tuple[int, int]], now_ms: int) -> Iterator[tuple[str, tuple[int, int]]]:
+        looks.append(now_ms)
+        return still(known, now_ms)
+
+    monkeypatch.setattr("greenroom.actors.jobs.queue.rates.told.TOLD_MAX", 2)
+    monkeypatch.setattr("greenroom.actors.jobs.queue.rates.told.still", looked)
+    told = Told()
+    told.begin({"a": (9_000, 1), "b": (10_000, 1)})
+    for now_ms in (5_000, 6_000, 8_999):
+        assert not told.spent("c", METER.spend(0, now_ms, 1), METER, now_ms)
+    assert looks == [5_000]
+    assert told.spent("c", METER.spend(0, 9_000, 1), METER, 9_000) and told.get("a") is None

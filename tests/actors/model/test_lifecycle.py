@@ -1,0 +1,19 @@
+"""What the runtime brings to actors, as they read it."""
+
+import pytest
+from msgspec import Raw
+
+from greenroom.actors.model.errors import Unavailable
+from greenroom.actors.model.lifecycle import Answered
+from greenroom.store.jobs.sealing import CannotOpen, keys_for, seal
+
+
+def test_an_answer_whose_key_is_not_here_is_refused_for_now() -> None:
+    with keys_for(bytes(32)):
+        answered = Answered(entity="job:a", about="b", reply=Raw(seal(b"7", "job.pay")))
+        assert answered.decode(int) == 7
+    with keys_for():
+        with pytest.raises(Unavailable, match="GREENROOM_JOBS_KEYS has none"):
+            answered.decode(int)
+        with pytest.raises(CannotOpen, match="marked as sealed"):
+            Answered(entity="job:a", about="b", reply=Raw(b'{"$sealed": "1.2"}')).decode(int)
