@@ -77,7 +77,7 @@ ENDING = "a story ends"
 GUARDS: dict[str, tuple[Any, str, Callable[..., Any], Faults, int, float]] = {
     "a late yes is answered": (Follows, "_hear", whoever_is_late, CALM_VIEWS, 4, MINUTES),
     "who comes in is counted": (Follows, "_hear", whoever_comes, NO_FAULTS, 0, MINUTES),
-    "rows may be late": (gathering, "_is_written_to", already, CALM_VIEWS, 15, MINUTES),
+    "rows may be late": (gathering, "_is_written_to", already, CALM_VIEWS, 106, MINUTES),
     "authors are told of a block": (Follows, "_tell_barred", says_nothing, NO_FAULTS, 1, MINUTES),
     "what is shared is told": (Post, "_tell_shared", says_nothing, NO_FAULTS, 0, MINUTES),
     "what is taken back is withdrawn": (Inbox, "_withdraw", says_nothing, NO_FAULTS, 1, 1.0),
