@@ -72,7 +72,7 @@ def test_an_author_who_is_near_is_told_nothing_where_nothing_is_lacking(world: W
 
 
 def test_an_author_who_is_near_is_asked_for_what_is_lacking(world: World) -> None:
-    late = world.post("bob", written=None)
+    late = new_post_id(int(world.kit.now * 1_000))  # not on the wall yet
     world.kit.when_glanced("feed:bob", lambda _: MadeShown([late], []))
     world.follow("bob")
     assert asked(world) == ["feed:bob"]
