@@ -257,7 +257,7 @@ def _number_in(path: Path) -> int | None:
         return None
 
 
-def wait_until(done: Callable[[], bool], what: str, *, within_s: float = 15.0) -> None:
+def wait_until(done: Callable[[], bool], what: str, *, within_s: float = 60.0) -> None:
     """Look again and again, for tests whose other side is another process and gives no sign."""
     deadline = time.monotonic() + within_s
     while not done():
