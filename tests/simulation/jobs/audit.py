@@ -135,13 +135,12 @@ class JobsAudit:
     def _taken(self, take: TakeRow) -> None:
         for one in take.ids:
             assert one in self._jobs, f"{one} is handed out, and has ended or was never added"
-            job = self._jobs[one]
-            assert not 0 < job.expires_ms <= take.at_ms, f"{one} begins at {take.at_ms}, and expired {job.expires_ms}"
-            job.takes.append(take)
+            self._jobs[one].takes.append(take)
 
     def _is_free(self, one: str, before: Place, take: TakeRow) -> None:
-        """Nobody had it, or has given it back."""
-        let_go = self._jobs[one].let_go
+        """Nobody had it, or has given it back; and it has not expired."""
+        let_go, expires_ms = self._jobs[one].let_go, self._jobs[one].expires_ms
+        assert not 0 < expires_ms <= take.at_ms, f"{one} begins at {take.at_ms}, and has expired at {expires_ms}"
         assert not before.token or let_go >= before.token, f"{one} is handed out to {take.worker}, and somebody has it"
 
     def _back(self, back: BackRow) -> None:
