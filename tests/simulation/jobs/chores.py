@@ -124,6 +124,7 @@ class Wishes:
     fates = FATES
     rates: tuple[Rate | None, ...] = (None, None, Rate(1, per_s=2.0), Rate(6, per_s=3.0, burst=2))
     key_rates: tuple[Rate | None, ...] = (None, None, None, Rate(2, per_s=2.0))
+    rate_at_last: Rate | None = None  # once all that is left is to be done
 
     def __init__(self, poison: float = POISON) -> None:
         self._next = 0
@@ -175,6 +176,7 @@ class AssortedWishes(Wishes):
         Rate(5, per_s=4.0, window="fixed"),
         Rate(5, per_s=4.0, window="sliding"),
     )
+    rate_at_last = Rate(1_000, per_s=1.0)
     key_rates = (None, None, Rate(4, per_s=3.0, window="fixed"), Rate(3, per_s=2.0, window="sliding"))
 
     def order(self, draw: Random, user: str) -> Order:

@@ -188,8 +188,8 @@ class Errand(Chore, queue=LANES, tag="job.errand"):
 MIXED = JobQueue(
     "mixed",
     concurrency=9,
-    rate=Rate(40, per_s=6.0, window="sliding"),
-    per_key_rate=Rate(20, per_s=5.0, window="fixed"),
+    rate=Rate(45, per_s=30.0, window="sliding"),
+    per_key_rate=Rate(25, per_s=20.0, window="fixed"),
 )
 
 

@@ -129,7 +129,8 @@ class People:
     async def tidy(self, world: World) -> None:
         """Nothing is paused or limited any more; also what somebody has asked for before, and is heard only now."""
         ask = world.outside()
-        nothing = Limit(concurrency=None, per_key=None, tiers=None, rate=None, per_key_rate=None, weights=None)
+        rate = self._wishes.rate_at_last
+        nothing = Limit(concurrency=None, per_key=None, tiers=None, rate=rate, per_key_rate=rate, weights=None)
         while True:
             for queue in self._wishes.queues:
                 for message in (Resume(), nothing):
