@@ -12,7 +12,7 @@ from greenroom.actors.jobs.queue.keys import Keys
 from greenroom.actors.jobs.queue.order import Order
 from greenroom.actors.jobs.queue.rates.windows import FixedWindow, SlidingWindow
 from greenroom.actors.jobs.queue.waiting import Waiting
-from greenroom.supervisors.jobs.attempt import Attempt
+from greenroom.supervisors.jobs.attempt import Attempt, outcomes
 from greenroom.supervisors.jobs.chunks import chunk, gathering
 from greenroom.testing import Faults, run_seed
 from tests.simulation.jobs.jobs_world import assorted
@@ -68,7 +68,7 @@ def of_any_key(job: Any, installed: Any) -> str:
     return ""
 
 
-OUTCOMES = chunk.outcomes
+OUTCOMES = outcomes
 IN_THE_RUNTIME: dict[str, tuple[Any, str, Any]] = {
     "what has expired is not begun": (Expiries, "due", nobody),
     "what has begun does not expire": (Waiting, "expires_ms", property(also_begun)),
