@@ -111,12 +111,15 @@ IN_THE_RUNTIME: dict[str, tuple[Any, str, Callable[..., Any]]] = {
 }
 
 
+FIRST = {"each tick is made up for": 5}  # where it is missed as things are; the other seeds are tried after it
+
+
 @pytest.mark.parametrize("guard", IN_THE_RUNTIME)
 def test_a_removed_guard_is_missed(guard: str, monkeypatch: pytest.MonkeyPatch) -> None:
     of, name, without = IN_THE_RUNTIME[guard]
     with monkeypatch.context() as patch:
         patch.setattr(of, name, without)
-        missed = next(seed for seed in range(SEEDS) if shown(seed))
+        missed = next(seed for seed in (FIRST.get(guard, 0), *range(SEEDS)) if shown(seed))
     assert not shown(missed)
 
 
