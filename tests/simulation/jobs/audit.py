@@ -87,13 +87,14 @@ class JobsAudit:
             is_set |= event["type"] in ("queue.limited", "queue.resumed")
         assert not (was_paused and jobs.taken and not is_set), f"{name} is paused, and hands out {jobs.taken[0].ids}"
         was = {job.id: job.place for job in self._of(name)}
+        before = dict(was)
         for row in (*jobs.added, *jobs.revived):
             if row in jobs.revived:
                 assert self._done.pop(row.id, None) is not None, f"{row.id} begins anew, and had not ended"
                 self._is_new(Known.of(row, is_of_others=False))
             else:
                 self._is_new(self._as_ordered(row, is_of_others=False))
-        before = {job.id: job.place for job in self._of(name)}
+            before[row.id] = self._jobs[row.id].place
         for taken in jobs.taken:
             self._taken(taken)
         for back in jobs.back.values():

@@ -26,8 +26,8 @@ MINUTES = 0.5
 def test_nothing_goes_wrong_in_assorted_worlds() -> None:
     happened: set[str] = set()
     for nodes, seed in AT_RANDOM:
-        run = run_seed(assorted(), seed, minutes=1.0, nodes=nodes)
-        how = f"python -m tests.simulation --scenario assorted --nodes {nodes} --minutes 1 --seed {seed}"
+        run = run_seed(assorted(), seed, minutes=MINUTES, nodes=nodes)
+        how = f"python -m tests.simulation --scenario assorted --nodes {nodes} --minutes {MINUTES:g} --seed {seed}"
         assert not run.violations, f"{run.violations[0]}\n{how}"
         happened |= set(run.timeline.counts)
     assert "worker killed" in happened
