@@ -161,13 +161,15 @@ class JobsAudit:
     def _ended(self, end: EndRow, before: dict[str, Place]) -> None:
         job = self._jobs.get(end.id)
         assert job is not None, f"{end.id} ends, and has ended before"
-        if end.state != "cancelled":
+        # Given to one that is seen to have ended, by the same append: then the row of its take is not written.
+        at_once = end.state == "failed" and job.lost == LOST_MAX - 1 and end.started_ms == end.ended_ms
+        if end.state != "cancelled" and not at_once:
             held = before[end.id].token
             take = next((one for one in job.takes if one.token == held), None)
             assert take is not None and held > job.let_go, f"{end.id} is {end.state}, and nobody had it"
             who = end.worker, end.started_ms
             assert who == (take.worker, take.at_ms), f"{end.id} is {end.state} by {who}, and {take.worker} had it"
-        elif end.worker:
+        elif end.worker and not at_once:
             wanted = job.is_cancelling or job.fate == "cancels" or b"cancelled" in (end.error or b"")
             wanted |= end.id in self._yard.unwanted  # one append that says so and ends it says only that it has ended
             assert wanted, f"{end.id} was given up by {end.worker}, and is cancelled, which nobody asked for"
