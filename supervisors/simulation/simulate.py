@@ -110,7 +110,7 @@ def run_seed(
     schedule = Schedule(seed)
     world = World(scenario, schedule=schedule, faults=faults, guards=guards, nodes=nodes)
     started = perf_counter()
-    with _logs_in(world):
+    with _logs_in(world), scenario.around():
         schedule.run(play, world, trouble or at_random(minutes * 60))
     return Run(
         seed=seed,

@@ -9,6 +9,7 @@ What happens in it, from its beginning to its end, is in `play.py`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from random import Random
 from typing import Any
 
@@ -71,6 +72,7 @@ class Scenario(Struct, kw_only=True):
     operators: Callable[["World"], list[Callable[[], Awaitable[None]]]] = lambda world: []
     tidy: Callable[["World"], Awaitable[None]] | None = None
     untrimmed: tuple[str, ...] = ()  # kinds of which views show what their state knows no more: no event of them goes
+    around: Callable[[], AbstractContextManager[None]] = nullcontext  # what a process has to have: keys, say
     settle_s: float = 0.0  # once faults have stopped, everything must be resolved within so long; 0: see play.py
 
 

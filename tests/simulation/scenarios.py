@@ -5,7 +5,7 @@ from collections.abc import Callable
 from greenroom.testing import Scenario
 from tests.simulation.chat import chat
 from tests.simulation.couriers import couriers
-from tests.simulation.jobs.jobs_world import chores
+from tests.simulation.jobs.jobs_world import assorted, chores
 from tests.simulation.jobs.plans_world import plans
 from tests.simulation.ledger import ledgers
 from tests.simulation.sagas import sagas
@@ -20,6 +20,7 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
     "sagas": sagas,
     "views": talks,
     "jobs": chores,
+    "assorted": assorted,
     "plans": plans,
     "social": social,
 }

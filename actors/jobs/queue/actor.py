@@ -145,6 +145,7 @@ class Queue(SteeredQueue):
         if self.desk.jobs:
             self._counts.has_jobs()
         self._looking = Looking(begun.seen, self.now_ms)
+        self._latest_ms = max(now_ms, self.now_ms)  # set back from here on, the clock is behind what has been read
         self.desk.hands.forgive(self.now_ms)  # reading may have taken longer than a lease
 
     def may_sleep(self) -> bool:

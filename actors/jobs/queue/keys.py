@@ -37,6 +37,7 @@ class Holder(Struct):
 
     id: str
     behind: str = ""
+    begun: bool = False  # a worker has had it: what it has done is not thrown away for another's sake
 
 
 ADD, PARK = Verdict(What.ADD), Verdict(What.PARK)
@@ -53,16 +54,20 @@ class Keys:
         """Those that are stored."""
         self._windows = {one.key: one for one in windows}
 
-    def hold(self, unique: UniqueKey, id: str) -> bool:
-        """One that is stored, which nobody has. Is it held back by another?"""
+    def hold(self, unique: UniqueKey, id: str, *, begun: bool = False) -> str:
+        """One that is stored, which nobody has. The id of the one that is held back from now on, itself or another; ""
+        where none is."""
         if unique.mode == "throttle":
-            return False
+            return ""
         holder = self._holders.get(unique.key)
-        if holder is not None and unique.mode == "keep_last" and not holder.behind:
-            holder.behind = id
-            return True
-        self._holders[unique.key] = Holder(id)
-        return False
+        if holder is None or unique.mode != "keep_last" or holder.behind:
+            self._holders[unique.key] = Holder(id, begun=begun)
+            return ""
+        if begun and not holder.begun:  # clocks of two owners may differ
+            self._holders[unique.key] = Holder(id, holder.id, begun=True)
+            return holder.id
+        holder.behind = id
+        return id
 
     def hold_taken(self, unique: UniqueKey, id: str) -> str:
         """One that is stored, which a worker has. The id of the one that it holds back; "" where there is none."""
@@ -71,8 +76,14 @@ class Keys:
         holder = self._holders.get(unique.key)
         back = holder.id if holder is not None and unique.mode == "keep_last" else ""
         if holder is None or back:
-            self._holders[unique.key] = Holder(id, back)
+            self._holders[unique.key] = Holder(id, back, begun=True)
         return back
+
+    def put_back(self, unique: UniqueKey, id: str) -> None:
+        """A worker has had it."""
+        holder = self._holders.get(unique.key)
+        if holder is not None and holder.id == id:
+            holder.begun = True
 
     def is_full(self, now_ms: int) -> bool:
         """Are too many windows open for another?"""
@@ -96,7 +107,7 @@ class Keys:
             return Verdict(What.DUPLICATE, holder.id)
         if holder.behind:
             return Verdict(What.REPLACE, holder.behind)
-        if not is_taken(holder.id):
+        if not holder.begun and not is_taken(holder.id):
             return Verdict(What.REPLACE, holder.id)
         return PARK if unique.mode == "keep_last" else ADD
 

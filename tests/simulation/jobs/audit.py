@@ -11,15 +11,16 @@ import msgspec
 
 from greenroom.actors.jobs.limits import QueueLimits
 from greenroom.actors.jobs.queue.desk import LOST_MAX
-from greenroom.store.journal.consequences.jobs import BackRow, EndRow, Jobs, JobTables, TakeRow
+from greenroom.store.jobs.sealing import is_sealed, opened_if_sealed
+from greenroom.store.journal.consequences.jobs import BackRow, EndRow, JobRow, Jobs, JobTables, TakeRow
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.store.journal.records import Append
-from tests.simulation.jobs.chores import WITHOUT_FAILURE, Yard
+from tests.simulation.jobs.classes import BY_TAG, SECRET, WITHOUT_FAILURE, Yard
 from tests.simulation.jobs.standing import Known, KnownQueue, Place
 
 decode = msgspec.json.decode
 NOTHING = Jobs()
-LAST_COUNTS = ("debounce", "keep_last")  # modes in which the one that waits makes room for the next
+EXPIRED = b"expired: nobody had begun it in time"
 
 
 class JobsAudit:
@@ -39,6 +40,8 @@ class JobsAudit:
         kind, _, key = entity.partition(":")
         jobs = (append.consequences.jobs if append.consequences is not None else None) or NOTHING
         events = [decode(event.payload) for event in append.events]
+        assert SECRET.encode() not in msgspec.msgpack.encode(append), "what nobody may read is written"
+        assert not self._yard.wrong, self._yard.wrong[0]
         if kind == "studio":
             self._studio(events, jobs)
         elif kind == "queue":
@@ -50,12 +53,25 @@ class JobsAudit:
         started = [row.id for row in jobs.started]
         assert sorted(ordered) == sorted(started), f"ordered are {ordered}, and started {started}"
         for row in jobs.started:
-            self._is_new(Known.of(row, is_of_others=True))
+            self._is_new(self._as_ordered(row, is_of_others=True))
         for event in events:
             match event:
                 case {"type": "studio.heard", "job": job, "how": how}:
                     expected = self._unheard.pop(job, None)
                     assert how == expected, f"of {job} is heard that it is {how}, and it is {expected}"
+
+    def _as_ordered(self, row: JobRow, *, is_of_others: bool) -> Known:
+        job = Known.of(row, is_of_others=is_of_others)
+        assert is_sealed(row.arguments or b"") is BY_TAG[job.job].encrypts, f"{job.id}: {row.arguments!r}"
+        wanted, options = job.wanted, job.options
+        if wanted["token"].startswith("editor"):  # as it is added, by the same append
+            return job
+        within_ms = int(wanted.get("within_s", 0.0) * 1000)
+        assert bool(options.expires_ms) is bool(within_ms), f"{job.id} expires at {options.expires_ms}"
+        if options.unique is None:  # else it may be as another one already
+            assert options.expires_ms in (0, row.added_ms + within_ms), f"{job.id} expires at {options.expires_ms}"
+            assert options.weight == wanted.get("weight", 1), f"{job.id} weighs {options.weight}"
+        return job
 
     def _is_new(self, job: Known) -> None:
         assert job.id not in self._jobs and job.id not in self._done, f"{job.id} is added twice"
@@ -71,11 +87,14 @@ class JobsAudit:
             is_set |= event["type"] in ("queue.limited", "queue.resumed")
         assert not (was_paused and jobs.taken and not is_set), f"{name} is paused, and hands out {jobs.taken[0].ids}"
         was = {job.id: job.place for job in self._of(name)}
+        before = dict(was)
         for row in (*jobs.added, *jobs.revived):
             if row in jobs.revived:
                 assert self._done.pop(row.id, None) is not None, f"{row.id} begins anew, and had not ended"
-            self._is_new(Known.of(row, is_of_others=False))
-        before = {job.id: job.place for job in self._of(name)}
+                self._is_new(Known.of(row, is_of_others=False))
+            else:
+                self._is_new(self._as_ordered(row, is_of_others=False))
+            before[row.id] = self._jobs[row.id].place
         for taken in jobs.taken:
             self._taken(taken)
         for back in jobs.back.values():
@@ -89,7 +108,8 @@ class JobsAudit:
         for end in jobs.ended.values():
             self._ended(end, before)
         for row, end in jobs.over:
-            self._is_new(Known.of(row, is_of_others=False))
+            self._is_new(self._as_ordered(row, is_of_others=False))
+            self._check_expired(self._jobs[row.id], end)
             self._end(end)
         for untaken in jobs.untaken:
             held = [job.id for job in self._of(name) if job.holder and job.holder.token == untaken.token]
@@ -97,10 +117,16 @@ class JobsAudit:
         if jobs.taken:
             self._check_limits(queue, limits, jobs)
             self._check_keys(name, jobs)
-        if jobs.taken and not is_set and (rate := queue.effective.rate) is not None and self._yard.clocks_are_right:
+        if jobs.taken and not is_set and self._yard.clocks_are_right:
             for take in jobs.taken:
-                wrong = queue.exceeds(rate, take.at_ms, len(take.ids))
+                begun = [(job.partition, job.weight) for job in map(self._known, take.ids)]
+                wrong = queue.exceeds(take.at_ms, begun)
                 assert not wrong, f"{name}: {wrong}"
+        for take in jobs.taken:
+            self._check_left(name, take, jobs)
+
+    def _known(self, job_id: str) -> Known:
+        return self._jobs[job_id] if job_id in self._jobs else self._done[job_id][0]
 
     def _of(self, queue: str) -> list[Known]:
         return [job for job in self._jobs.values() if job.queue == queue]
@@ -113,8 +139,9 @@ class JobsAudit:
             self._jobs[one].takes.append(take)
 
     def _is_free(self, one: str, before: Place, take: TakeRow) -> None:
-        """Nobody had it, or has given it back."""
-        let_go = self._jobs[one].let_go
+        """Nobody had it, or has given it back; and it has not expired."""
+        let_go, expires_ms = self._jobs[one].let_go, self._jobs[one].expires_ms
+        assert not 0 < expires_ms <= take.at_ms, f"{one} begins at {take.at_ms}, and has expired at {expires_ms}"
         assert not before.token or let_go >= before.token, f"{one} is handed out to {take.worker}, and somebody has it"
 
     def _back(self, back: BackRow) -> None:
@@ -127,43 +154,66 @@ class JobsAudit:
         assert back.lost < LOST_MAX and back.attempts < job.attempts_max, f"{job.id} is tried too often"
         assert not (lost and self._lossless), f"{job.id} was lost, and every worker ended as it should"
         job.change(back)
+        if back.arguments is not None and not job.wanted["token"].startswith("editor"):
+            assert not job.takes, f"{job.id} has begun, and is to be as another one"
+            assert bool(job.expires_ms) is bool(job.wanted.get("within_s")), f"{job.id} expires as another one does"
 
     def _ended(self, end: EndRow, before: dict[str, Place]) -> None:
         job = self._jobs.get(end.id)
         assert job is not None, f"{end.id} ends, and has ended before"
-        if end.state != "cancelled":
+        # Given to one that is seen to have ended, by the same append: then the row of its take is not written.
+        at_once = end.state == "failed" and job.lost == LOST_MAX - 1 and end.started_ms == end.ended_ms
+        if end.state != "cancelled" and not at_once:
             held = before[end.id].token
             take = next((one for one in job.takes if one.token == held), None)
             assert take is not None and held > job.let_go, f"{end.id} is {end.state}, and nobody had it"
             who = end.worker, end.started_ms
             assert who == (take.worker, take.at_ms), f"{end.id} is {end.state} by {who}, and {take.worker} had it"
-        elif end.worker:
+        elif end.worker and not at_once:
             wanted = job.is_cancelling or job.fate == "cancels" or b"cancelled" in (end.error or b"")
             wanted |= end.id in self._yard.unwanted  # one append that says so and ends it says only that it has ended
             assert wanted, f"{end.id} was given up by {end.worker}, and is cancelled, which nobody asked for"
-        elif end.instead and job.takes:
-            assert job.options.unique is not None and job.options.unique.mode in LAST_COUNTS, (
-                f"{end.id} has begun, and is given up for {end.instead}"
-            )
+        elif end.instead:
+            assert not job.takes, f"{end.id} has begun, and is given up for {end.instead}"
+        self._check_expired(job, end)
         if end.state == "completed":
             self._check_result(job, end, before[end.id].token)
         if end.state == "failed":
             self._check_failure(job, end)
         self._end(end)
 
+    def _check_expired(self, job: Known, end: EndRow) -> None:
+        if EXPIRED in (end.error or b""):
+            assert end.state == "cancelled" and 0 < job.expires_ms <= end.ended_ms, (
+                f"{job.id} expires at {end.ended_ms}: {job}"
+            )
+
+    def _check_left(self, name: str, take: TakeRow, jobs: Jobs) -> None:
+        """Of those that its queue knows of, none waits that has expired."""
+        world = self._yard.world
+        if world is None or world.faults.jump_every_s:  # its clock may have been set since it was begun
+            return
+        for job in self._of(name):
+            late = 0 < job.expires_ms <= take.at_ms and not job.is_of_others
+            assert not late or job.holder, f"{job.id} has expired at {job.expires_ms}, and waits at {take.at_ms}"
+
     def _check_result(self, job: Known, end: EndRow, token: int) -> None:
         """It is what the attempt that had the job has returned, with the arguments that it has."""
-        result = decode(end.result or b"{}")
+        assert is_sealed(end.result or b"") is BY_TAG[job.job].encrypts, f"{job.id} has the result {end.result!r}"
+        result = decode(opened_if_sealed(end.result or b"{}"))
         assert result.get("lease") == token, f"{job.id} has the result of another attempt: {result}, and not {token}"
-        wanted = decode(job.arguments)["token"]
+        wanted = job.wanted["token"]
         assert result["token"] == wanted, f"{job.id} was done as {result['token']}, and is {wanted}"
-        steps = {name: decode(one) for name, one in job.steps.items()}
+        steps = {name: decode(opened_if_sealed(one)) for name, one in job.steps.items()}
         if "steps" in result:
             world = self._yard.world
             lost = world is not None and world.checker.failovers  # then what the worker knows of may be stored no more
             known = dict(zip(("one", "two"), result["steps"], strict=True))
             kept = {name: one for name, one in known.items() if name in steps} if lost else known
             assert kept == steps, f"{job.id}: {result}, steps are {steps}"
+            if not wanted.startswith("editor"):  # an edit keeps them
+                others = [one for one in result["steps"] if one[1] != wanted and not one[1].startswith("editor")]
+                assert not others, f"{job.id} was done as {wanted}, and {others} as another one"
 
     def _check_failure(self, job: Known, end: EndRow) -> None:
         error = decode(end.error or b"{}").get("error", "")
@@ -181,23 +231,27 @@ class JobsAudit:
         if job.options.origin and job.options.about:
             is_other = end.error is not None and b"another is done in its place" in end.error
             how = "job.duplicate" if is_other else f"job.{end.state}"
+            if EXPIRED in (end.error or b""):
+                how = "job.expired"
             self._unheard[end.id] = "completed" if end.state == "completed" else how
 
     # What must hold of many.
 
     def _check_limits(self, queue: KnownQueue, limits: Iterable[QueueLimits], jobs: Jobs) -> None:
         """So many are under way as there may be at most; of limits that were set meanwhile, the widest counts."""
-        keys: dict[str, int] = {}
+        keys: dict[str, list[int]] = {}
         for job in self._of(queue.name):
             if job.holder is not None:
-                keys[job.partition] = keys.get(job.partition, 0) + 1
+                keys.setdefault(job.partition, []).append(job.weight)
         wide = 1 << 30
         most = max(one.concurrency or wide for one in limits)
-        running = sum(keys.values())
-        assert running <= most, f"{queue.name} has {running} under way, and may have {most}"
+        running = [weight for weights in keys.values() for weight in weights]
+        # One that is heavier than all that may be goes alone.
+        is_right = sum(running) <= most or len(running) == 1
+        assert is_right, f"{queue.name} has {running} under way, and may have {most}"
         for key in {self._jobs[one].partition for take in jobs.taken for one in take.ids if one in self._jobs}:
-            most = max(one.tiers.get(key, one.per_key or wide) for one in limits)
-            assert keys.get(key, 0) <= most, f"{queue.name} has {keys[key]} of {key} under way, and may have {most}"
+            most, its = max(one.tiers.get(key, one.per_key or wide) for one in limits), keys.get(key, [])
+            assert sum(its) <= most or len(its) == 1, f"{queue.name} has {its} of {key} under way, and may have {most}"
 
     def _check_keys(self, name: str, jobs: Jobs) -> None:
         """Of those that are one, one is under way."""
@@ -237,6 +291,7 @@ class JobsAudit:
 
     def unsettled(self) -> list[str]:
         left = [f"{job.queue}: {job.id} ({job.fate}) has not ended, {job.place}" for job in self._jobs.values()]
+        left += self._yard.wrong
         return left + [f"nobody has heard that {job} is {how}" for job, how in self._unheard.items()]
 
     def stored(self, rows: MemoryRows) -> None:

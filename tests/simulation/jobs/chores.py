@@ -1,161 +1,37 @@
-"""Studios that start jobs with their events, services that add others, and people who steer them: the world `jobs`.
-
-A job's arguments say what becomes of it. All chance lies in them, or in the order of things.
-"""
+"""Studios that start jobs with their events, and what is wished for: the worlds `jobs` and `assorted`."""
 
 from random import Random
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import msgspec
-import trio
 from msgspec import Struct, field
 
-from greenroom import Cancel, Discard, Job, Retry, Snooze, Unique
-from greenroom.actors.jobs.installed import Jobs
-from greenroom.actors.jobs.job import JobLimits
-from greenroom.actors.jobs.limits import JobQueue
-from greenroom.actors.jobs.work import Pause, Work
+from greenroom.actors.jobs.limits import Rate
 from greenroom.actors.model.actor import Actor, KindLimits
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.lifecycle import Answered, Undelivered
 from greenroom.actors.model.message import Ask, Event, Message
-from greenroom.supervisors.jobs.processes import ProcessLost
 from greenroom.supervisors.simulation.client import Work as Command
-from greenroom.supervisors.simulation.schedule import NODE
-
-if TYPE_CHECKING:
-    from greenroom.supervisors.simulation.world import World
+from tests.simulation.jobs.classes import (
+    BY_TAG,
+    SECRET,
+    Batch,
+    Calm,
+    Chore,
+    Errand,
+    Fate,
+    Gathered,
+    Latest,
+    Newest,
+    Plain,
+    Rare,
+    Sealed,
+    Single,
+)
 
 STUDIOS = tuple(f"studio:{number}" for number in range(1, 4))
-QUEUES = ("chores", "lanes")
 KEYS = ("a", "b", "c")
-KNOWN_MAX = 40  # jobs of which people think
 LONG = "x" * 3_000  # what is not in a queue's memory
-
-# What becomes of a job: it succeeds, after a while or longer than a lease lasts, in steps, or with arguments that are
-# long; it fails always, at first, or for good; it waits, wants nobody to go on, ends as cancelled, or ends its worker.
-Fate = Literal[
-    "keep", "slow", "steps", "long", "fails", "stumbles", "discards", "snoozes", "pauses", "cancels", "poison"
-]
-WITHOUT_FAILURE = frozenset(("keep", "slow", "long", "snoozes", "pauses", "cancels", "poison"))
-RETRY = Retry(attempts=4, first_s=0.5, max_s=3.0)
-LIMITS = JobLimits(timeout_s=600.0, grace_s=1.0)
-
-
-class Yard:
-    """What is outside of all processes: what people know of jobs, and what these have done to the world."""
-
-    def __init__(self) -> None:
-        self.world: World | None = None
-        self.known: list[str] = []  # ids, the newest last
-        self.acknowledged: set[str] = set()  # whose adding was answered
-        self.unwanted: set[str] = set()  # that somebody has asked to be cancelled
-        self.cancelled: set[str] = set()  # of which somebody was told that they are
-        self.retried: set[str] = set()
-        self._snoozed: set[str] = set()
-        self._steps = 0
-
-    def __deepcopy__(self, memo: object) -> "Yard":
-        return self  # a failover changes nothing out here
-
-    def note(self, job_id: str) -> None:
-        """There is such a job."""
-        self.known.append(job_id)
-        del self.known[:-KNOWN_MAX]
-
-    @property
-    def clocks_are_right(self) -> bool:
-        world = self.world
-        return world is not None and not world.faults.skew_s and not world.faults.jump_every_s
-
-    async def do(self, job: Any, work: Work) -> Any:
-        await trio.sleep(job.takes_s)
-        result: dict[str, Any] = {"token": job.token, "lease": getattr(work, "token")}  # noqa: B009 - no part of Work
-        match job.fate:
-            case "slow":
-                work.log("it takes its time")
-                await work.progress(0.5)
-                await trio.sleep(14.0)
-            case "steps":
-                result["steps"] = [await work.step("one", self._step), await work.step("two", self._step)]
-            case "fails":
-                raise RuntimeError("as it always does")
-            case "stumbles" if work.attempt == 1:
-                raise RuntimeError("at first")
-            case "discards":
-                raise Discard("it can't be done")
-            case "snoozes" if work.id not in self._snoozed:
-                self._snoozed.add(work.id)
-                raise Snooze(2.0)
-            case "pauses" if work.id not in self._snoozed:
-                self._snoozed.add(work.id)
-                raise Pause(2.0, "too much")
-            case "cancels":
-                raise Cancel()
-            case "poison":
-                await self._end_worker()
-        return result
-
-    async def _step(self) -> int:
-        await trio.sleep(0.3)
-        self._steps += 1
-        return self._steps
-
-    async def _end_worker(self) -> None:
-        """Raises: ProcessLost, where it is called in a process of a node's own."""
-        assert self.world is not None
-        process = NODE.get()
-        for crew in self.world.crews:
-            if crew.name == process:
-                crew.kill()
-                await trio.sleep_forever()
-        raise ProcessLost("its process ended: SIGKILL")
-
-
-class Present:
-    yard = Yard()  # of the world that is played
-
-
-class Chore(Job, queue="chores", tag="job.chore"):
-    token: str
-    fate: Fate = "keep"
-    key: str = ""
-    takes_s: float = 0.1
-    pad: str = ""
-    partition = "key"
-    retry = RETRY
-    limits = LIMITS
-
-    async def run(self, work: Work) -> Any:
-        return await Present.yard.do(self, work)
-
-
-class Single(Chore, queue="chores", tag="job.single"):
-    unique = Unique("key")
-
-
-class Latest(Chore, queue="chores", tag="job.latest"):
-    unique = Unique("key", mode="keep_last")
-
-
-class Calm(Chore, queue="chores", tag="job.calm"):
-    unique = Unique("key", mode="debounce", ttl_s=2.0)
-
-
-class Rare(Chore, queue="chores", tag="job.rare"):
-    unique = Unique("key", mode="throttle", ttl_s=4.0)
-
-
-LANES = JobQueue("lanes", per_key=1, on_retry="block")
-
-
-class Errand(Chore, queue=LANES, tag="job.errand"):
-    """One after the other for each key, and none before one that is tried again."""
-
-
-CLASSES: tuple[type[Chore], ...] = (Chore, Single, Latest, Calm, Rare, Errand)
-INSTALLED = Jobs(CLASSES)
-BY_TAG = {str(one.__struct_config__.tag): one for one in CLASSES}
 
 
 class Order(Struct, frozen=True):
@@ -166,6 +42,8 @@ class Order(Struct, frozen=True):
     delay_s: float = 0.0
     priority: int = 4
     report: bool = False
+    expires_s: float | None = None
+    weight: int | None = None
 
 
 class Ordered(Event, tag="studio.ordered"):
@@ -210,7 +88,14 @@ class Studio(Actor[StudioState]):
     def _start(self, order: Order) -> str:
         job = msgspec.convert(order.arguments, BY_TAG[order.job])
         about = str(order.arguments["token"]) if order.report else ""
-        return self.start_job(job, about=about, delay_s=order.delay_s, priority=order.priority)
+        return self.start_job(
+            job,
+            about=about,
+            delay_s=order.delay_s,
+            priority=order.priority,
+            expires_s=order.expires_s,
+            weight=order.weight,
+        )
 
     def apply(self, event: Event) -> None:
         match event:
@@ -229,11 +114,17 @@ FATES: tuple[Fate, ...] = (
 )  # fmt: skip
 POISON = 0.01  # share of the jobs that end their workers: few, for each ends three
 TOO_LONG = ("slow", "poison")
-JOBS = (*(Chore,) * 4, Single, Latest, Calm, Rare, *(Errand,) * 4)
 
 
 class Wishes:
     """What is to be done next. Never the same token twice in a world."""
+
+    queues: tuple[str, ...] = ("chores", "lanes")
+    jobs: tuple[type[Chore], ...] = (*(Chore,) * 4, Single, Latest, Calm, Rare, *(Errand,) * 4)
+    fates = FATES
+    rates: tuple[Rate | None, ...] = (None, None, Rate(1, per_s=2.0), Rate(6, per_s=3.0, burst=2))
+    key_rates: tuple[Rate | None, ...] = (None, None, None, Rate(2, per_s=2.0))
+    rate_at_last: Rate | None = None  # once all that is left is to be done
 
     def __init__(self, poison: float = POISON) -> None:
         self._next = 0
@@ -244,8 +135,8 @@ class Wishes:
         return f"{user}-{self._next}"
 
     def order(self, draw: Random, user: str) -> Order:
-        job = draw.choice(JOBS)
-        fate = draw.choice(FATES) if draw.random() >= self._poison else "poison"
+        job = draw.choice(self.jobs)
+        fate = draw.choice(self.fates) if draw.random() >= self._poison else "poison"
         if job is Errand and fate in TOO_LONG:  # those behind it would wait for too long
             fate = "keep"
         arguments = {
@@ -263,10 +154,46 @@ class Wishes:
             report=draw.random() < 0.6,
         )
 
+    def edited(self, draw: Random) -> dict[str, Any]:
+        """What people change the arguments of a job to."""
+        return {"token": self.token("editor"), "key": "a"}
+
     def __call__(self, draw: Random, user: str) -> Command:
         token = self.token(user)
         orders = [self.order(draw, user) for _ in range(draw.randint(1, 3))]
         return Command(draw.choice(STUDIOS), Place(token=token, orders=orders), token)
+
+
+class AssortedWishes(Wishes):
+    """Jobs that expire, that weigh more than others, that several are done of by one call, that nobody may read."""
+
+    queues = ("mixed", "batches")
+    jobs = (*(Plain,) * 4, *(Newest,) * 2, *(Sealed,) * 2, *(Gathered,) * 3, *(Batch,) * 3)
+    fates = (*FATES, *("halts",) * 4)
+    rates = (
+        None,
+        Rate(4, per_s=2.0, burst=2),
+        Rate(5, per_s=4.0, window="fixed"),
+        Rate(5, per_s=4.0, window="sliding"),
+    )
+    rate_at_last = Rate(1_000, per_s=1.0)
+    key_rates = (None, None, Rate(4, per_s=3.0, window="fixed"), Rate(3, per_s=2.0, window="sliding"))
+
+    def order(self, draw: Random, user: str) -> Order:
+        order = super().order(draw, user)
+        within_s = draw.choice((0.5, 2.0, 6.0, 15.0)) if draw.random() < 0.4 else 0.0
+        weight = draw.choice((2, 2, 3, 12)) if draw.random() < 0.4 else 1
+        said = {"within_s": within_s, "weight": weight, "secret": self._secret(order.arguments["token"], order.job)}
+        return msgspec.structs.replace(
+            order, arguments=order.arguments | said, expires_s=within_s or None, weight=weight
+        )
+
+    def edited(self, draw: Random) -> dict[str, Any]:
+        arguments = super().edited(draw)
+        return arguments | {"fate": draw.choice(("keep", "steps", "halts"))}
+
+    def _secret(self, token: str, job: str) -> str:
+        return f"{SECRET}{token}" if BY_TAG[job].encrypts else ""
 
 
 def mark(event: Any) -> str | None:

@@ -9,7 +9,6 @@ from typing import Any
 import trio
 from msgspec import Raw
 
-from greenroom.actors.jobs.limits import Rate
 from greenroom.actors.jobs.queue.control import Limit, Pause, Resume
 from greenroom.actors.jobs.queue.messages import AddMany, NewJob
 from greenroom.actors.jobs.single.messages import Cancel, Edit, Retry
@@ -19,7 +18,8 @@ from greenroom.store.journal.consequences.jobs import JobTables
 from greenroom.supervisors.simulation.jobs.outside import Outside
 from greenroom.supervisors.simulation.node import STARTED
 from greenroom.supervisors.simulation.world import World
-from tests.simulation.jobs.chores import BY_TAG, QUEUES, Order, Wishes, Yard
+from tests.simulation.jobs.chores import Order, Wishes
+from tests.simulation.jobs.classes import BY_TAG, Yard
 
 ADDERS = 2
 ADD_EVERY_S = 9.0
@@ -53,7 +53,7 @@ class People:
         while True:
             await trio.sleep(draw.expovariate(1.0 / ADD_EVERY_S))
             orders = [self._wishes.order(draw, name) for _ in range(draw.randint(1, 4))]
-            queue = draw.choice(QUEUES)
+            queue = draw.choice(self._wishes.queues)
             orders = [one for one in orders if BY_TAG[one.job].queue == queue]
             if orders:
                 count += 1
@@ -79,7 +79,7 @@ class People:
             if draw.random() < 0.5 and known:
                 await self._steer_job(ask, draw, draw.choice(known))
             else:
-                queue = draw.choice(QUEUES)
+                queue = draw.choice(self._wishes.queues)
                 await self._try(ask, f"queue:{queue}", self._setting(draw, queue))
 
     async def _steer_job(self, ask: Outside, draw: Random, job_id: str) -> None:
@@ -93,7 +93,7 @@ class People:
             self._yard.retried.add(job_id)
             await self._try(ask, f"job:{job_id}", Retry())
         else:
-            arguments = {"token": self._wishes.token("editor"), "key": "a"}
+            arguments = self._wishes.edited(draw)
             edit = Edit(arguments=Raw(json.dumps(arguments).encode()), priority=draw.randint(0, 9))
             await self._try(ask, f"job:{job_id}", edit)
 
@@ -112,8 +112,8 @@ class People:
             concurrency=draw.choice((None, 1, 2, 4)),
             per_key=draw.choice((None, None, 1, 2)),
             tiers=draw.choice(TIERS),
-            rate=draw.choice((None, None, Rate(1, per_s=2.0), Rate(6, per_s=3.0, burst=2))),
-            per_key_rate=draw.choice((None, None, None, Rate(2, per_s=2.0))),
+            rate=draw.choice(self._wishes.rates),
+            per_key_rate=draw.choice(self._wishes.key_rates),
             weights=draw.choice(WEIGHTS),
             on_retry=draw.choice((None, "block", "overtake")),
         )
@@ -129,9 +129,10 @@ class People:
     async def tidy(self, world: World) -> None:
         """Nothing is paused or limited any more; also what somebody has asked for before, and is heard only now."""
         ask = world.outside()
-        nothing = Limit(concurrency=None, per_key=None, tiers=None, rate=None, per_key_rate=None, weights=None)
+        rate = self._wishes.rate_at_last
+        nothing = Limit(concurrency=None, per_key=None, tiers=None, rate=rate, per_key_rate=rate, weights=None)
         while True:
-            for queue in QUEUES:
+            for queue in self._wishes.queues:
                 for message in (Resume(), nothing):
                     await self._try(ask, f"queue:{queue}", message)
             late_ms = (STARTED + trio.current_time() + LONG_S) * 1000
@@ -152,4 +153,6 @@ def _new(order: Order) -> NewJob:
         str(order.arguments["key"]),
         job.retry.attempts,
         unique,
+        expires_s=order.expires_s,
+        weight=order.weight,
     )

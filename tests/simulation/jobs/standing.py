@@ -1,6 +1,7 @@
 """What the jobs' audit knows of one job, and of one queue: from what was committed, in the order in which it was."""
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -10,8 +11,9 @@ from greenroom.actors.jobs.limits import NO_LIMITS, Rate
 from greenroom.actors.jobs.limits import QueueLimits as Limits
 from greenroom.actors.jobs.options import Options, decode_options
 from greenroom.actors.jobs.queue.order import AGEING_MS, PRIORITY
+from greenroom.store.jobs.sealing import opened_if_sealed
 from greenroom.store.journal.consequences.jobs import BackRow, JobRow, TakeRow
-from tests.simulation.jobs.chores import INSTALLED
+from tests.simulation.jobs.classes import INSTALLED
 
 decode = msgspec.json.decode
 
@@ -52,8 +54,22 @@ class Known(Struct):
         return newest if newest is not None and newest.token > self.let_go else None
 
     @property
+    def wanted(self) -> Any:
+        """Its arguments."""
+        return decode(opened_if_sealed(self.arguments))
+
+    @property
     def fate(self) -> str:
-        return str(decode(self.arguments).get("fate", "keep"))
+        return str(self.wanted.get("fate", "keep"))
+
+    @property
+    def weight(self) -> int:
+        return self.options.weight
+
+    @property
+    def expires_ms(self) -> int:
+        """By when it is to have begun, its owner's clock; 0: it has, or need not."""
+        return 0 if self.is_tried or self.steps else self.options.expires_ms
 
     @property
     def rank(self) -> int:
@@ -76,6 +92,8 @@ class Known(Struct):
         self.is_cancelling |= back.cancel is not None
         if back.arguments is not None:
             self.arguments = back.arguments
+        if back.options is not None:
+            self.options = decode_options(back.options) or Options()
         if back.priority is not None:
             self.priority = back.priority
 
@@ -89,13 +107,41 @@ class Place(Struct, frozen=True):
     token: int  # of who has it; 0: nobody
 
 
+class Begun(Struct):
+    """What has begun under one rate: when, and what it weighs."""
+
+    rate: Rate | None = None
+    jobs: deque[tuple[int, int]] = field(default_factory=deque)
+
+    def exceeds(self, rate: Rate | None, at_ms: int, weights: Iterable[int], *, forgets_debts: bool = False) -> str:
+        """By what these do, which have begun at that moment; "": by nothing. `forgets_debts`: another life does not
+        know what one that was heavier than all tokens has taken."""
+        if rate is None:
+            return ""
+        if rate != self.rate:
+            self.rate, self.jobs = rate, deque()
+        self.jobs.extend((at_ms, weight) for weight in weights)
+        span_ms = round(rate.per_s * 1000)
+        last_ms = at_ms // span_ms * span_ms - 1 if rate.window == "fixed" else at_ms - span_ms
+        while self.jobs and self.jobs[0][0] <= last_ms:
+            self.jobs.popleft()
+        begun = sum(weight for _, weight in self.jobs)
+        if rate.window is not None:
+            most = rate.n if len(self.jobs) > 1 else begun  # the heaviest goes alone
+        else:
+            owed = max(0, max(weight for _, weight in self.jobs) - rate.tokens)
+            most = begun if owed and forgets_debts else rate.n + rate.tokens - 1 + owed
+        return f"{begun} have begun in {rate.per_s} s, of {most}" if begun > most else ""
+
+
 class KnownQueue(Struct):
     """How it is set, by its events."""
 
     name: str
     limits: Limits = NO_LIMITS  # that staff has set
     is_paused: bool = False  # until somebody says otherwise
-    taken: deque[tuple[int, int]] = field(default_factory=deque)  # under the present rate: when, and how many
+    begun: Begun = field(default_factory=Begun)
+    begun_of: dict[str, Begun] = field(default_factory=dict)  # by the key
 
     @property
     def effective(self) -> Limits:
@@ -104,20 +150,24 @@ class KnownQueue(Struct):
     def happened(self, event: Any) -> None:
         match event:
             case {"type": "queue.limited", "limits": limits}:
-                before = self.effective.rate
+                before = self.effective
                 self.limits = msgspec.convert(limits, Limits)
-                if self.effective.rate != before:
-                    self.taken.clear()
+                if self.effective.rate != before.rate:
+                    self.begun = Begun()
+                if self.effective.per_key_rate != before.per_key_rate:
+                    self.begun_of.clear()
             case {"type": "queue.paused"}:
                 self.is_paused = event.get("until_ms") is None
             case {"type": "queue.resumed"}:
                 self.is_paused = False
 
-    def exceeds(self, rate: Rate, at_ms: int, count: int) -> str:
-        """By what so many more do that have begun at that moment; "": by nothing."""
-        self.taken.append((at_ms, count))
-        while self.taken and self.taken[0][0] <= at_ms - rate.per_s * 1000:
-            self.taken.popleft()
-        begun = sum(number for _, number in self.taken)
-        most = rate.n + rate.tokens - 1
-        return f"{begun} have begun in {rate.per_s} s, of {most}" if begun > most else ""
+    def exceeds(self, at_ms: int, begun: list[tuple[str, int]]) -> str:
+        """By what these do that have begun at that moment, each with its key and weight; "": by nothing."""
+        limits = self.effective
+        wrong = self.begun.exceeds(limits.rate, at_ms, (weight for _, weight in begun))
+        for name in dict(begun):
+            key = self.begun_of.setdefault(name, Begun())
+            weights = [weight for key_name, weight in begun if key_name == name]
+            its = key.exceeds(limits.per_key_rate, at_ms, weights, forgets_debts=True)
+            wrong = wrong or (its and f"of the key {name} {its}")
+        return wrong

@@ -115,8 +115,11 @@ class Desk:
                 if unique is not None and (back := self.keys.hold_taken(unique, job.id)):
                     self._withdraw(self.jobs[back])
             elif unique is not None:
-                if not self.keys.hold(unique, job.id):
+                back = self.keys.hold(unique, job.id, begun=bool(row.let_go))
+                if back != job.id:
                     self.order.put(job, now_ms)
+                    if back:
+                        self._withdraw(self.jobs[back])
             elif job.options is None or row.let_go:  # what it had waited for has ended, or was forgotten
                 self.order.put(job, now_ms)
             else:
@@ -338,6 +341,8 @@ class Desk:
         if self.jobs.expiries:
             self.jobs.expiries.add(job)
         self.order.put(job, now_ms)
+        if job.options is not None and job.options.unique is not None:
+            self.keys.put_back(job.options.unique, job.id)
         back = BackRow(job.id, job.due_ms, job.attempts, job.lost, again.error, let_go=held.token, options=options)
         writes.back[job.id] = back
         if job.id in self.shown.looked_at:

@@ -326,6 +326,17 @@ def test_a_clock_that_is_set_back_ends_a_life() -> None:
         kit.ask(Beat(worker="w"))
 
 
+def test_a_clock_that_is_set_back_before_the_first_message_ends_a_life() -> None:
+    """What it has read counts from the time that was: workers would have had their jobs just now for all that long."""
+    kit = queue()
+    add(kit, 1)
+    kit.ask(Take(worker="w"))
+    kit.restart()
+    kit._world.now_s -= 60.0
+    with pytest.raises(ClockSetBack):
+        kit.ask(Beat(worker="w"))
+
+
 class Pay(Job, queue="money", tag="job.pay", encrypted=True):
     account: str
     partition = "account"

@@ -270,6 +270,30 @@ def test_what_was_tried_goes_first_when_the_queue_begins() -> None:
     assert ready(desk) == [row(1).id]
 
 
+@pytest.mark.parametrize("mode", ["debounce", "keep_last"])
+@pytest.mark.parametrize("is_in_memory", [True, False])
+def test_what_somebody_has_had_makes_no_room(mode: Mode, is_in_memory: bool) -> None:
+    """Of its attempt, or before it was put back, something may have been done: who has started it would take it for
+    nothing."""
+    desk, now_ms, writes = Desk("q"), NOW + 10_000, Jobs()
+    if is_in_memory:
+        desk.begin([row(1, mode, about="a")], [], NOW)
+        token, _ = desk.take("w", 1, None, now_ms, writes)
+        desk.finish("w", [Finished(row(1).id, token, refund=True)], now_ms, writes)
+    else:
+        desk.begin([row(1, mode, about="a", let_go=5)], [], NOW)
+    desk.found([row(2, mode, others=True)], now_ms, writes)
+    assert not writes.ended and not desk.reports
+    assert ready(desk, now_ms)[:1] == [row(1).id]
+
+
+def test_what_somebody_has_had_goes_first_when_the_queue_begins() -> None:
+    """In whichever order they are read: clocks of two owners may differ."""
+    desk = Desk("q")
+    desk.begin([row(1, "keep_last"), row(2, "keep_last", let_go=5)], [], NOW)
+    assert ready(desk) == [row(2).id]
+
+
 def test_what_is_changed_is_written_and_kept_in_memory() -> None:
     """What is stored may be older than that when it is read."""
     desk, writes = Desk("q"), Jobs()

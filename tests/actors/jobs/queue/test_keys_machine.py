@@ -38,8 +38,9 @@ class Keys(RuleBasedStateMachine):
 
     def write(self, writes: Jobs) -> None:
         for one, end in writes.ended.items():
-            mode = self.modes[one]
-            assert not (end.instead and one in self.had and mode in ("simple", "throttle")), (mode, end)
+            assert not (end.instead and one in self.had), (self.modes[one], end)
+        for one, back in writes.back.items():
+            assert back.arguments is None or one not in self.had, (self.modes[one], back)
         self.had |= {one for take in writes.taken for one in take.ids}
         merged = Jobs()
         merged.merge(writes)  # as each handling's are
