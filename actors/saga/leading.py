@@ -30,7 +30,7 @@ from greenroom.actors.saga.events import (
 from greenroom.actors.saga.messages import StepDue
 from greenroom.actors.saga.parts import Leaf, Plan
 from greenroom.actors.saga.plan import Begin, Drop, End, GoBack, TakeBack, is_under_way, next_move
-from greenroom.actors.saga.so_far import SoFar
+from greenroom.actors.saga.so_far import ReplyNotOpened, SoFar
 from greenroom.actors.saga.state import SagaState, StepState
 from greenroom.actors.saga.step import Step, To, Wait
 from greenroom.config.telemetry.shown import said
@@ -269,10 +269,12 @@ class Leading(Actor[SagaState], Generic[Input]):
         """What the writer's function decided, and that it was told.
 
         What it raises becomes a refusal: a saga whose handler failed here would be told the same again, fail again, and
-        never end.
+        never end. But not where a key is missing: what brought it here is brought again, for as long as that takes.
         """
         try:
             return decide()
+        except ReplyNotOpened:
+            raise
         except Refused as error:
             return error
         except ActorError as error:

@@ -31,6 +31,7 @@ from greenroom.actors.jobs.queue.flows.messages import (
     Children,
     OthersEnded,
     RetryChildren,
+    Spawn,
     WaitedFor,
 )
 from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments, ReadOutcomes
@@ -106,7 +107,7 @@ class Queue(SteeredQueue):
     kind = QUEUE_KIND
     commands: ClassVar[tuple[type[Message], ...]] = (
         Add, AddMany, Take, Beat, Complete, Fail, Leave, Progress, StepDone, Steps, CancelJob, RetryJob, EditJob,
-        Pause, Resume, Limit, Why, AddFlow, Children, Bulk,
+        Pause, Resume, Limit, Why, AddFlow, Children, Spawn, Bulk,
     )  # fmt: skip
     internal: ClassVar[tuple[type[Message], ...]] = (
         Tick, Found, Look, AskOthers, WaitedFor, OthersEnded, CancelChildren, RetryChildren, Matched,
@@ -241,7 +242,7 @@ class Queue(SteeredQueue):
                 for later, answer, others in whole:
                     self.desk.give_back(answer.token, others, self.now_ms, writes)
                     self.answer(later, answer)
-            case AddFlow() | Children() | AskOthers() | ReadOutcomes() | WaitedFor() | OthersEnded():
+            case AddFlow() | Children() | Spawn() | AskOthers() | ReadOutcomes() | WaitedFor() | OthersEnded():
                 return self._flowing.handle(message, writes)
             case CancelChildren() | RetryChildren():
                 return self._flowing.handle(message, writes)
