@@ -229,7 +229,7 @@ def refusal(one: Hands, taken: Taken, *numbers: int, **how: Any) -> str:
     return str(caught.value.name)
 
 
-@pytest.mark.bound("jobs above one, each of which has added the next")
+@pytest.mark.bound("jobs above one, each of which has added the next while it ran")
 def test_only_so_deep(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spawning, "SPAWN_DEPTH_MAX", 1)
     one = Hands()
@@ -238,6 +238,7 @@ def test_only_so_deep(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refusal(one, child) == "queue.too_deep"
 
 
+@pytest.mark.bound("arguments of the children that a job adds at once")
 def test_only_so_many_and_so_much_and_none_that_are_one_with_others(monkeypatch: pytest.MonkeyPatch) -> None:
     one = Hands()
     parent = one.parent()
