@@ -13,7 +13,7 @@ Wanted = TypeVar("Wanted")
 
 
 class ReplyNotOpened(Unavailable):
-    """The result of a job was encrypted with a key that is not here: no fault of the step's, which is decided later."""
+    """The result of a job was encrypted with a key that is not here: no fault of the step's, which is put off."""
 
 
 class SoFar(Generic[Input]):
@@ -48,7 +48,7 @@ class SoFar(Generic[Input]):
         encrypted.
 
         Raises: LookupError when there is none, msgspec.ValidationError; ReplyNotOpened where its key is not here, and
-        then the saga goes on later, or at another node; CannotOpen for what nobody can open.
+        then the step is put off, for as long as it takes; CannotOpen for what nobody can open.
         """
         found = self._state.replies.get(step)
         if found is None:
