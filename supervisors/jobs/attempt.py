@@ -150,7 +150,7 @@ class Attempt:
         return await self.spawn_known(group, spawn_jobs(jobs, on_failure))
 
     async def spawn_known(self, group: str, jobs: list[SpawnJob]) -> list[str]:
-        """Raises: ActorError."""
+        """Raises: ActorError, Refused."""
         if self._installed is not None and self._installed.job.chunks is not None:  # it could not rest by itself
             raise Refused("work.chunk", "jobs that are worked on many by one call add no others", status=409)
         self._speaks()

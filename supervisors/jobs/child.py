@@ -129,6 +129,7 @@ class InProcess:
         return msgspec.json.decode(ids, type=list[str])
 
     def children(self) -> list[Child]:
+        """Raises: WaitsForChildren."""
         self._worker.say(ChildrenWanted())
         children: list[Child] = []
         while True:

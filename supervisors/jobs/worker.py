@@ -504,6 +504,7 @@ class Worker:
         return (await self._ask_for(attempt, asked)).results
 
     async def children(self, attempt: Attempt) -> list[Child]:
+        """Raises: WaitsForChildren."""
         children: list[Child] = []
         first: int | None = 0
         while first is not None:
