@@ -13,7 +13,7 @@ from greenroom.actors.jobs.retry import Retry
 from greenroom.actors.jobs.schedule.declared import schedule
 from greenroom.actors.jobs.unique import Unique
 from greenroom.actors.jobs.waits import WaitFor
-from greenroom.actors.jobs.work import Cancel, Child, Discard, Pause, Snooze, Work
+from greenroom.actors.jobs.work import Cancel, Child, Discard, Pause, Snooze, WaitsForChildren, Work
 from greenroom.actors.model.actor import Actor, Aside, KindLimits, Reads
 from greenroom.actors.model.errors import ActorError, InvalidCommand, Refused
 from greenroom.actors.model.lifecycle import Answered, Undelivered
@@ -77,6 +77,7 @@ __all__ = [
     "UserId",
     "View",
     "WaitFor",
+    "WaitsForChildren",
     "Work",
     "parallel",
     "race",

@@ -16,7 +16,7 @@ from greenroom.actors.model.errors import InvalidCommand, Refused
 from greenroom.actors.model.kinds import BadEntityClass
 from greenroom.actors.personal.redaction import shape_of
 from greenroom.actors.personal.secrets import has_secrets
-from greenroom.store.jobs.sealing import CannotOpen, opened_if_sealed
+from greenroom.store.jobs.sealing import CannotOpen, is_sealed, opened_if_sealed
 
 KEY_MAX = 255  # characters
 
@@ -89,8 +89,8 @@ class InstalledJob:
             return arguments
 
     def sealed(self, arguments: bytes | msgspec.Raw) -> bytes:
-        """As they are stored. Raises: Refused."""
-        return sealed(arguments, self.tag) if self.job.encrypts else bytes(arguments)
+        """As they are stored. What a job has added is so already. Raises: Refused."""
+        return sealed(arguments, self.tag) if self.job.encrypts and not is_sealed(arguments) else bytes(arguments)
 
     def key_of(self, arguments: bytes | msgspec.Raw) -> str:
         """The key by which jobs with these arguments take turns; "" where all are one, or they do not say.

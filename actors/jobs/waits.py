@@ -21,6 +21,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from greenroom.actors.jobs.ids import ID
 from greenroom.actors.jobs.texts import Name
@@ -47,13 +48,32 @@ class Awaited(Struct, frozen=True, array_like=True):
     queue: str = ""  # where it is known
     is_settled: bool = False  # it has ended, and need not be known any more for this one to go on
     past_ms: int = 0  # when it had ended badly, before both were tried again: that end does not count
+    group: str = ""  # under which the waiting job itself has added it, while it was worked on
 
 
 class Waits(Struct, frozen=True, omit_defaults=True):
-    """All that one job waits for."""
+    """All that one job waits for: first what it was added with, then what it has added itself."""
 
     jobs: list[Awaited]
-    when: When = ""
+    when: When = ""  # of those that it was added with
+    past: int = 0  # so many of them, the first, it waits for no more, however they are
+    rests: bool = False  # it was worked on, and waits again: for those that it has added since
+
+    @property
+    def has_spawned(self) -> bool:
+        """Has it added some itself?"""
+        return bool(self.jobs) and bool(self.jobs[-1].group)
+
+    def ahead(self, *, was_free: bool) -> list[Awaited]:
+        """Those that it has not waited for yet. `was_free`: what it was added with it has."""
+        if self.has_spawned or not was_free:
+            return self.jobs[self.past :]
+        return []
+
+    def with_spawned(self, some: Iterable[Awaited]) -> "Waits":
+        """And these, which it has just added: it is worked on, so what it was added with is past."""
+        past = self.past if self.has_spawned else len(self.jobs)
+        return replace(self, jobs=[*self.jobs, *some], past=past)
 
 
 class _Checked(Struct):

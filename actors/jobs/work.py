@@ -5,6 +5,7 @@ from typing import Any, Protocol, Unpack
 
 from msgspec import Struct
 
+from greenroom.actors.jobs.waits import OnFailure
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Ask, Reply, Tell
 from greenroom.store.views.asked import NO_FILTERS, AskedBy, Filters, Row, Rows
@@ -47,10 +48,22 @@ class Work(Protocol):
         Raises: whatever `do` raises, and then nothing is kept; ActorError where the queue can't be asked.
         """
 
-    async def children(self) -> list[Child]:
-        """The jobs that this one has waited for, with their results, in the order in which it was given them.
+    async def spawn(self, group: str, jobs: Iterable[Any], *, on_failure: OnFailure = "fail") -> list[str]:
+        """Add these jobs as children of this one; their ids. Once for each `group`, however many attempts there are:
+        of one that was added before, it is said what that was, whatever is given now.
 
-        Raises: ActorError where the queue can't be asked.
+        They are durable when this returns. This job is not completed before they have ended: see `children`. Where one
+        has failed, `on_failure` says what that means for this one, as `WaitFor` does.
+        Raises: Refused; ActorError where the queue can't be asked.
+        """
+
+    async def children(self) -> list[Child]:
+        """The jobs that this one has waited for, with their results, in the order in which it was given them, or has
+        added them.
+
+        Where some were added since it was called last, this ends the attempt: without a worker the job waits until
+        they have ended, and is begun again; steps that are through are not done again, and this returns.
+        Raises: WaitsForChildren then, which is to reach the worker; ActorError where the queue can't be asked.
         """
 
     async def ask(self, entity: str, message: Ask[Reply]) -> Reply:
@@ -95,6 +108,9 @@ class ThreadWork(Protocol):
     def step(self, name: str, do: Callable[[], Any]) -> Any:
         """As Work.step."""
 
+    def spawn(self, group: str, jobs: Iterable[Any], *, on_failure: OnFailure = "fail") -> list[str]:
+        """As Work.spawn."""
+
     def children(self) -> list[Child]:
         """As Work.children."""
 
@@ -119,6 +135,10 @@ class Snooze(Exception):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"for {seconds} s")
         self.seconds = seconds
+
+
+class WaitsForChildren(Exception):
+    """Raised by `children`: this attempt is over, and the next one begins when they have ended."""
 
 
 class Discard(Exception):

@@ -30,7 +30,7 @@ from greenroom.actors.saga.events import (
 from greenroom.actors.saga.messages import StepDue
 from greenroom.actors.saga.parts import Leaf, Plan
 from greenroom.actors.saga.plan import Begin, Drop, End, GoBack, TakeBack, is_under_way, next_move
-from greenroom.actors.saga.so_far import SoFar
+from greenroom.actors.saga.so_far import ReplyNotOpened, SoFar
 from greenroom.actors.saga.state import SagaState, StepState
 from greenroom.actors.saga.step import Step, To, Wait
 from greenroom.config.telemetry.shown import said
@@ -39,6 +39,7 @@ STEP_TIMER, SAGA_TIMER = "saga.step", "saga.whole"
 DO, UNDO, CANCEL = "do", "undo", "cancel"  # before the step's name, what a report is about
 DETAIL_MAX = 500  # characters of a refusal's sentence that are kept
 CANCEL_AGAIN_S = 5.0  # a queue that does not know of a job yet can't cancel it: so it is told until the job has ended
+NO_KEY, NO_KEY_S = "saga.no_key", 60.0  # a step that is to read what is encrypted, where its key is not: put off
 JITTER = 0.5  # none: sagas that are replayed come to the same
 
 Input = TypeVar("Input", bound=Ask[Done])
@@ -121,6 +122,9 @@ class Leading(Actor[SagaState], Generic[Input]):
         """Of a step: it is told again later, or has failed. `part`: some of it may have been done."""
         declared = self.declared(name)
         found = self.state.find(name)
+        if refusal == NO_KEY:  # no try of its
+            self.record(StepPutOff(step=name, name=refusal, detail=detail[:DETAIL_MAX], again_s=NO_KEY_S, part=part))
+            return
         if declared is not None and declared.retry is not None:
             tries = found.tries + (found.status == "resting") if found is not None else 1
             if tries < declared.retry.attempts:
@@ -147,7 +151,10 @@ class Leading(Actor[SagaState], Generic[Input]):
 
     def _take_back(self, step: StepState) -> None:
         refused = self.tell_undo(step, f"{UNDO}:{step.name}")
-        if refused is not None:
+        if refused is not None and refused.name == NO_KEY:
+            detail = refused.detail[:DETAIL_MAX]
+            self.record(StepPutOff(step=step.name, name=NO_KEY, detail=detail, again_s=NO_KEY_S, undo=True))
+        elif refused is not None:
             self.record(UndoRefused(step=step.name, name=refused.name, detail=refused.detail[:DETAIL_MAX]))
         else:
             self.record(UndoBegun(step=step.name))
@@ -273,6 +280,8 @@ class Leading(Actor[SagaState], Generic[Input]):
         """
         try:
             return decide()
+        except ReplyNotOpened as error:
+            return Refused(NO_KEY, str(error))
         except Refused as error:
             return error
         except ActorError as error:

@@ -4,10 +4,16 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from greenroom.actors.model.errors import Unavailable
 from greenroom.actors.saga.state import SagaState
+from greenroom.store.jobs.sealing import NotOpenedHere, opened_if_sealed
 
 Input = TypeVar("Input")
 Wanted = TypeVar("Wanted")
+
+
+class ReplyNotOpened(Unavailable):
+    """The result of a job was encrypted with a key that is not here: no fault of the step's, which is put off."""
 
 
 class SoFar(Generic[Input]):
@@ -38,11 +44,17 @@ class SoFar(Generic[Input]):
         return step in self._state.replies
 
     def reply(self, step: str, wanted: type[Wanted]) -> Wanted:
-        """What a step was answered; the message, of one that waits for it; the result, of a job.
+        """What a step was answered; the message, of one that waits for it; the result, of a job, also of one that is
+        encrypted.
 
-        Raises: LookupError when there is none, msgspec.ValidationError.
+        Raises: LookupError when there is none, msgspec.ValidationError; ReplyNotOpened where its key is not here, and
+        then the step is put off, for as long as it takes; CannotOpen for what nobody can open.
         """
         found = self._state.replies.get(step)
         if found is None:
             raise LookupError(f"{self.entity}: no answer to {step!r}")
-        return msgspec.json.decode(found, type=wanted)
+        try:
+            reply = opened_if_sealed(found)
+        except NotOpenedHere as error:
+            raise ReplyNotOpened(str(error)) from None
+        return msgspec.json.decode(reply, type=wanted)

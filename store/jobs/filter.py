@@ -11,6 +11,7 @@ UNFINISHED: Final = ("blocked", "waiting", "delayed", "retrying", "active", "can
 TAKEN: Final = ("active", "cancelling")
 ENDED: Final[tuple[str, ...]] = get_args(Ended)
 STATES: Final = (*UNFINISHED, *ENDED)
+RESTS: Final = b'"rests":true'  # in those of one that was worked on, and waits for jobs that it has added
 WAITS: Final = b'"waits":'  # in the options of a job that waits for others; in a text these quotes are escaped
 SEARCHED_MAX: Final = 64 << 10  # bytes of arguments, and of errors: longer ones are not searched
 
@@ -84,7 +85,7 @@ def state_of(row: JobRow, now_ms: int, *, is_taken: bool) -> str:
     """Of a job that is not finished, as people say it."""
     if is_taken:
         return "active" if row.cancel is None else "cancelling"
-    if row.let_go < FREED and row.options is not None and WAITS in row.options:
+    if row.options is not None and WAITS in row.options and (row.let_go < FREED or RESTS in row.options):
         return "blocked"
     if row.due_ms > now_ms:
         return "retrying" if row.attempts else "delayed"

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from greenroom.store.jobs.filter import SEARCHED_MAX, TAKEN, WAITS, JobFilter, spellings
+from greenroom.store.jobs.filter import RESTS, SEARCHED_MAX, TAKEN, WAITS, JobFilter, spellings
 from greenroom.store.jobs.jobs import JobFound
 from greenroom.store.jobs.jobs_postgres import ENDED
 from greenroom.store.jobs.listing import LONG_SHOWN, ListedJob, Looked
@@ -31,7 +31,9 @@ STATE = """CASE
         WHEN u.is_blocked THEN 'blocked'
         WHEN u.due_ms > {now} THEN CASE WHEN u.attempts > 0 THEN 'retrying' ELSE 'delayed' END
         ELSE 'waiting' END"""
-BLOCKED = f"coalesce(j.let_go < {FREED} AND position('{WAITS.decode()}'::bytea IN j.options) > 0, false)"
+BLOCKED = f"""coalesce(
+        position('{WAITS.decode()}'::bytea IN j.options) > 0
+            AND (j.let_go < {FREED} OR position('{RESTS.decode()}'::bytea IN j.options) > 0), false)"""
 ERRORS = "jsonb_path_query_array({row}.errors, '$[*].error')::text"
 LAST_ERROR = f"left({{row}}.errors -> -1 ->> 'error', {LONG_SHOWN})"
 SHOWN = f"""{{row}}.id, {{row}}.queue, {{row}}.job, {{row}}.partition, {{row}}.priority, {{row}}.attempts,

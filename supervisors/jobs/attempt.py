@@ -22,11 +22,14 @@ from msgspec.structs import replace
 from greenroom.actors.jobs.installed import InstalledJob
 from greenroom.actors.jobs.job import Job
 from greenroom.actors.jobs.queue.flows.messages import Child as ChildKnown
+from greenroom.actors.jobs.queue.flows.messages import SpawnJob
+from greenroom.actors.jobs.queue.flows.wanted import spawn_jobs
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
 from greenroom.actors.jobs.texts import NULL_JSON
-from greenroom.actors.jobs.work import Cancel, Child, Discard, Pause, Snooze
+from greenroom.actors.jobs.waits import OnFailure
+from greenroom.actors.jobs.work import Cancel, Child, Discard, Pause, Snooze, WaitsForChildren
 from greenroom.actors.life.turn import Turn
-from greenroom.actors.model.errors import HandlerStuck, InvalidCommand, is_away
+from greenroom.actors.model.errors import HandlerStuck, InvalidCommand, Refused, is_away
 from greenroom.actors.model.message import Ask, Reply, Tell
 from greenroom.config.telemetry.shown import said, shown
 from greenroom.config.telemetry.tracing import ENTITY, Tracing, below, traceparent_of
@@ -83,7 +86,10 @@ class Telling(Protocol):
         """Raises: ActorError."""
 
     async def children(self, attempt: "Attempt") -> list[ChildKnown]:
-        """Raises: ActorError."""
+        """Raises: ActorError, WaitsForChildren."""
+
+    async def spawn(self, attempt: "Attempt", group: str, jobs: list[SpawnJob]) -> list[str]:
+        """Durable when it returns. Raises: ActorError."""
 
     async def keep_step(self, attempt: "Attempt", name: str, result: Raw) -> None:
         """Durable when it returns. Raises: ActorError."""
@@ -140,13 +146,24 @@ class Attempt:
             known = await self.keep_step(name, await do())
         return msgspec.json.decode(known)
 
+    async def spawn(self, group: str, jobs: Iterable[Job], *, on_failure: OnFailure = "fail") -> list[str]:
+        return await self.spawn_known(group, spawn_jobs(jobs, on_failure))
+
+    async def spawn_known(self, group: str, jobs: list[SpawnJob]) -> list[str]:
+        """Raises: ActorError, Refused."""
+        if self._installed is not None and self._installed.job.chunks is not None:  # it could not rest by itself
+            raise Refused("work.chunk", "jobs that are worked on many by one call add no others", status=409)
+        self._speaks()
+        with self._waiting():
+            return await self._telling.spawn(self, group, jobs)
+
     async def children(self) -> list[Child]:
         return [
             Child(one.id, one.state, msgspec.json.decode(one.result), one.error) for one in await self.children_known()
         ]
 
     async def children_known(self) -> list[ChildKnown]:
-        """Raises: ActorError, CannotOpen."""
+        """Raises: ActorError, CannotOpen, WaitsForChildren."""
         with self._waiting():
             found = await self._telling.children(self)
         return [
@@ -377,7 +394,7 @@ class Attempt:
             return Finished(self.id, self.token, error=whole(text[:TEXT_MAX]), trace=whole(_trace(error)))
 
     def _returned(self, result: Any) -> Finished:
-        if isinstance(result, (Snooze, Pause, Discard, Cancel)):
+        if isinstance(result, (Snooze, Pause, Discard, Cancel, WaitsForChildren)):
             return self._raised(result)
         try:
             kept = result if type(result) is Raw else encode_result(result)
@@ -408,6 +425,8 @@ class Attempt:
                 return Finished(self.id, self.token, retry_s=self._rest_s(), refund=True)
             case Snooze():
                 return Finished(self.id, self.token, retry_s=seconds_of(error), refund=True)
+            case WaitsForChildren():
+                return Finished(self.id, self.token, refund=True, rests=True)
             case Pause():
                 return Finished(
                     self.id,

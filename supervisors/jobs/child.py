@@ -11,16 +11,20 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NoReturn
 
 import msgspec
 
-from greenroom.actors.jobs.work import Cancel, Child, Discard, NoEntities, Pause, Snooze
+from greenroom.actors.jobs.job import Job
+from greenroom.actors.jobs.queue.flows.wanted import spawn_jobs
+from greenroom.actors.jobs.waits import OnFailure
+from greenroom.actors.jobs.work import Cancel, Child, Discard, NoEntities, Pause, Snooze, WaitsForChildren
 from greenroom.config.telemetry.shown import said, shown
 from greenroom.supervisors.jobs.results import BadResult, encode_result
 from greenroom.supervisors.jobs.speech import (
+    LINE_BYTES_MAX,
     Begin,
     ChildrenKnown,
     ChildrenWanted,
@@ -31,6 +35,7 @@ from greenroom.supervisors.jobs.speech import (
     Progress,
     Raised,
     Returned,
+    SpawnWanted,
     StepDone,
     StepWanted,
     Stop,
@@ -39,6 +44,7 @@ from greenroom.supervisors.jobs.speech import (
 from greenroom.supervisors.jobs.words import TEXT_MAX, reason_of, seconds_of, whole
 
 NOTE_MAX = 1_000
+SPAWN_BYTES_MAX = LINE_BYTES_MAX // 2  # what else is said of each takes its room
 _decode = msgspec.json.Decoder(ToChild).decode
 _encode = msgspec.json.encode
 
@@ -112,11 +118,24 @@ class InProcess:
             known = self._worker.ask(StepDone(name, result))
         return msgspec.json.decode(known.result)
 
+    def spawn(self, group: str, jobs: Iterable[Job], *, on_failure: OnFailure = "fail") -> list[str]:
+        """Raises: Cancel; ValueError where that is more than a line between processes holds."""
+        if self._worker.is_to_stop:
+            raise Cancel("this attempt is to end")
+        wanted = spawn_jobs(jobs, on_failure)
+        if sum(len(one.arguments) for one in wanted) > SPAWN_BYTES_MAX:
+            raise ValueError(f"the arguments of one group have more than {SPAWN_BYTES_MAX} bytes")
+        ids = self._worker.ask(SpawnWanted(group, wanted)).result
+        return msgspec.json.decode(ids, type=list[str])
+
     def children(self) -> list[Child]:
+        """Raises: WaitsForChildren."""
         self._worker.say(ChildrenWanted())
         children: list[Child] = []
         while True:
             some = self._worker.children.get()
+            if some.rests:
+                raise WaitsForChildren("it is to rest until they have ended")
             children += [Child(one.id, one.state, msgspec.json.decode(one.result), one.error) for one in some.children]
             if some.is_last:
                 return children
@@ -139,7 +158,7 @@ def run(do: Do, worker: Worker) -> Returned | Raised:
         job = msgspec.json.decode(do.arguments, type=found)
         with _below(do.traceparent):
             result = job.run(InProcess(do, worker))
-        if isinstance(result, (Snooze, Pause, Discard, Cancel)):
+        if isinstance(result, (Snooze, Pause, Discard, Cancel, WaitsForChildren)):
             raise result
         return Returned(encode_result(result))
     except Exception as error:  # the edge: a job's code may raise anything
@@ -168,6 +187,8 @@ def _raised(error: Exception) -> Raised:
             return Raised("pause", reason_of(error), seconds=seconds_of(error))
         case Discard():
             return Raised("discard", whole(said(error)[:TEXT_MAX]))
+        case WaitsForChildren():
+            return Raised("rests")
         case Cancel():
             return Raised("cancel", whole(said(error)[:TEXT_MAX]))
         case BadResult():

@@ -20,8 +20,8 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from greenroom.actors.jobs.installed import InstalledJob
-from greenroom.actors.jobs.queue.flows.messages import Child
-from greenroom.actors.jobs.work import Cancel, Discard, Pause, Snooze
+from greenroom.actors.jobs.queue.flows.messages import Child, SpawnJob
+from greenroom.actors.jobs.work import Cancel, Discard, Pause, Snooze, WaitsForChildren
 from greenroom.supervisors.jobs.results import BadResult
 from greenroom.supervisors.jobs.speech import (
     LINE_BYTES_MAX,
@@ -34,6 +34,7 @@ from greenroom.supervisors.jobs.speech import (
     Progress,
     Raised,
     Returned,
+    SpawnWanted,
     StepDone,
     StepWanted,
     Stop,
@@ -85,6 +86,8 @@ class Attempted(Protocol):
 
     async def children_known(self) -> list[Child]: ...
 
+    async def spawn_known(self, group: str, jobs: list[SpawnJob]) -> list[str]: ...
+
 
 class Processes:
     """At most so many at once; further jobs wait for one. A supervised child: `run`."""
@@ -113,7 +116,7 @@ class Processes:
     async def call(self, attempt: Attempted, installed: InstalledJob, arguments: Raw, timeout_s: float) -> Any:
         """What the job returned there, as Raw. Cancelled, the process is killed.
 
-        Raises: ProcessLost, JobRaised, BadResult; Snooze, Pause, Discard and Cancel as the job did.
+        Raises: ProcessLost, JobRaised, BadResult; Snooze, Pause, Discard, Cancel and WaitsForChildren as the job did.
         """
         async with self._free:
             if attempt.is_to_stop:
@@ -147,6 +150,8 @@ class Processes:
                 raise Discard(outcome.text)
             case "cancel":
                 raise Cancel(outcome.text)
+            case "rests":
+                raise WaitsForChildren
             case "bad_result":
                 raise BadResult(outcome.text)
         raise JobRaised(outcome)
@@ -231,12 +236,11 @@ class _Child:
                     self._to_say.append(Known(True, await attempt.keep_step(done.name, done.result)))
                     self._said.set()
                 case ChildrenWanted():
-                    children = await attempt.children_known()
-                    for number, one in enumerate(children, 1):
-                        told = replace(one, result=Raw(in_one_line(one.result)))
-                        self._to_say.append(ChildrenKnown([told], number == len(children)))
-                    if not children:
-                        self._to_say.append(ChildrenKnown([], True))
+                    self._to_say += await _children_of(attempt)
+                    self._said.set()
+                case SpawnWanted() as wanted:
+                    ids = await attempt.spawn_known(wanted.group, wanted.jobs)
+                    self._to_say.append(Known(True, Raw(_encode(ids))))
                     self._said.set()
                 case (Returned() | Raised()) as outcome:
                     return outcome
@@ -270,6 +274,18 @@ class _Child:
             await self._process.wait()
         self._among.discard(self)
         await trio.aclose_forcefully(self._stream)
+
+
+async def _children_of(attempt: Attempted) -> list[ChildrenKnown]:
+    """A line each. Raises: ActorError, CannotOpen."""
+    try:
+        children = await attempt.children_known()
+    except WaitsForChildren:  # the job hears it from its own call, and may tidy up
+        return [ChildrenKnown([], True, rests=True)]
+    if not children:
+        return [ChildrenKnown([], True)]
+    told = [replace(one, result=Raw(in_one_line(one.result))) for one in children]
+    return [ChildrenKnown([one], number == len(told)) for number, one in enumerate(told, 1)]
 
 
 def in_one_line(json: Raw) -> bytes:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Raw, Struct, field
 
-from greenroom.actors.jobs.queue.flows.messages import Child
+from greenroom.actors.jobs.queue.flows.messages import Child, SpawnJob
 
 LINE_BYTES_MAX = 2 << 20  # arguments, a result or a step's are within 256 KiB, but JSON may be escaped
 
@@ -32,17 +32,18 @@ class Stop(Struct, frozen=True, tag="stop"):
 
 
 class Known(Struct, frozen=True, tag="known"):
-    """The answer to StepWanted and StepDone: the result, of a step that is through."""
+    """The answer to StepWanted and StepDone: the result, of a step that is through. And to SpawnWanted: the ids."""
 
     is_through: bool = False
     result: Raw = field(default_factory=lambda: Raw(b"null"))
 
 
 class ChildrenKnown(Struct, frozen=True, tag="children_known"):
-    """Some of the answer to ChildrenWanted: a line holds no more."""
+    """Some of the answer to ChildrenWanted: a line holds no more. Or, with `rests`, that it is to wait first."""
 
     children: list[Child]
     is_last: bool
+    rests: bool = False
 
 
 ToChild = Begin | Do | Stop | Known | ChildrenKnown
@@ -78,6 +79,13 @@ class ChildrenWanted(Struct, frozen=True, tag="children"):
     """See Work.children."""
 
 
+class SpawnWanted(Struct, frozen=True, tag="spawn"):
+    """See Work.spawn."""
+
+    group: str
+    jobs: list[SpawnJob]
+
+
 class Returned(Struct, frozen=True, tag="returned"):
     """The job has returned."""
 
@@ -87,10 +95,10 @@ class Returned(Struct, frozen=True, tag="returned"):
 class Raised(Struct, frozen=True, tag="raised"):
     """The job has raised."""
 
-    what: Literal["error", "snooze", "pause", "discard", "cancel", "bad_result"]
+    what: Literal["error", "snooze", "pause", "discard", "cancel", "rests", "bad_result"]
     text: str = ""
     trace: str = ""
     seconds: float = 0.0
 
 
-FromChild = Progress | Log | StepWanted | StepDone | ChildrenWanted | Returned | Raised
+FromChild = Progress | Log | StepWanted | StepDone | ChildrenWanted | SpawnWanted | Returned | Raised

@@ -10,6 +10,8 @@ import msgspec
 import trio
 from msgspec import Raw
 
+from greenroom.actors.jobs.job import Job
+from greenroom.actors.jobs.waits import OnFailure
 from greenroom.actors.jobs.work import Cancel, Child
 from greenroom.actors.model.message import Ask, Reply, Tell
 from greenroom.store.views.asked import Row, Rows
@@ -35,6 +37,8 @@ class Attempted(Protocol):
     async def step_known(self, name: str) -> Raw | None: ...
 
     async def keep_step(self, name: str, result: Any) -> Raw: ...
+
+    async def spawn(self, group: str, jobs: Iterable[Job], *, on_failure: OnFailure = "fail") -> list[str]: ...
 
     async def children(self) -> list[Child]: ...
 
@@ -76,6 +80,13 @@ class InThread:
         if known is None:
             known = trio.from_thread.run(self._attempt.keep_step, name, do())
         return msgspec.json.decode(known)
+
+    def spawn(self, group: str, jobs: Iterable[Job], *, on_failure: OnFailure = "fail") -> list[str]:
+        """Raises: Cancel."""
+        if self._attempt.is_to_stop:
+            raise Cancel("this attempt is to end")
+        given = list(jobs)  # here: it is the job's own code that makes them
+        return trio.from_thread.run(partial(self._attempt.spawn, group, given, on_failure=on_failure))
 
     def children(self) -> list[Child]:
         return trio.from_thread.run(self._attempt.children)

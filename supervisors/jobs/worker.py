@@ -15,9 +15,10 @@ from msgspec import Raw
 
 from greenroom.actors.jobs.installed import InstalledJob, Jobs
 from greenroom.actors.jobs.queue.desk import LEASE_MS
-from greenroom.actors.jobs.queue.flows.messages import Child, Children
+from greenroom.actors.jobs.queue.flows.messages import Child, Children, Spawn, SpawnJob
 from greenroom.actors.jobs.queue.messages import Beat, Beaten, Finished, Leave, Take, Taken, TakenJob
 from greenroom.actors.jobs.queue.single.telling import Progress, StepDone, Steps
+from greenroom.actors.jobs.work import WaitsForChildren
 from greenroom.actors.model.errors import ActorError, Unavailable
 from greenroom.actors.model.message import Ask, Reply
 from greenroom.config.telemetry.shown import said, shown
@@ -503,14 +504,21 @@ class Worker:
         return (await self._ask_for(attempt, asked)).results
 
     async def children(self, attempt: Attempt) -> list[Child]:
+        """Raises: WaitsForChildren."""
         children: list[Child] = []
         first: int | None = 0
         while first is not None:
             asked = Children(worker=self.name, id=attempt.id, token=attempt.token, first=first)
             known = await self._ask_for(attempt, asked)
+            if known.rests:
+                raise WaitsForChildren("it is to rest until they have ended")
             children += known.children
             first = known.next
         return children
+
+    async def spawn(self, attempt: Attempt, group: str, jobs: list[SpawnJob]) -> list[str]:
+        asked = Spawn(worker=self.name, id=attempt.id, token=attempt.token, group=group, jobs=jobs)
+        return (await self._ask_for(attempt, asked)).ids
 
     async def keep_step(self, attempt: Attempt, name: str, result: Raw) -> None:
         done = StepDone(worker=self.name, id=attempt.id, token=attempt.token, name=name, result=result)

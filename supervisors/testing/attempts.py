@@ -10,7 +10,9 @@ from msgspec import Raw, Struct
 from greenroom.actors.jobs.installed import InstalledJob
 from greenroom.actors.jobs.job import Job
 from greenroom.actors.jobs.queue.flows.messages import Child as ChildKnown
+from greenroom.actors.jobs.queue.flows.messages import SpawnJob
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
+from greenroom.actors.jobs.waits import OnFailure
 from greenroom.actors.jobs.work import Child
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.message import Ask, Reply, Tell
@@ -40,6 +42,8 @@ class Asked(Protocol):
 
     def known_children(self, attempt: Attempt) -> list[ChildKnown]: ...
 
+    def spawn(self, attempt: Attempt, group: str, jobs: list[SpawnJob]) -> list[str]: ...
+
 
 class Attempted:
     """Where an attempt says how far it is: see Telling."""
@@ -59,6 +63,9 @@ class Attempted:
 
     async def children(self, attempt: Attempt) -> list[ChildKnown]:
         return self._queue.known_children(attempt)
+
+    async def spawn(self, attempt: Attempt, group: str, jobs: list[SpawnJob]) -> list[str]:
+        return self._queue.spawn(attempt, group, jobs)
 
     async def keep_step(self, attempt: Attempt, name: str, result: Raw) -> None:
         self._queue.keep_step(attempt, name, result)
@@ -117,6 +124,9 @@ class _CalledWork:
         if known is None:
             known = _at_once(self._attempt.keep_step(name, do()))
         return msgspec.json.decode(known)
+
+    def spawn(self, group: str, jobs: Iterable[Job], *, on_failure: OnFailure = "fail") -> list[str]:
+        return _at_once(self._attempt.spawn(group, jobs, on_failure=on_failure))
 
     def children(self) -> list[Child]:
         return _at_once(self._attempt.children())

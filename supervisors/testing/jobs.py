@@ -23,10 +23,11 @@ from greenroom.actors.jobs.installed import InstalledJob, Jobs
 from greenroom.actors.jobs.job import Job
 from greenroom.actors.jobs.queue import Queue, queue_of
 from greenroom.actors.jobs.queue.control import Pause, Resume
-from greenroom.actors.jobs.queue.flows.messages import Child, Children
+from greenroom.actors.jobs.queue.flows.messages import Child, Children, Spawn, SpawnJob
 from greenroom.actors.jobs.queue.messages import Beat, Found, Take, Taken
 from greenroom.actors.jobs.queue.single.steering import CancelJob
 from greenroom.actors.jobs.queue.single.telling import StepDone
+from greenroom.actors.jobs.work import WaitsForChildren
 from greenroom.actors.model.effects import Nudge, Told
 from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.errors import InvalidCommand
@@ -326,11 +327,17 @@ class _Asked:
     def keep_step(self, attempt: Attempt, name: str, result: Raw) -> None:
         self._kit.ask(StepDone(worker=WORKER, id=attempt.id, token=attempt.token, name=name, result=result))
 
+    def spawn(self, attempt: Attempt, group: str, jobs: list[SpawnJob]) -> list[str]:
+        spawn = Spawn(worker=WORKER, id=attempt.id, token=attempt.token, group=group, jobs=jobs)
+        return self._kit.ask_later(spawn).reply.ids
+
     def known_children(self, attempt: Attempt) -> list[Child]:
         children: list[Child] = []
         first: int | None = 0
         while first is not None:
             known = self._kit.ask_later(Children(worker=WORKER, id=attempt.id, token=attempt.token, first=first)).reply
+            if known.rests:
+                raise WaitsForChildren("it is to rest until they have ended")
             children += known.children
             first = known.next
         return children

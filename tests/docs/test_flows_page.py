@@ -6,7 +6,7 @@ from typing import Any
 
 from greenroom.actors.jobs.options import decode_options
 from greenroom.actors.model.effects import Told
-from greenroom.testing import Kit
+from greenroom.testing import JobKit, Kit
 
 PAGE = Path(__file__).parents[2] / "docs" / "guides" / "jobs" / "flows.md"
 (CODE,) = re.findall(
@@ -29,3 +29,14 @@ def test_a_film_is_published_once_its_children_have_ended() -> None:
     ]
     kit.answered(Told(f"job:{out.id}", films["Upload"](), out.about), ["alien-1080.mp4"])
     assert kit.view() == {"files": ["alien-1080.mp4"]}
+
+
+def test_a_film_that_is_split_waits_for_its_parts() -> None:
+    split: dict[str, Any] = {"__name__": "splitting"}
+    (code,) = re.findall(
+        r"^```python file=splitting.py\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    exec(compile(code, str(PAGE), "exec"), split)
+    outcome = JobKit(split["Split"], split["Encode"]).run(split["Split"](film="alien"))
+    assert outcome.result == ["alien-0.mp4", "alien-1.mp4", "alien-2.mp4"]
+    assert (outcome.state, outcome.begun) == ("completed", 2)

@@ -31,6 +31,7 @@ from greenroom.actors.jobs.queue.flows.messages import (
     Children,
     OthersEnded,
     RetryChildren,
+    Spawn,
     WaitedFor,
 )
 from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments, ReadOutcomes
@@ -53,6 +54,7 @@ from greenroom.actors.jobs.queue.messages import (
 )
 from greenroom.actors.jobs.queue.order import ALL, PRIORITY
 from greenroom.actors.jobs.queue.overview import overview
+from greenroom.actors.jobs.queue.sealed import seal_found, seal_read
 from greenroom.actors.jobs.queue.single.single_jobs import SingleJobs
 from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob, RetryJob
 from greenroom.actors.jobs.queue.single.telling import Look, Progress, StepDone, Steps
@@ -106,7 +108,7 @@ class Queue(SteeredQueue):
     kind = QUEUE_KIND
     commands: ClassVar[tuple[type[Message], ...]] = (
         Add, AddMany, Take, Beat, Complete, Fail, Leave, Progress, StepDone, Steps, CancelJob, RetryJob, EditJob,
-        Pause, Resume, Limit, Why, AddFlow, Children, Bulk,
+        Pause, Resume, Limit, Why, AddFlow, Children, Spawn, Bulk,
     )  # fmt: skip
     internal: ClassVar[tuple[type[Message], ...]] = (
         Tick, Found, Look, AskOthers, WaitedFor, OthersEnded, CancelChildren, RetryChildren, Matched,
@@ -123,6 +125,8 @@ class Queue(SteeredQueue):
         self._looks_ms = 0  # when whoever has waited long enough is looked for again
         self._looking = Looking(Seen(""), 0)  # for what others have added
         self._reading = Reading()  # arguments that are not in memory
+        self._encrypts = any(one.job.encrypts for one in self.installed)
+        self._in_the_clear: list[str] = []  # ids of jobs that others have added: their arguments may be
         self.single = SingleJobs(self, self.close)
         self._flowing = Flowing(self, self.single, self._new_rows, self.close)
 
@@ -141,6 +145,7 @@ class Queue(SteeredQueue):
         after = ""
         while rows := await reads.page(self.key, begun.seen, after, arguments=not self.desk.jobs.is_laden):
             self.desk.load(rows, self.now_ms)
+            self._in_the_clear += [row.id for row in rows if row.is_of_others and self._encrypts]
             after = rows[-1].id
         if self.desk.jobs:
             self._counts.has_jobs()
@@ -173,6 +178,10 @@ class Queue(SteeredQueue):
         """What follows from a message, whatever it was."""
         if self.desk.unsettled:
             self._settle(writes)
+        if self._in_the_clear:
+            ids = self._in_the_clear[:SETTLED_AT_ONCE]
+            del self._in_the_clear[:SETTLED_AT_ONCE]
+            seal_found(self.desk, ids, self.installed, writes)
         if self.desk.jobs.expiries:
             self.desk.end_expired(self.now_ms, writes)
         if self.desk.pause_until_ms:
@@ -235,14 +244,18 @@ class Queue(SteeredQueue):
                 if self._looking.found(message.since, message.look, self.now_ms, random.random()):
                     self._counts.added(len(message.look.rows))
                     self.desk.found(message.look.rows, self.now_ms, writes)
+                    if self._encrypts:
+                        self._in_the_clear += [row.id for row in message.look.rows]
             case ReadArguments():
+                if self._encrypts:
+                    seal_read(self.desk, message.arguments, self.installed, writes)
                 whole, ids = self._reading.came(message.arguments, self.now_ms, self.desk.with_steps)
                 if ids:
                     self.runtime.jobs.read(self.key, ids)
                 for later, answer, others in whole:
                     self.desk.give_back(answer.token, others, self.now_ms, writes)
                     self.answer(later, answer)
-            case AddFlow() | Children() | AskOthers() | ReadOutcomes() | WaitedFor() | OthersEnded():
+            case AddFlow() | Children() | Spawn() | AskOthers() | ReadOutcomes() | WaitedFor() | OthersEnded():
                 return self._flowing.handle(message, writes)
             case CancelChildren() | RetryChildren():
                 return self._flowing.handle(message, writes)
@@ -482,7 +495,7 @@ class Queue(SteeredQueue):
             self._ticks_ms = None
         now_ms = self.now_ms
         looks_ms = self._looking.next_ms(polls=self._polls)
-        if self.desk.unsettled:
+        if self.desk.unsettled or self._in_the_clear:
             due = now_ms
         elif self._takers or self.desk.hands or self.single.beats:
             due = now_ms + TICK_MS

@@ -35,7 +35,7 @@ def test_what_can_not_be_is_refused(after: list[Any], when: str, name: str) -> N
 
 def test_it_is_stored_as_a_row_each() -> None:
     stored = msgspec.json.encode(Waits([Awaited(X)], "ended"))
-    assert stored == b'{"jobs":[["%s","fail",false,"",false,0]],"when":"ended"}' % X.encode()
+    assert stored == b'{"jobs":[["%s","fail",false,"",false,0,""]],"when":"ended"}' % X.encode()
     assert msgspec.json.decode(b'{"jobs":[["%s"]]}' % X.encode(), type=Waits) == Waits([Awaited(X)])
 
 

@@ -3,13 +3,16 @@
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from greenroom import Refused, Retry, Step, parallel
 from greenroom.actors.saga.events import Retried
+from greenroom.actors.saga.leading import NO_KEY_S
 from greenroom.actors.saga.messages import CancelSaga, ResumeSaga, RetrySaga
 from greenroom.actors.saga.plan import is_under_way
 from greenroom.actors.saga.state import SagaState, StepState
-from tests.actors.saga.market import Stalls, pack, saga, step, unpack
+from greenroom.store.jobs.sealing import keys_for, seal
+from tests.actors.saga.market import Do, Stalls, Undo, pack, saga, step, unpack
 
 RETRIED = Retry(attempts=2, first_s=2.0)
 
@@ -107,3 +110,40 @@ def test_one_that_was_erased_has_ended() -> None:
     stalls.kit.undelivered(cancel, "forgotten")
     stalls.undone("pack")
     assert stalls.status == "undone"
+
+
+def test_the_result_of_a_job_that_is_encrypted_is_opened_and_where_its_key_is_not_here_waited_for() -> None:
+    read: list[str] = []
+
+    def do(so_far: Any) -> Any:
+        read.append(so_far.reply("pack", str))
+        return "stall:ship", Do(step="ship", of=so_far.key)
+
+    plan = Stalls(saga(Step[Any](name="pack", do=pack, undo=unpack, deadline_s=30.0), step("ship", do=do)))
+    with keys_for(bytes(32)):
+        reply = Raw(seal(b'"packed"', "job.pack"))
+    with keys_for():
+        plan.kit.answered(plan.told("pack"), reply)
+        plan.kit.advance(NO_KEY_S * 9)
+        assert plan.status == "running" and plan.of("ship") == "resting" and read == []
+    with keys_for(bytes(32)):
+        plan.kit.advance(NO_KEY_S)
+        plan.done("ship")
+    assert plan.status == "done" and read == ["packed"]
+
+
+def test_so_it_is_where_a_step_is_taken_back() -> None:
+    def back(so_far: Any) -> Any:
+        return "stall:pack", Undo(step=so_far.reply("pack", str))
+
+    plan = Stalls(saga(Step[Any](name="pack", do=pack, undo=back, deadline_s=30.0), step("ship")))
+    with keys_for(bytes(32)):
+        plan.kit.answered(plan.told("pack"), Raw(seal(b'"packed"', "job.pack")))
+    with keys_for():
+        plan.refused("ship")
+        plan.kit.advance(NO_KEY_S * 9)
+        assert plan.of("pack") == "undo_resting"
+    with keys_for(bytes(32)):
+        plan.kit.advance(NO_KEY_S)
+        plan.undone("pack")
+    assert plan.status == "undone"

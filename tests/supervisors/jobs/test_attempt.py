@@ -15,6 +15,7 @@ from trio.testing import MockClock
 from greenroom import Cancel, Discard, Job, JobLimits, Pause, Retry, Snooze, Work
 from greenroom.actors.jobs.installed import InstalledJob
 from greenroom.actors.jobs.queue.flows.messages import Child as ChildKnown
+from greenroom.actors.jobs.queue.flows.messages import SpawnJob
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
 from greenroom.actors.jobs.queue.single.telling import Look
 from greenroom.actors.jobs.work import ThreadWork
@@ -54,6 +55,10 @@ class Told:
     async def children(self, attempt: Attempt) -> list[ChildKnown]:
         await trio.lowlevel.checkpoint()
         return self.has_ended
+
+    async def spawn(self, attempt: Attempt, group: str, jobs: list[SpawnJob]) -> list[str]:
+        await trio.lowlevel.checkpoint()
+        raise AssertionError("nobody has asked for that")
 
 
 class Does(Job, queue="q", tag="job.does"):

@@ -1,10 +1,12 @@
 """Flows on real nodes: jobs that wait for others, over queues, nodes that end, and workers that read what has come."""
 
 import json
+from typing import Any
 
 import pytest
 import trio
 from msgspec import Raw
+from msgspec.structs import replace
 from trio.testing import MockClock
 
 from greenroom import Job, Refused, WaitFor, Work
@@ -12,7 +14,7 @@ from greenroom.actors.jobs.listing.where import Where
 from greenroom.actors.jobs.queue.bulk.messages import Bulk, BulkDone
 from greenroom.actors.jobs.queue.control import Why
 from greenroom.actors.jobs.queue.flows import flowing
-from greenroom.actors.jobs.queue.flows.messages import AddFlow, Children, FlowJob
+from greenroom.actors.jobs.queue.flows.messages import AddFlow, Children, FlowJob, Spawn, SpawnJob
 from greenroom.actors.jobs.queue.messages import Finished, Taken
 from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob, RetryJob
 from greenroom.actors.model.lifecycle import Inspect, Inspected
@@ -222,3 +224,78 @@ async def until_all(node: Yard, ids: list[str], states: set[str]) -> None:
             if all(one is not None and one.state in states for one in found):
                 return
             await trio.lowlevel.checkpoint()
+
+
+async def test_a_job_that_has_added_children_rests_over_nodes_until_they_have_ended(where: str | MemoryRows) -> None:
+    jobs = [SpawnJob(job="job.transcode"), SpawnJob(job="job.subtitle", queue="text", on_failure="ignore")]
+    async with yard(where) as node:
+        (parent,) = await node.add(b"{}")
+        taken = await node.take(1, wait_s=20.0)
+        spawn = Spawn(worker="w", id=parent, token=taken.token, group="all", jobs=jobs)
+        ids = (await node.ask("queue:media", spawn)).ids
+        await node.take(0, finished=[Finished(parent, taken.token, refund=True, rests=True)])
+    async with yard(where) as node:  # the next owner of both queues
+        states = await node.ask("queue:media", Bulk(act="cancel", where=Where(state=["blocked"]), dry_run=True))
+        assert states.found == 1
+        here = await node.take(10, wait_s=20.0)
+        there = await node.take(10, wait_s=20.0, queue="text")
+        assert [only(here), only(there)] == ids
+        await node.take(0, finished=[Finished(ids[0], here.token, Raw(b"1"))])
+        await node.take(0, finished=[Finished(ids[1], there.token, error="no", final=True)], queue="text")
+        again = await node.take(10, wait_s=20.0)
+        assert [(job.id, job.attempt) for job in again.jobs] == [(parent, 1)]
+        known = await node.ask("queue:media", Children(worker="w", id=parent, token=again.token))
+        assert [(one.id, one.state, bytes(one.result)) for one in known.children] == [
+            (ids[0], "completed", b"1"),
+            (ids[1], "failed", b"null"),
+        ]
+        assert (await node.ask("queue:media", replace(spawn, token=again.token))).ids == ids
+        await node.take(0, finished=[Finished(parent, again.token, Raw(b"2"))])
+        found = await node.find(parent)
+        assert found is not None and found.state == "completed"
+
+
+class Split(Job, queue="q", tag="job.split"):
+    async def run(self, work: Work) -> list[object]:
+        await work.spawn("parts", [Part(number=n) for n in range(3)])
+        return [one.result for one in await work.children()]
+
+
+class SplitThere(Job, queue="q", tag="job.split_there"):
+    """In a thread."""
+
+    def run(self, work: Any) -> list[object]:
+        work.spawn("parts", [Part(number=n) for n in range(3)])
+        return [one.result for one in work.children()]
+
+
+class SplitApart(Job, queue="q", tag="job.split_apart"):
+    """In a process of its own."""
+
+    process = True
+
+    def run(self, work: Any) -> list[object]:
+        work.spawn("parts", [Part(number=n) for n in range(3)])
+        return [one.result for one in work.children()]
+
+
+@pytest.mark.parametrize("split", [Split, SplitThere, SplitApart])
+async def test_a_worker_adds_children_and_reads_what_has_come_of_them(split: type[Job]) -> None:
+    async with stage(Part, split) as on, running(on.worker()):
+        job = await on.add(split())
+        with trio.fail_after(60.0):
+            assert await on.ended(job) == ["completed"]
+        assert json.loads(on.end(job).result or b"") == [0, 1, 2]
+        assert len(on.tables.done) == 4
+
+
+async def test_of_a_chunk_none_adds_children(autojump_clock: MockClock) -> None:
+    class Many(Job, queue="q", tag="job.many", chunk=2):
+        @classmethod
+        async def run_many(cls, jobs: Any, works: Any) -> None:
+            await works[0].spawn("parts", [Part(number=1)])
+
+    async with stage(Part, Many) as on, running(on.worker()):
+        job = await on.add(Many(), attempts=1)
+        assert await on.ended(job) == ["failed"] and len(on.tables.done) == 1
+        assert b"add no others" in (on.end(job).error or b"")

@@ -8,7 +8,7 @@ import trio
 from msgspec import Raw
 
 from greenroom import Discard, Job, Retry, Snooze, Work
-from greenroom.actors.jobs.queue.flows.messages import Child
+from greenroom.actors.jobs.queue.flows.messages import Child, SpawnJob
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
 from greenroom.actors.testing.virtual_time import run_through
 from greenroom.supervisors.jobs.attempt import Attempt
@@ -55,6 +55,9 @@ class Attempts:
 
     def known_children(self, attempt: Attempt) -> list[Child]:
         return []
+
+    def spawn(self, attempt: Attempt, group: str, jobs: list[SpawnJob]) -> list[str]:
+        raise AssertionError("nobody has asked for that")
 
     def at(self, job: Job, attempt: int = 1) -> Finished:
         tag = str(job.__struct_config__.tag)

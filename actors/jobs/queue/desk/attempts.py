@@ -1,6 +1,7 @@
 """Attempts: what becomes of a job whose attempt has ended without success. Pure; time is an argument."""
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from greenroom.actors.jobs.queue.desk.endings import error_of, why_cancelled
 from greenroom.actors.jobs.queue.desk.hands import Held
@@ -11,6 +12,7 @@ from greenroom.store.journal.consequences.jobs import Ended, EndRow
 
 LOST_MAX = 3  # workers that may end with a job in hand
 REST_MAX_S = 366 * 86_400
+NONE_TO_WAIT_FOR = "it is to wait for jobs that it has added, and there are none, or it has waited for them"
 OWN_RETRY = Retry()  # of a worker that does not say when
 
 
@@ -23,6 +25,8 @@ class Again(Struct, frozen=True):
 
 def after_attempt(job: Waiting, one: Finished, held: Held, why: str | None, now_ms: int) -> EndRow | Again:
     """Of one that a worker has said something about. `why` it is to be cancelled; None: it is not. Counts it."""
+    if one.rests and why is None:  # it can't: it would be handed out again at once, for ever
+        one = replace(one, refund=False, error=NONE_TO_WAIT_FOR)
     error: bytes | None = None
     if one.error is not None and not one.refund:  # what was no attempt has no error
         error = error_of(now_ms, held.worker, job.attempts + 1, one.error, one.trace)

@@ -24,6 +24,7 @@ from greenroom.actors.jobs.queue.messages import Finished
 from greenroom.actors.jobs.queue.order import Order
 from greenroom.actors.jobs.queue.single.shown import Shown
 from greenroom.actors.jobs.queue.waiting import Waiting
+from greenroom.actors.jobs.waits import Awaited, Waits
 from greenroom.store.journal.consequences.jobs import (
     FREED,
     BackRow,
@@ -120,10 +121,17 @@ class Desk:
                     self.order.put(job, now_ms)
                     if back:
                         self._withdraw(self.jobs[back])
-            elif job.options is None or row.let_go:  # what it had waited for has ended, or was forgotten
-                self.order.put(job, now_ms)
             else:
-                self._place(job, now_ms)
+                self._place_stored(job, row, now_ms)
+
+    def _place_stored(self, job: Waiting, row: JobRow, now_ms: int) -> None:
+        """It may wait for others, unless it was free already: then what it had waited for has ended, or was
+        forgotten."""
+        waits = job.options.waits if job.options is not None else None
+        if waits is None or (row.let_go and not waits.rests):
+            self.order.put(job, now_ms)
+        else:
+            self._place(job, now_ms)
 
     def _place(self, job: Waiting, now_ms: int) -> None:
         """It may wait for others, and for nothing else."""
@@ -132,17 +140,13 @@ class Desk:
             self.order.put(job, now_ms)
             return
         self.blocked.block(job.id, waits)
-        for one in waits.jobs:
+        for one in waits.jobs[waits.past :]:
             if one.id not in self.jobs and not one.is_settled:
                 self.others.wait(one.id, one.queue)
 
     def add_to_flow(self, row: JobRow, now_ms: int) -> None:
         """One that is new here, behind what it waits for."""
-        job = self.jobs.know(row)
-        if row.let_go:
-            self.order.put(job, now_ms)
-        else:
-            self._place(job, now_ms)
+        self._place_stored(self.jobs.know(row), row, now_ms)
 
     def add(self, rows: Sequence[JobRow], now_ms: int) -> int:
         """Those that are new here; how many they are."""
@@ -268,7 +272,9 @@ class Desk:
             self._let_go(job, held, now_ms, writes)
             if wrong := wrong_with(one.result):  # the others that were brought with it are not held up
                 one = Finished(one.id, one.token, error=f"its result {wrong}", final=True)
-            if one.error is None and not one.cancelled and not one.refund:
+            if self._is_to_rest(job, one):
+                self._rest(job, held, now_ms, writes)
+            elif one.error is None and not one.cancelled and not one.refund:
                 self.end(job, EndRow(job.id, "completed", now_ms, worker, held.at_ms, kept_of(one.result)), writes)
             else:
                 then = after_attempt(job, one, held, self.cancelling.get(job.id), now_ms)
@@ -277,6 +283,34 @@ class Desk:
                     self.pause_reason = one.pause_reason[:REASON_MAX]
                 self._unfinished(job, then, held, now_ms, writes)
         return refused
+
+    def _is_to_rest(self, job: Waiting, one: Finished) -> bool:
+        """Is it to wait for jobs that it has added? One that has succeeded too: they are its children."""
+        waits = job.options.waits if job.options is not None else None
+        if waits is None or not waits.has_spawned or waits.past == len(waits.jobs) or job.id in self.cancelling:
+            return False
+        return one.rests or (one.error is None and not one.cancelled and not one.refund)
+
+    def _rest(self, job: Waiting, held: Held, now_ms: int, writes: Jobs) -> None:
+        """It waits again, and is worked on anew after that."""
+        options = job.options
+        assert options is not None and options.waits is not None
+        job.options = options = replace(options, waits=replace(options.waits, rests=True))
+        writes.back[job.id] = BackRow(
+            job.id, job.due_ms, job.attempts, job.lost, let_go=held.token, options=options.encode()
+        )
+        self._place(job, now_ms)
+        if job.id in self.shown.looked_at:
+            self.changed.add(job.id)
+
+    def spawned(self, job: Waiting, children: Iterable[Awaited], writes: Jobs) -> None:
+        """It has added these, while it is worked on. It has begun by that, and does not expire any more."""
+        options = job.options or NO_OPTIONS
+        waits = (options.waits or Waits([])).with_spawned(children)
+        job.options = options = replace(options, waits=waits, expires_ms=0)
+        self.jobs.expiries.forget(job.id)
+        back = BackRow(job.id, job.due_ms, job.attempts, job.lost, let_go=FREED, options=options.encode())
+        writes.back[job.id] = back
 
     def _unfinished(self, job: Waiting, then: EndRow | Again, held: Held, now_ms: int, writes: Jobs) -> None:
         if isinstance(then, EndRow):
@@ -482,9 +516,7 @@ class Desk:
         job = self.jobs.know(row)
         if row.let_go or job.options is None or job.options.waits is None:
             row.let_go = max(self._token, FREED)  # a take that still names it, for others it has, has it no more
-            self.order.put(job, now_ms)
-        else:
-            self._place(job, now_ms)
+        self._place_stored(job, row, now_ms)
         writes.revived.append(row)
 
     def next_ms(self, now_ms: int) -> int | None:

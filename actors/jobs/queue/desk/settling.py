@@ -50,11 +50,20 @@ def _cancel(desk: Desk, job: Waiting, reason: str, now_ms: int, writes: Jobs) ->
         desk.unwanted.hurried.add(held.worker)
 
 
+def _rested(job: Waiting) -> bytes | None:
+    """Its options, where it has waited for jobs that it had added itself: it does so no more."""
+    waits = job.options.waits if job.options is not None else None
+    if job.options is None or waits is None or not waits.rests:
+        return None
+    job.options = replace(job.options, waits=replace(waits, past=len(waits.jobs), rests=False))
+    return job.options.encode()
+
+
 def _carry_out(desk: Desk, job: Waiting, decided: Decided, now_ms: int, writes: Jobs) -> None:
     if decided.then is Then.GO:
         desk.blocked.forget(job.id)
         desk.order.put(job, now_ms)
-        writes.back[job.id] = BackRow(job.id, job.due_ms, job.attempts, job.lost, let_go=FREED)
+        writes.back[job.id] = BackRow(job.id, job.due_ms, job.attempts, job.lost, let_go=FREED, options=_rested(job))
         if job.id in desk.shown.looked_at:
             desk.changed.add(job.id)
         return

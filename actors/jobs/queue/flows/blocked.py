@@ -87,13 +87,13 @@ class Blocked:
 
     def block(self, job_id: str, waits: Waits) -> None:
         """That job waits."""
-        waiter = self.jobs[job_id] = Waiter(waits.when, {})
-        for one in waits.jobs:
+        waiter = self.jobs[job_id] = Waiter("" if waits.rests else waits.when, {})
+        for one in waits.jobs[waits.past :]:
             if not one.is_settled:
                 waiter.open[one.id] = Open(one.on_failure, one.past_ms, [one.id])
                 self.awaited.setdefault(one.id, {})[job_id] = None
         if not waiter.open:
-            self.due[job_id] = _at_last(waits.when)
+            self.due[job_id] = _at_last(waiter.when)
 
     def ended(self, job_id: str, state: str, ended_ms: int | None = None) -> None:
         """A job has, which others may wait for. `ended_ms`: where it may have done so long ago."""

@@ -28,8 +28,11 @@ from greenroom.actors.jobs.queue.flows.messages import (
     FlowJob,
     OthersEnded,
     RetryChildren,
+    Spawn,
+    Spawned,
     WaitedFor,
 )
+from greenroom.actors.jobs.queue.flows.spawning import as_children, awaited, require_room, spawned_before
 from greenroom.actors.jobs.queue.flows.unwanted import Unwanted
 from greenroom.actors.jobs.queue.found import ReadOutcomes
 from greenroom.actors.jobs.queue.messages import NULL, Found, NewJob
@@ -78,6 +81,9 @@ class Flowing:
             case Children():
                 self._queue.require_worker()
                 return self._children(message)
+            case Spawn():
+                self._queue.require_worker()
+                return self._spawn(message, writes)
             case AskOthers():
                 self._ask_others()
             case WaitedFor():
@@ -184,9 +190,7 @@ class Flowing:
         Raises: Refused, Unavailable.
         """
         outcomes = await self._single.outcomes(asked) if asked else {}
-        if queues and (forgotten := await self._single.forgotten(queues)):
-            text = f"{forgotten[0]}: it was forgotten, and takes no more jobs"
-            raise Refused("queue.no_such_queue", text, status=422)
+        await self._require_queues(queues)
         unknown = [one for one in asked if one not in outcomes and one not in self._desk.jobs]
         if unknown:
             raise Refused("queue.unknown_job", f"{unknown[0]}: there is none, or none any more", status=422)
@@ -218,7 +222,56 @@ class Flowing:
             self._hint(queue, Found())
         return FlowAdded({job.name: row.id for job, row in zip(jobs, rows, strict=True)})
 
+    async def _require_queues(self, queues: list[str]) -> None:
+        """Raises: Refused, Unavailable."""
+        if queues and (forgotten := await self._single.forgotten(queues)):
+            text = f"{forgotten[0]}: it was forgotten, and takes no more jobs"
+            raise Refused("queue.no_such_queue", text, status=422)
+
+    # Adding what a job of ours that is worked on wants to have done.
+
+    def _spawn(self, message: Spawn, writes: Jobs) -> Any:
+        """Raises: Refused."""
+        self._require_held(message)
+        parent = self._desk.jobs[message.id].options
+        before = spawned_before(parent, message.group)
+        if before or not message.jobs:
+            return Spawned(before)
+        require_room(parent, message)
+        rows = self._new_rows(message.jobs)
+        as_children(rows, message.jobs, self._queue.key, parent)
+        queues = sorted({row.queue for row in rows} - {self._queue.key})
+        for queue in queues:
+            _require_queue(f"{self._queue.kind}:{queue}")
+        return self._spawn_read(message, rows, queues) if queues else self._write_spawned(message, rows, writes)
+
+    async def _spawn_read(self, message: Spawn, rows: list[JobRow], queues: list[str]) -> Spawned:
+        """Some are for other queues. The queue does nothing else meanwhile. Raises: Refused, Unavailable."""
+        await self._require_queues(queues)
+        writes = Jobs()
+        spawned = self._write_spawned(message, rows, writes)
+        self._close(writes)
+        return spawned
+
+    def _write_spawned(self, message: Spawn, rows: list[JobRow], writes: Jobs) -> Spawned:
+        key, now_ms = self._queue.key, self._queue.now_ms
+        self._desk.spawned(self._desk.jobs[message.id], awaited(rows, message), writes)
+        for row in rows:
+            if row.queue == key:
+                writes.added.append(row)
+                self._desk.add_to_flow(row, now_ms)
+            else:
+                writes.started.append(row)
+        for queue in sorted({row.queue for row in writes.started}):
+            self._hint(queue, Found())
+        return Spawned([row.id for row in rows])
+
     # What is read.
+
+    def _require_held(self, message: Children | Spawn) -> None:
+        """Raises: Refused."""
+        if not self._desk.hands.holds(message.worker, message.id, message.token):
+            raise Refused("queue.lease_over", "this worker does not have that job any more", status=409)
 
     def _ask(self, then: Then, ids: Sequence[str], *, results: bool = False, waits: bool = True) -> Later:
         """The queue goes on meanwhile. `waits`: does anybody wait for the answer? Raises: Overloaded."""
@@ -240,10 +293,11 @@ class Flowing:
 
     def _children(self, message: Children) -> ChildrenKnown | Later:
         """Raises: Refused, Overloaded."""
-        if not self._desk.hands.holds(message.worker, message.id, message.token):
-            raise Refused("queue.lease_over", "this worker does not have that job any more", status=409)
+        self._require_held(message)
         options = self._desk.jobs[message.id].options
         waits = options.waits if options is not None else None
+        if waits is not None and waits.ahead(was_free=True):
+            return ChildrenKnown([], rests=True)
         ids = [one.id for one in waits.jobs] if waits is not None else []
         asked = ids[message.first : message.first + READ_AT_ONCE]
         if not asked:

@@ -6,7 +6,7 @@ from msgspec import Meta, Raw, Struct, field
 
 from greenroom.actors.jobs.queue.messages import AT_ONCE, NULL, NewJob, WorkerName
 from greenroom.actors.jobs.texts import JobId, Name, NameOrNone
-from greenroom.actors.jobs.waits import WAITS_MAX, WaitFor, When
+from greenroom.actors.jobs.waits import WAITS_MAX, OnFailure, WaitFor, When
 from greenroom.actors.model.message import Ask, Tell
 
 Awaits = Annotated[list[WaitFor], Meta(max_length=WAITS_MAX)]
@@ -48,6 +48,7 @@ class ChildrenKnown(Struct, frozen=True, omit_defaults=True):
 
     children: list[Child]
     next: int | None = None  # where the others begin
+    rests: bool = False  # none are told: it is to rest first, until those that it has added have ended
 
 
 class Children(Ask[ChildrenKnown], tag="queue.children"):
@@ -57,6 +58,30 @@ class Children(Ask[ChildrenKnown], tag="queue.children"):
     id: JobId
     token: int
     first: Annotated[int, Meta(ge=0, le=WAITS_MAX)] = 0
+
+
+class SpawnJob(NewJob, frozen=True, kw_only=True, omit_defaults=True):
+    """A child that a job adds."""
+
+    queue: NameOrNone = ""  # "": the one that is asked
+    on_failure: OnFailure = "fail"
+
+
+class Spawned(Struct, frozen=True):
+    """They are durable, with what is remembered of them."""
+
+    ids: list[str]  # in the order in which they were given, by whoever has added the group
+
+
+class Spawn(Ask[Spawned], tag="queue.spawn"):
+    """Add children of a job that this worker has, once for each group: of one that was added before, it is said what
+    that was. The job is not completed before they have ended."""
+
+    worker: WorkerName
+    id: JobId
+    token: int
+    group: Name
+    jobs: Annotated[list[SpawnJob], Meta(max_length=WAITS_MAX)]
 
 
 class AskOthers(Tell, tag="queue.ask_others"):

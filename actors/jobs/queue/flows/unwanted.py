@@ -31,8 +31,9 @@ class Disowned:
     def disown(self, parent: EndRow, waits: Waits, open_: Container[str] | None) -> None:
         """That one has ended. `open_`: those that it has waited for still; None: it was worked on."""
         reason = f"{parent.id}, whose child it is, {'has failed' if parent.state == 'failed' else 'was cancelled'}"
-        for one in waits.jobs:
-            if one.is_child and not one.is_settled and (open_ is None or one.id in open_):
+        for number, one in enumerate(waits.jobs):
+            may_go_on = open_ is None or one.id in open_ or number < waits.past
+            if one.is_child and not one.is_settled and may_go_on:
                 self._children.append(Unwanted(one.id, one.queue, reason))
 
     def add(self, child: Unwanted) -> None:

@@ -19,5 +19,9 @@ def anew(row: JobRow, now_ms: int) -> JobRow:
     """With all its attempts, and for as long as it takes. Whom it was one with, and who has started it, has been
     settled. Who may watch it stays, as does its weight, and what it waits for: of these some may be tried again too."""
     options = decode_options(row.options)
-    by = Options(by=options.by, waits=options.waits, weight=options.weight).encode() if options is not None else None
-    return replace(row, attempts=0, lost=0, due_ms=now_ms, cancel=None, options=by, unique_key=None, is_of_others=False)
+    kept = None
+    if options is not None:
+        kept = Options(by=options.by, waits=options.waits, weight=options.weight, depth=options.depth).encode()
+    return replace(
+        row, attempts=0, lost=0, due_ms=now_ms, cancel=None, options=kept, unique_key=None, is_of_others=False
+    )

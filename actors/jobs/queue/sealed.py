@@ -1,0 +1,52 @@
+"""Arguments of a class that is encrypted which others have added in the clear, as SQL does, which knows of no key: they
+are encrypted before anybody is handed the job, and written so. Pure but for chance.
+
+Where the key is not here they stay as they are, as they would where nobody knows the class.
+"""
+
+from collections.abc import Iterable
+
+from greenroom.actors.jobs.installed import Jobs
+from greenroom.actors.jobs.queue.desk import Desk
+from greenroom.actors.model.errors import Refused
+from greenroom.store.jobs.sealing import is_sealed
+from greenroom.store.journal.consequences.jobs import BackRow
+from greenroom.store.journal.consequences.jobs import Jobs as Writes
+
+
+def seal_found(desk: Desk, ids: Iterable[str], installed: Jobs, writes: Writes) -> None:
+    """Of those of these jobs whose arguments are in memory; longer ones are encrypted as they are read."""
+    for job_id in ids:
+        job = desk.jobs.get(job_id)
+        if job is not None and job.arguments is not None:
+            sealed = _sealed(job.job, job.arguments, installed)
+            if sealed is not None:
+                desk.jobs.give(job, sealed)
+                _write(desk, job_id, sealed, writes)
+
+
+def seal_read(desk: Desk, arguments: dict[str, bytes], installed: Jobs, writes: Writes) -> None:
+    """Of jobs that are handed out, as they were read just now."""
+    for job_id, text in arguments.items():
+        job = desk.jobs.get(job_id)
+        sealed = _sealed(job.job, text, installed) if job is not None else None
+        if sealed is not None:
+            arguments[job_id] = sealed
+            _write(desk, job_id, sealed, writes)
+
+
+def _sealed(tag: str, arguments: bytes, installed: Jobs) -> bytes | None:
+    """None: they stay as they are."""
+    of = installed.get(tag)
+    if of is None or not of.job.encrypts or is_sealed(arguments):
+        return None
+    try:
+        return of.sealed(arguments)
+    except Refused:
+        return None
+
+
+def _write(desk: Desk, job_id: str, sealed: bytes, writes: Writes) -> None:
+    job = desk.jobs[job_id]
+    back = BackRow(job_id, job.due_ms, job.attempts, job.lost, arguments=sealed)
+    writes.merge(Writes(back={job_id: back}))

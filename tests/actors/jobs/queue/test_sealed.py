@@ -1,0 +1,65 @@
+"""What was added in the clear of a class that is encrypted is so no longer once its queue has found it."""
+
+import pytest
+from msgspec import Raw
+
+from greenroom import Job, Work
+from greenroom.actors.jobs.queue.messages import Finished, Found, Take
+from greenroom.store.jobs.jobs import LONG
+from greenroom.store.jobs.sealing import is_sealed, keys_for, opened
+from greenroom.testing import JobKit
+
+IN_THE_CLEAR = b'{"account": "acme"}'
+
+
+class Pay(Job, queue="money", tag="job.pay", encrypted=True):
+    account: str
+    note: str = ""
+
+    async def run(self, work: Work) -> str:
+        return self.account
+
+
+def added(jobs: JobKit, arguments: bytes = IN_THE_CLEAR) -> str:
+    """As SQL does."""
+    row = Pay(account="").to_row(now_ms=int(jobs.now * 1000))
+    row.arguments = arguments
+    jobs._start([row])
+    return row.id
+
+
+@pytest.mark.parametrize("awake", [True, False])
+def test_it_is_encrypted_as_it_is_found_and_done(awake: bool) -> None:
+    with keys_for(bytes(32)):
+        jobs = JobKit(Pay)
+        if awake:
+            jobs.queue("money")
+        job = added(jobs)
+        jobs.advance(2.0)
+        jobs.queue("money").tell(Found())
+        stored = jobs._tables.jobs[job].arguments
+        assert stored is not None and is_sealed(stored) and opened(stored, "job.pay") == IN_THE_CLEAR
+        (outcome,) = jobs.drain("money")
+        assert outcome.result == "acme"
+
+
+def test_what_is_long_is_encrypted_as_it_is_handed_out() -> None:
+    with keys_for(bytes(32)):
+        jobs = JobKit(Pay)
+        text = b'{"account":"acme","note":"%s"}' % (b"x" * LONG)
+        job = added(jobs, text)
+        taken = jobs.queue("money").ask_later(Take(worker="w")).reply
+        assert opened(taken.jobs[0].arguments, "job.pay") == text
+        stored = jobs._tables.jobs[job].arguments
+        assert stored is not None and opened(stored) == text
+        jobs.queue("money").ask(Take(worker="w", most=0, finished=[Finished(job, taken.token, Raw(b"1"))]))
+
+
+def test_without_a_key_it_stays_as_it_is() -> None:
+    with keys_for(bytes(32)):
+        jobs = JobKit(Pay)
+        row = Pay(account="").to_row(now_ms=int(jobs.now * 1000))
+    row.arguments = IN_THE_CLEAR
+    with keys_for():
+        jobs._start([row])
+        assert jobs._tables.jobs[row.id].arguments == IN_THE_CLEAR
