@@ -249,7 +249,6 @@ class Feed(Reader):
                 self.names.expect(event.entries)
         for author in self.to_ask:
             made.ask(self, author)
-        self.to_ask = []
 
     async def _rings(self) -> Rings:
         self.begin_read()

@@ -93,8 +93,7 @@ def test_while_rows_of_any_age_may_come_all_are_read(seen: Seen) -> None:
 
 
 def test_what_it_has_caught_up_with_is_no_reason_to_read_all(seen: Seen) -> None:
-    posts = [seen.world.post("eve", written=None) for _ in range(2)]
-    seen.world.post("eve", written=None, is_story=True)
+    posts = [seen.world.post("eve", written=None) for _ in range(NEWEST)]
     seen.world.follow("eve", settled=False)
     seen.world.kit.advance(60.0)
     assert seen.ids() == posts and not seen.world.kit.state.behind
