@@ -244,10 +244,11 @@ class Feed(Reader):
     def _end_read(self) -> None:
         """Record what it has noted, and ask those with whom it has caught up what else there is."""
         for event in self.end_read():
-            authors = made.authors_of(self.state, event) if isinstance(event, CaughtUp) else []
             self.record(event)
-            for author in authors:
-                made.ask(self, author)
+            if isinstance(event, CaughtUp):
+                self.names.expect(event.entries)
+        for author in self.to_ask:
+            made.ask(self, author)
 
     async def _rings(self) -> Rings:
         self.begin_read()

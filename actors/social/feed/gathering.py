@@ -15,15 +15,15 @@ from msgspec import Struct
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.social.feed.cursor import Placed
 from greenroom.actors.social.feed.events import ENTRIES_MAX, CaughtUp, Entry, Returned, Trimmed
-from greenroom.actors.social.feed.made import ASKED_MAX
+from greenroom.actors.social.feed.made import ASKED_MAX, all_of, asked_of
 from greenroom.actors.social.feed.privacy import is_barred
 from greenroom.actors.social.feed.reader import Reader
 from greenroom.actors.social.feed.rows import visible
 from greenroom.actors.social.follows.messages import Suggest
 from greenroom.actors.social.follows.views import Followers
 from greenroom.actors.social.known.names import entry_of
-from greenroom.actors.social.known.on_node import WALL_MAX
-from greenroom.actors.social.known.walls import unwritten, walls
+from greenroom.actors.social.known.on_node import CAUGHT_UP_EACH, WALL_MAX
+from greenroom.actors.social.known.walls import newest_of, unwritten, walls
 from greenroom.actors.social.names import ms_of
 from greenroom.actors.social.post.views import Wall
 from greenroom.actors.social.ranking.candidates import Reason
@@ -37,6 +37,7 @@ LOUD_MAX = 100  # authors whose walls are looked up, those with the newest posts
 KEYS_MAX, ROWS_MAX = 1_000, 5_000  # of one query of many pages
 DAY_S = 86_400.0
 COLD_S = AWAY_S - 86_400.0  # a day before others think so: the row that tells them is a day old, and clocks differ
+BEHIND_FEW = 500  # of more authors, half as much of each
 SETTLED_S = 10.0  # after that, whoever writes to followers knows of a new one, as a rule: see _is_written_to
 SETTLED_MANY_S = 120.0  # of more authors than are asked what they have posted: see made.py
 ROWS_KEPT_MAX = 1_000  # of `arrivals`
@@ -84,7 +85,7 @@ async def _entries(
     remembered: bool = False,
 ) -> tuple[list[Entry], bool]:
     """Of whom its user follows, and its user's own; and whether these are all."""
-    found = await _behind(feed) + feed.caught_up(feed.now)
+    found = await _behind(feed, remembered=remembered) + feed.caught_up(feed.now)
     loud = await _loud(feed, remembered=remembered)
     if loud and not remembered:
         found += await _walls(feed, loud, min(WALL_MAX, ROWS_MAX // len(loud)), stories=stories)
@@ -180,8 +181,10 @@ async def _walls_known(feed: Reader, authors: list[str]) -> list[Entry]:
 # What it is behind with.
 
 
-async def _behind(feed: Reader) -> list[Entry]:
-    """Look at the walls of whom it was not written to by, and keep what is there, once that can be all of it."""
+async def _behind(feed: Reader, *, remembered: bool) -> list[Entry]:
+    """Look at the walls of whom it was not written to by, and keep what is there, once that can be all of it. Where
+    walls are those that its node knows, they may lack a few seconds: so do their rows, which is why authors are asked.
+    """
     state, now_ms = feed.state, feed.now_ms
     was_long_away = state.returned_ms < now_ms - COLD_S * 1000
     if state.returned_ms < now_ms - DAY_S * 1000:
@@ -191,16 +194,23 @@ async def _behind(feed: Reader) -> list[Entry]:
     if not behind:
         return []
     entries: list[Entry] = []
-    most = 10 if len(behind) <= 500 else 5
-    for authors in _parts(behind, min(KEYS_MAX, ROWS_MAX // most)):
-        entries += await _walls(feed, authors, most)
+    are_few = len(behind) <= BEHIND_FEW
+    most = CAUGHT_UP_EACH if are_few else CAUGHT_UP_EACH // 2
+    if remembered and are_few:
+        entries += [entry for wall in (await newest_of(feed, behind)).values() for entry in wall]
+    else:
+        for authors in _parts(behind, min(KEYS_MAX, ROWS_MAX // most)):
+            entries += await _walls(feed, authors, most)
     entries.sort(key=lambda entry: entry.post, reverse=True)
     within_ms = int((SETTLED_S if len(behind) <= ASKED_MAX else SETTLED_MANY_S) * 1000)
     settled_ms = _settled_ms(behind.values(), now_ms, within_ms)
     settled = [author for author, since in behind.items() if since < settled_ms]
     if settled and await _is_written_to(feed, settled):
         kept = [entry for entry in entries if behind.get(entry.author, now_ms) < settled_ms]
+        kept, far = await all_of(feed, kept, behind, asked_of(behind, settled_ms), most)
+        kept.sort(key=lambda entry: entry.post, reverse=True)
         feed.note(CaughtUp(followed_ms=settled_ms, entries=kept[:ENTRIES_MAX]))
+        feed.to_ask = far
         feed.remember_caught_up(kept[:ENTRIES_MAX], feed.now)
     return entries
 

@@ -4,11 +4,12 @@ Posts are written to followers by rows, which may be late: of a new follower, an
 say that somebody follows, they ask the author's feed, which has named each post before it was published: what is not
 among these is published later, and written to them.
 
-Mostly they lack nothing, and where the author's feed is awake on the same node a glance says so: then nobody is told
-anything. A question and an answer of each of a hundred authors are hundreds of appends, and it comes at each return.
+Where the author's feed is awake on the same node a glance says what there is: then nobody is told anything, and what is
+lacking, which is mostly nothing, is kept with what the walls had. A question and an answer of each of a hundred authors
+are hundreds of appends, and it comes at each return.
 """
 
-from collections.abc import Collection, Coroutine, Iterable
+from collections.abc import Collection, Coroutine, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
@@ -16,16 +17,15 @@ from greenroom.actors.social.feed.events import CaughtUp, Entry
 from greenroom.actors.social.feed.messages import Made, MadeAsk, MadeShown, SayMade
 from greenroom.actors.social.feed.privacy import is_barred
 from greenroom.actors.social.feed.reader import Reader
-from greenroom.actors.social.feed.state import FeedState
 from greenroom.actors.social.names import ms_of
 from greenroom.actors.social.post.views import Posts
 
 ASKED_MAX = 100  # authors, at once: those followed last
 
 
-def authors_of(state: FeedState, event: CaughtUp) -> list[str]:
-    """Whom to ask about: those with whom it has caught up, before it is applied."""
-    settled = (user for user, ms in reversed(state.behind.items()) if ms < event.followed_ms)
+def asked_of(behind: Mapping[str, int], settled_ms: int) -> list[str]:
+    """Whom to ask: of those with whom it catches up."""
+    settled = (user for user in reversed(list(behind)) if behind[user] < settled_ms)
     return list(islice(settled, ASKED_MAX))
 
 
@@ -41,11 +41,51 @@ def shown(feed: Reader, ask: MadeAsk) -> MadeShown:
     return MadeShown(list(feed.state.made), list(feed.state.stories))
 
 
+async def all_of(
+    feed: Reader, walls: list[Entry], behind: Mapping[str, int], authors: Iterable[str], most: int
+) -> tuple[list[Entry], list[str]]:
+    """With what is on the walls, the newest `most` of each, what those who are near have posted besides; and who is to
+    be asked, for they are not. `behind`: since when each is followed. Raises: as Actor.query_pages."""
+    on_wall: dict[str, list[str]] = {}
+    for entry in walls:
+        on_wall.setdefault(entry.author, []).append(entry.post)
+    are_stories = {entry.post for entry in walls if entry.is_story}
+    lacking: dict[str, Entry] = {}
+    far: list[str] = []
+    for author in authors:
+        made = feed.glance(f"feed:{author}", MadeAsk(reader=feed.key))
+        if made is None:
+            far.append(author)
+        elif made.posts:
+            shown = on_wall.get(author, [])
+            # What is older than a full wall was left out: it shows the newest alone. What came since is written to
+            # followers, unless they were not known yet: that is kept, however much it is.
+            begins = min(shown) if len(shown) >= most else ""
+            known, stories = set(shown), set(made.stories)
+            for post in made.posts:
+                is_new = post > begins or ms_of(post) >= behind[author]
+                is_story = post in stories
+                if is_new and (post not in known or (is_story and post not in are_stories)):
+                    lacking[post] = Entry(post, author, ms_of(post), is_story)
+    if lacking:
+        rows = await _stories_among(feed, lacking)
+        lacking = {post: entry if post not in rows else _as_story(entry) for post, entry in lacking.items()}
+    return [*(entry for entry in walls if entry.post not in lacking), *lacking.values()], far
+
+
+def _as_story(entry: Entry) -> Entry:
+    return Entry(entry.post, entry.author, entry.at_ms, is_story=True)
+
+
+async def _stories_among(feed: Reader, posts: Iterable[str]) -> set[str]:
+    """As far as rows say: of posts made by a release that said nothing."""
+    rows = await feed.query_pages(Posts.Row, list(posts), limit=1)
+    return {post for post, (row,) in rows.items() if row.is_story}
+
+
 def ask(feed: Reader, author: str) -> None:
-    """Have the author say what there is, unless it is seen at a glance that nothing is lacking."""
-    made = feed.glance(f"feed:{author}", MadeAsk(reader=feed.key))
-    if made is None or _lacking(feed, made.posts, set(made.stories)):
-        feed.tell(f"feed:{author}", SayMade(reader=feed.key))
+    """Have the author say what there is."""
+    feed.tell(f"feed:{author}", SayMade(reader=feed.key))
 
 
 def take(feed: Reader, made: Made) -> Coroutine[Any, Any, None] | None:
@@ -58,8 +98,7 @@ def take(feed: Reader, made: Made) -> Coroutine[Any, Any, None] | None:
         return None
 
     async def keep() -> None:
-        rows = await feed.query_pages(Posts.Row, lacking, limit=1)  # of posts made by a release that said nothing
-        are_stories = {post for post, (row,) in rows.items() if row.is_story} | stories
+        are_stories = await _stories_among(feed, lacking) | stories
         entries = [Entry(post, made.author, ms_of(post), post in are_stories) for post in lacking]
         feed.record(CaughtUp(followed_ms=0, entries=entries))
         feed.names.doubt(feed.now)

@@ -98,6 +98,7 @@ class Reader(Actor[FeedState]):
         self.names = Names()
         self.features = FeaturesKnown()
         self._due: list[Event] = []
+        self.to_ask: list[str] = []  # authors, once that it has caught up with them is recorded
 
     @property
     def now_ms(self) -> int:
@@ -108,7 +109,7 @@ class Reader(Actor[FeedState]):
         self._due.append(event)
 
     def begin_read(self) -> None:
-        self._due = []
+        self._due, self.to_ask = [], []
 
     def end_read(self) -> list[Event]:
         """What is to be recorded."""
@@ -170,7 +171,6 @@ class Reader(Actor[FeedState]):
     def remember_caught_up(self, entries: list[Entry], now_s: float) -> None:
         """They become rows of `arrivals` a moment after they are recorded: until then nobody else has them."""
         self._caught_up, self._caught_up_s = entries, now_s
-        self.names.doubt(now_s)
 
     def caught_up(self, now_s: float) -> list[Entry]:
         if now_s >= self._caught_up_s + CAUGHT_UP_S:

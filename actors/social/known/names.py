@@ -5,7 +5,7 @@ rest. In between only the newest few are looked at. What comes out of its order,
 late, is known by then from its nudge; what was lost of these comes with the next reading of all.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.social.feed.events import Entry
@@ -36,6 +36,12 @@ class Names:
         self._is_all = is_all and len(entries) <= KEPT_MAX
         self.until_s = now_s + WHOLE_S if now_s >= self._cautious_s else float("-inf")
 
+    def expect(self, entries: Iterable[Entry]) -> None:
+        """These are recorded, and will have rows in a moment. Those before which there may be others that are not known
+        are left to the next reading of all."""
+        oldest = next(reversed(self._entries), "") if not self._is_all else ""
+        self._add(entry for entry in entries if not entry.is_story and entry.post > oldest)
+
     def has(self, post: str) -> bool:
         """Is there a row of it, as far as is remembered?"""
         return post in self._entries
@@ -53,13 +59,16 @@ class Names:
         if new:
             if len(new) == NEWEST:
                 return None
-            entries = {row.id: entry_of(row) for row in new} | self._entries
-            self._entries = dict(sorted(entries.items(), reverse=True)[:KEPT_MAX])
-            self._is_all = self._is_all and len(entries) <= KEPT_MAX
+            self._add(map(entry_of, new))
         may = [entry for entry in self._entries.values() if may_come_up(entry)]
         if len(may) < most and not self._is_all:
             return None
         return may[:most], self._is_all and len(may) <= most
+
+    def _add(self, new: Iterable[Entry]) -> None:
+        entries = {entry.post: entry for entry in new} | self._entries
+        self._entries = dict(sorted(entries.items(), reverse=True)[:KEPT_MAX])
+        self._is_all = self._is_all and len(entries) <= KEPT_MAX
 
 
 def entry_of(row: Arrivals.Row) -> Entry:

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 from msgspec import Struct
 
 from greenroom.actors.model.actor import Actor, Runtime
+from greenroom.actors.social.feed.events import Entry
 from greenroom.actors.social.feed.messages import Visibility
 from greenroom.actors.social.follows.views import Authors
 from greenroom.actors.social.known.seen import Seen
@@ -20,6 +21,7 @@ from greenroom.actors.social.spread.unwritten import Unwritten
 POSTS_S, AUTHORS_S, NAMES_S, WALLS_S, UNWRITTEN_S = 10.0, 60.0, 5.0, 3.0, 10.0
 POSTS_MAX, AUTHORS_MAX, NAMES_MAX, WALLS_MAX = 50_000, 50_000, 20_000, 5_000  # and of UNWRITTEN, AUTHORS_MAX
 WALL_MAX = 20  # posts of each
+CAUGHT_UP_EACH = 10  # posts and stories of each, for who has come to follow them, or is back
 WALLS_AT_ONCE = 200  # of one look, whose rows are bounded
 
 
@@ -47,6 +49,7 @@ class OnNode:
         self.names = Shared[Profiles.Row](for_s=NAMES_S, most=NAMES_MAX)
         self.unwritten = Shared[Unwritten.Row](for_s=UNWRITTEN_S, most=AUTHORS_MAX)
         self.seen = Seen()
+        self.newest = Shared[list[Entry]](for_s=WALLS_S, most=WALLS_MAX, at_once=WALLS_AT_ONCE)
         self.walls = Shared[list[str]](for_s=WALLS_S, most=WALLS_MAX, at_once=WALLS_AT_ONCE)
 
 

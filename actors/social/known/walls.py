@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 
 from greenroom.actors.model.actor import Actor
-from greenroom.actors.social.known.on_node import WALL_MAX, known_on
+from greenroom.actors.social.feed.events import Entry
+from greenroom.actors.social.known.on_node import CAUGHT_UP_EACH, WALL_MAX, known_on
+from greenroom.actors.social.names import ms_of
 from greenroom.actors.social.post.views import Wall
 from greenroom.actors.social.spread.unwritten import Unwritten
 
@@ -16,6 +18,18 @@ async def walls(reader: Actor[object], users: Iterable[str]) -> dict[str, list[s
         return {user: [row.id for row in rows] for user, rows in pages.items()}
 
     return await known_on(reader).walls.of(users, reader.now, look)
+
+
+async def newest_of(reader: Actor[object], users: Iterable[str]) -> dict[str, list[Entry]]:
+    """The newest CAUGHT_UP_EACH posts and stories of each, likewise."""
+
+    async def look(keys: list[str]) -> dict[str, list[Entry]]:
+        pages = await reader.query_pages(Wall.Row, keys, limit=CAUGHT_UP_EACH)
+        return {
+            user: [Entry(row.id, user, ms_of(row.id), row.is_story) for row in rows] for user, rows in pages.items()
+        }
+
+    return await known_on(reader).newest.of(users, reader.now, look)
 
 
 async def unwritten(reader: Actor[object], users: Iterable[str]) -> list[Unwritten.Row]:

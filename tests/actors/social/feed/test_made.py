@@ -1,5 +1,7 @@
 """Nothing is lost between a follow and the rows that say so."""
 
+from typing import Literal
+
 import pytest
 
 from greenroom.actors.social.feed.events import CaughtUp
@@ -7,8 +9,11 @@ from greenroom.actors.social.feed.gathering import SETTLED_MANY_S, SETTLED_S
 from greenroom.actors.social.feed.made import ASKED_MAX
 from greenroom.actors.social.feed.messages import BarredChanged, Made, MadeAsk, MadeShown, Post, SayMade
 from greenroom.actors.social.feed.state import MADE_MAX
+from greenroom.actors.social.known.on_node import CAUGHT_UP_EACH
 from greenroom.actors.social.names import new_post_id
+from greenroom.actors.social.post.views import Posts, Wall
 from greenroom.actors.social.spread.arrivals import Arrivals
+from greenroom.store.views.asked import Rows
 from tests.actors.social.feed.world import World
 
 
@@ -71,18 +76,62 @@ def test_an_author_who_is_near_is_told_nothing_where_nothing_is_lacking(world: W
     assert not world.kit.state.behind and not asked(world)
 
 
-def test_an_author_who_is_near_is_asked_for_what_is_lacking(world: World) -> None:
+def caught_up(world: World) -> list[tuple[str, bool]]:
+    """What was kept by the only event that says so."""
+    (event,) = (event for event in world.kit.events if isinstance(event, CaughtUp))
+    return sorted((one.post, one.is_story) for one in event.entries)
+
+
+def test_what_an_author_who_is_near_has_besides_is_kept_with_their_wall(world: World) -> None:
+    on_wall = world.post("bob", written=False)
     late = new_post_id(int(world.kit.now * 1_000))  # not on the wall yet
-    world.kit.when_glanced("feed:bob", lambda _: MadeShown([late], []))
+    world.kit.when_glanced("feed:bob", lambda _: MadeShown([on_wall, late], []))
     world.follow("bob")
-    assert asked(world) == ["feed:bob"]
+    assert caught_up(world) == [(on_wall, False), (late, False)]
+    assert not asked(world)
+    world.posts[late] = Posts.Row(id=late, author="bob", at_ms=world.kit.state.returned_ms)
+    assert world.ids() == [late, on_wall]
 
 
-def test_a_story_that_its_row_does_not_know_of_is_asked_for_too(world: World) -> None:
+def test_a_story_that_its_row_does_not_know_of_is_kept_as_one_too(world: World) -> None:
     story = world.post("bob", written=False)
     world.kit.when_glanced("feed:bob", lambda _: MadeShown([story], [story]))
     world.follow("bob")
-    assert asked(world) == ["feed:bob"]
+    assert caught_up(world) == [(story, True)] and not asked(world)
+
+
+def test_a_story_of_which_its_author_does_not_know_is_one_by_its_row(world: World) -> None:
+    story = world.post("bob", written=None, is_story=True, ends_ms=1)
+    world.kit.when_glanced("feed:bob", lambda _: MadeShown([story], []))
+    world.kit.when_queried(Wall.Row, lambda key, asked: Rows([]))  # late
+    world.follow("bob")
+    assert caught_up(world) == [(story, True)]
+
+
+def test_what_is_older_than_a_full_wall_is_left_out_and_what_came_since_is_not(world: World) -> None:
+    older = [world.post("bob", written=None) for _ in range(3)]
+    world.follow("bob", settled=False)
+    world.kit.advance(1.0)
+    newer = [world.post("bob", written=None) for _ in range(CAUGHT_UP_EACH + 1)]
+    world.kit.when_glanced("feed:bob", lambda _: MadeShown([*older, *newer], []))
+    world.read()
+    world.kit.advance(60.0)
+    world.read()
+    assert caught_up(world) == [(post, False) for post in newer]
+    assert not world.kit.state.behind and not asked(world)
+
+
+@pytest.mark.parametrize("order", ["newest", "ranked"])
+def test_of_several_only_those_who_are_far_are_asked(world: World, order: Literal["newest", "ranked"]) -> None:
+    world.kit.when_glanced("feed:bob", lambda _: MadeShown([], []))
+    for author in ("bob", "cyd"):
+        world.follow(author, settled=False)
+    world.read(order=order)
+    world.kit.advance(60.0)
+    world.read(order=order)
+    assert asked(world) == ["feed:cyd"]
+    world.read(order=order)
+    assert asked(world) == ["feed:cyd"], "once"
 
 
 def test_who_glances_sees_what_was_made_here_and_who_is_barred_nothing(world: World) -> None:

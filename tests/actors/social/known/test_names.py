@@ -3,9 +3,10 @@
 import pytest
 
 from greenroom.actors.social.feed.actor import Feed
+from greenroom.actors.social.feed.events import Entry
 from greenroom.actors.social.feed.messages import BarredChanged
 from greenroom.actors.social.known import names
-from greenroom.actors.social.known.names import CAUTIOUS_S, NEWEST, WHOLE_S
+from greenroom.actors.social.known.names import CAUTIOUS_S, NEWEST, WHOLE_S, Names
 from greenroom.actors.social.spread.arrivals import Arrivals
 from greenroom.store.views.asked import Asked
 from tests.actors.social.feed.world import World, ids
@@ -89,6 +90,26 @@ def test_while_rows_of_any_age_may_come_all_are_read(seen: Seen) -> None:
     seen.world.kit.advance(CAUTIOUS_S)
     seen.ids()
     assert seen.ids() == posts and seen.limits == [NEWEST]
+
+
+def test_what_it_has_caught_up_with_is_no_reason_to_read_all(seen: Seen) -> None:
+    posts = [seen.world.post("eve", written=None) for _ in range(NEWEST)]
+    seen.world.follow("eve", settled=False)
+    seen.world.kit.advance(60.0)
+    assert seen.ids() == posts and not seen.world.kit.state.behind
+    assert seen.limits[0] != NEWEST, "it is long ago"
+    assert seen.ids() == posts and seen.limits == [NEWEST]
+
+
+def test_what_is_expected_before_the_oldest_that_is_known_waits_for_all_to_be_read() -> None:
+    old, unknown, known, new = (Entry(str(number), "bob", number) for number in range(4))
+    some = Names()
+    some.keep([known], 0.0, is_all=False)
+    some.expect([old, new])
+    assert some.has(new.post) and not some.has(old.post) and not some.has(unknown.post)
+    some.keep([known], 0.0, is_all=True)
+    some.expect([old])
+    assert some.has(old.post)
 
 
 @pytest.mark.bound("names of posts that a feed remembers of its rows")
