@@ -7,6 +7,7 @@ rebuilt. Then `since_ms` begins at that moment, and `last_seen_ms` is absent unt
 Commands, publications and refusals are in docs/reference/sessions.md.
 """
 
+from collections.abc import Collection
 from typing import Annotated, Any, ClassVar, assert_never
 
 import msgspec
@@ -145,7 +146,7 @@ class Session(Actor[SessionState]):
                 return Pushed(self.record(PushReceived(data=message.data, by=message.by)))
             case ShowPresence():
                 self._is_to_show = False
-                self._show_presence()
+                self._show_presence(self.audience)
                 return None
             case _:
                 assert_never(message)
@@ -187,20 +188,21 @@ class Session(Actor[SessionState]):
     def audience_changed(self, who: Principal, joined: bool) -> None:
         if who.user != self.key:
             return  # a service looking on
-        if len(self.audience) <= CONNECTIONS_SHOWN:
-            self._show_presence()
+        audience = self.audience
+        if len(audience) <= CONNECTIONS_SHOWN:
+            self._show_presence(audience)
         elif not self._is_to_show:
             self._is_to_show = True
             self.after(CROWD_S, ShowPresence())
 
-    def _show_presence(self) -> None:
-        connections = self._connections()
+    def _show_presence(self, audience: Collection[Principal]) -> None:
+        connections = self._connections(audience)
         if not connections:
             self._last_seen_ms = int(self.now * 1000)
         self.publish(PresenceShown(online=bool(connections), connections=connections), key="presence")
 
     def view(self) -> dict[str, Any]:
-        connections = self._connections()
+        connections = self._connections(self.audience)
         view: dict[str, Any] = {
             "user": self.key,
             "online": bool(connections),
@@ -232,12 +234,14 @@ class Session(Actor[SessionState]):
             left += len(encode({channel: shown.pop(channel)})) - 1
         return shown
 
-    def _connections(self) -> list[Connection]:
+    def _connections(self, audience: Collection[Principal]) -> list[Connection]:
         """The user's connections on this node, oldest first; the first hundred."""
-        audience = self.audience
         if not audience:  # as whenever a session is woken to be watched
             return []
         user = self.key
         since = {who.client: who.connected_at for who in audience if who.user == user}
+        if len(since) == 1:  # as most users have
+            [(client, at)] = since.items()
+            return [Connection(client, int(at * 1000))]
         oldest = sorted(since.items(), key=lambda item: item[1])[:CONNECTIONS_SHOWN]
         return [Connection(client, int(at * 1000)) for client, at in oldest]

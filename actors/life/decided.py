@@ -10,7 +10,7 @@ from greenroom.actors.life.once import DONE, Once
 from greenroom.actors.life.outgoing import Outgoing, encode_body
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.actor import NO_TIMERS, Actor
-from greenroom.actors.model.effects import StartJob, Told
+from greenroom.actors.model.effects import Ephemeral, StartJob, Told
 from greenroom.actors.model.envelope import Envelope, Firing, Origin
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import Noted
@@ -96,8 +96,13 @@ class Decided:
         actor = self._actor
         effects = actor.effects
         source = envelope.source if envelope is not None and actor.durable else None
-        if source is None and not effects.others:  # as most are
+        others = effects.others
+        is_shown = len(others) == 1 and type(others[0]) is Ephemeral  # alone, as a session's presence is
+        if source is None and (is_shown or not others):  # as most are
             encoded = self._store_events(envelope, reply) if effects.events else None
+            if is_shown:
+                effects.others = ()
+                self.depart(others[0])  # type: ignore[arg-type]
             if envelope is not None and envelope.slot is not None:
                 self.depart(Answer(envelope.slot, DONE if reply is None else reply, encoded))
             return

@@ -146,6 +146,7 @@ def test_presence_follows_the_connections(session: Kit[Session]) -> None:
         ],
     }
     session.unwatch(client="phone")
+    assert session.ephemerals[-1]["connections"] == [{"client": "laptop", "since_ms": began_ms + 10_000}]
     session.advance(10)
     session.unwatch(client="laptop")
     assert session.ephemerals[-1] == {"type": "session.presence", "online": False, "connections": []}

@@ -3,12 +3,14 @@
 from typing import Any
 
 import pytest
+from msgspec import Struct
 
 from greenroom.actors.life.decided import MET_MAX
 from greenroom.actors.life.departures import Answer, Posted, Rejection
 from greenroom.actors.life.life import Life, RefusedTooLate
 from greenroom.actors.life.once import Unknown
 from greenroom.actors.life.turn import Turn
+from greenroom.actors.model.effects import Ephemeral
 from greenroom.actors.model.envelope import Envelope, Origin
 from greenroom.actors.model.errors import HandlerStuck, Refused
 from greenroom.actors.model.kinds import Kind
@@ -105,6 +107,26 @@ def test_a_message_told_without_an_event_is_noted_so_that_it_is_committed() -> N
     assert [event.payload for event in flight.events] == [NOTED]
     assert [type(one) for one in flight.departures] == [StoredEvent, Answer, Posted]
     assert flight.consequences.outbox is not None and len(flight.consequences.outbox) == 1
+
+
+def test_what_is_shown_alone_leaves_once_between_the_event_and_the_answer() -> None:
+    class Seen(Struct):
+        total: int
+
+    class Showing(Sum):
+        def handle(self, message: Message) -> Any:
+            reply = super().handle(message)
+            self.publish(Seen(reply), key="total")
+            return reply
+
+    life = Life(Kind(Showing), "sum:1", World(), Turn(), Head(1, "sum:1", 7, "e", 0))
+    burst: list[Any] = [ask(Add(amount=1)), ask(Add(amount=0)), Add(amount=0)]
+    assert life.handle(burst, 0, 0.0, in_flight=False) == 3
+    flight = life.decided.take(burst)
+    assert flight is not None
+    kinds = [type(one) for one in flight.departures]
+    assert kinds == [StoredEvent, Ephemeral, Answer, Ephemeral, Answer, Ephemeral]
+    assert life.decided.take([]) is None
 
 
 def test_a_bare_tell_that_is_refused_is_heard_by_nobody() -> None:
