@@ -150,7 +150,7 @@ class Straight:
             is_whole = not spoils_wire(error)
             raise
         finally:
-            # What has come behind the answer nobody was asked for: as a rule its peer's last word, and asyncpg, which has
+            # What has come behind the answer nobody asked for: as a rule its peer's last word, and asyncpg, which has
             # read it, would take nothing more.
             if not (is_whole and self._end.startswith(READY)):
                 self._terminate()
