@@ -104,8 +104,9 @@ def was_heard(error: BaseException) -> bool:
 
 
 def spoils_wire(error: BaseException) -> bool:
-    """False when the server only said no, or was never asked, and has what it was told to prepare. Else the wire is not to be used again, whatever state
-    asyncpg believes it to be in: closed it may not be yet, when a killed server's last words have come."""
+    """False when the server only said no, or was never asked, and has what it was told to prepare. Else the wire is not
+    to be used again, whatever state asyncpg believes it to be in: closed it may not be yet, when a killed server's last
+    words have come."""
     if was_heard(error):
         code = getattr(error, "sqlstate", None) or ""
         return getattr(error, "severity_en", None) != "ERROR" or code[:2] == FORGOTTEN
