@@ -379,7 +379,8 @@ async def test_whose_peer_goes_as_soon_as_it_is_there_has_a_way_that_says_so(
     connection = Connection(bridge, database_url, application_name="straight")
     other = Connection(bridge, database_url, application_name="other")
     await connection.open()
-    pid = connection._wire.session.get_server_pid()
+    session: Any = connection._wire.session if connection._wire is not None else None
+    pid = session.get_server_pid()
     await other.fetch(END, pid)
     hung_up(connection)
     await bridge.run(asyncio.sleep, 0.01)
