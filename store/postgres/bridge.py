@@ -164,9 +164,13 @@ class Bridge:
         self.check_open()
         return await self._call(async_fn, *args)
 
+    @property
+    def is_open(self) -> bool:
+        return not self._closing and self._pumps is not None
+
     def check_open(self) -> None:
         """Raises: BridgeCancelled."""
-        if self._closing or self._pumps is None:
+        if not self.is_open:
             raise BridgeCancelled("the bridge is not open")
 
     def call(self, function: Callable[[], object]) -> None:

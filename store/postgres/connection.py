@@ -182,8 +182,8 @@ class Connection:
         failure: Exception | str = f"not within {self._connect_s} s"
         try:
             with trio.move_on_after(self._connect_s):
-                wire = self._wire = await self._opened(wire)
-                straight = self._straight = Straight(self._bridge, wire)
+                straight = self._straight = await self._opened(wire)
+                self._wire = straight.wire
                 self._heard_at = trio.current_time()
                 self._failures = 0
                 self._retry_at = 0.0
@@ -199,7 +199,7 @@ class Connection:
         kind = NoSessionLeft if isinstance(failure, TooManyConnectionsError) else StoreUnavailable
         raise kind(f"cannot connect to Postgres: {type(failure).__name__}: {failure}") from failure
 
-    async def _opened(self, former: Wire | None) -> Wire:
+    async def _opened(self, former: Wire | None) -> Straight:
         try:
             return await self._bridge.run(self._open, former)
         except TooManyConnectionsError:
@@ -207,12 +207,14 @@ class Connection:
                 raise
         return await self._bridge.run(self._open, None)
 
-    async def _open(self, former: Wire | None) -> Wire:
+    async def _open(self, former: Wire | None) -> Straight:
         if former is not None:
             await former.abort()
-        return await open_wire(
+        wire = await open_wire(
             self._dsn, silence_s=self._statement_s / 2, settings=self._settings, connect_s=self._connect_s
         )
+        # In the same turn: asyncio still reads, and in its next one may find the peer gone, and close the socket.
+        return Straight(self._bridge, wire)
 
 
 class Transaction:

@@ -63,6 +63,7 @@ LOST = {
 # The server is not what it should be just now, and is again by itself. All others are about the statement.
 AWAY = {
     "25",  # invalid transaction state: it is a standby by now
+    "26",  # invalid statement name: its session has lost what it prepared, as behind a pooler
     "40",  # transaction rollback: deadlock, serialization
     "53",  # insufficient resources: disk, memory, connections
     "55",  # object not in prerequisite state: a lock, too
@@ -70,6 +71,7 @@ AWAY = {
     "58",  # system error: I/O
     "72",  # snapshot too old
 }
+FORGOTTEN = "26"  # of a session, which would say so again of every statement that we believe to be prepared in it
 ENDED = "57014"  # query canceled: by statement_timeout, or by somebody at the server
 
 
@@ -102,10 +104,12 @@ def was_heard(error: BaseException) -> bool:
 
 
 def spoils_wire(error: BaseException) -> bool:
-    """False when the server only said no, or was never asked. Else the wire is not to be used again, whatever state
-    asyncpg believes it to be in: closed it may not be yet, when a killed server's last words have come."""
+    """False when the server only said no, or was never asked, and has what it was told to prepare. Else the wire is not
+    to be used again, whatever state asyncpg believes it to be in: closed it may not be yet, when a killed server's last
+    words have come."""
     if was_heard(error):
-        return getattr(error, "severity_en", None) != "ERROR"
+        code = getattr(error, "sqlstate", None) or ""
+        return getattr(error, "severity_en", None) != "ERROR" or code[:2] == FORGOTTEN
     if isinstance(error, pg.DataError):
         return False  # asyncpg's own, for an argument that does not fit its type
     return translate(error, write=False) is not None

@@ -32,22 +32,25 @@ Args = TypeVarTuple("Args")
 RECEIVE_BYTES = 65_536
 ERROR = ord("E")  # a message's type; its length follows, which counts itself:
 HEADER = 1 + 4  # https://www.postgresql.org/docs/current/protocol-message-formats.html
+READY = b"Z\0\0\0\x05"  # how the last message of an answer begins; its sixth byte is the last one
 
 
 class Straight:
     """Statements on one wire, from trio's side. Promises what `Wire` does, which asyncpg's way goes through."""
 
     __slots__ = (
-        "_bridge", "_cut", "_fd", "_poll", "_protocol", "_records", "_session", "_statements", "_transport", "_wire",
+        "_bridge", "_cut", "_end", "_fd", "_poll", "_protocol", "_records", "_session", "_statements", "_transport",
+        "wire",
     )  # fmt: skip
 
     def __init__(self, bridge: Bridge, wire: Wire) -> None:
         session: Any = wire.session
         self._bridge = bridge
-        self._wire = wire
+        self.wire = wire
         self._session = session
         self._fd: int | None = None  # None: there is no such way
         self._cut = b""  # what has come of a message, said unasked, whose rest has not
+        self._end = READY  # of the last answer, six bytes
         transport = getattr(session, "_transport", None)
         if transport is not None and transport.get_extra_info("ssl_object") is None:
             self._transport = transport
@@ -72,12 +75,12 @@ class Straight:
                 self._session._drop_global_statement_cache()
                 if self._protocol.is_in_transaction():
                     raise
-        return await self._bridged(lapse, self._wire.fetch, query, *args)
+        return await self._bridged(lapse, self.wire.fetch, query, *args)
 
     async def control(self, lapse: Lapse, command: str) -> str:
         """See Wire.control. Raises: Lapsed."""
         if self._fd is None:
-            return await self._bridged(lapse, self._wire.control, command)
+            return await self._bridged(lapse, self.wire.control, command)
         self._bridge.check_open()
         said: str = await self._answer(lapse, self._protocol.query(command, None))
         return said
@@ -93,7 +96,7 @@ class Straight:
 
     def is_closed(self) -> bool:
         """Also when the peer is found to be gone, since the last answer."""
-        if self._wire.is_closed():
+        if self.wire.is_closed() or not self._bridge.is_open:
             return True
         fd = self._fd
         while fd is not None and self._poll.poll(0):  # nothing, as a rule
@@ -109,7 +112,11 @@ class Straight:
                 self._terminate()
                 return True
             self._cut = cut_off(heard)
-            self._protocol.data_received(said)
+            try:
+                self._take(said)
+            except pg.InternalClientError:
+                self._terminate()
+                return True
             self._bridge.finish_callbacks()
         return False
 
@@ -120,6 +127,7 @@ class Straight:
         self._cut = b""  # its rest comes before an answer
         try:
             waiter = asked.send(None)  # it is sent
+            self._end = b""
             # For who cancels it, which here ends the session. It would be called after each answer.
             waiter.remove_done_callback(self._protocol._on_waiter_completed)
             if self._transport.get_write_buffer_size():
@@ -134,7 +142,7 @@ class Straight:
             try:
                 asked.send(None)
             except StopIteration as done:
-                self._wire.refuse_unreplicated()
+                self.wire.refuse_unreplicated()
                 is_whole = True
                 return done.value
             raise AssertionError("asyncpg waits twice for one answer")
@@ -142,7 +150,9 @@ class Straight:
             is_whole = not spoils_wire(error)
             raise
         finally:
-            if not is_whole:
+            # What has come behind the answer nobody asked for: as a rule its peer's last word, and asyncpg, which has
+            # read it, would take nothing more.
+            if not (is_whole and self._end.startswith(READY)):
                 self._terminate()
                 if waiter is not None and waiter.done() and not waiter.cancelled():
                     waiter.exception()  # nobody waits for it any more
@@ -163,9 +173,17 @@ class Straight:
         except OSError:
             pass  # once more it is an end
         if said:
-            self._protocol.data_received(said)
+            self._end = said[-len(READY) - 1 :] if len(said) > len(READY) else (self._end + said)[-len(READY) - 1 :]
+            self._take(said)
         else:
-            await self._bridged(lapse, self._wire.hear, waiter)
+            await self._bridged(lapse, self.wire.hear, waiter)
+
+    def _take(self, said: bytes) -> None:
+        """Raises: InternalClientError where it is nothing that Postgres says."""
+        try:
+            self._protocol.data_received(said)
+        except Exception as error:  # of whichever sort: asyncio closes the socket then
+            raise pg.InternalClientError(f"not the protocol: {type(error).__name__}") from error
 
     def _look_again(self, lapse: Lapse, _: object) -> None:
         if self._fd is not None:

@@ -25,7 +25,7 @@ CLASSES: dict[str, type[Exception]] = {
     "23": DataRefused,  # integrity constraint violation
     "24": StatementRefused,  # invalid cursor state
     "25": StoreUnavailable,  # invalid transaction state: a standby by now, too
-    "26": StatementRefused,  # invalid SQL statement name
+    "26": StoreUnavailable,  # invalid SQL statement name: the session has lost it
     "27": DataRefused,  # triggered data change violation
     "28": StatementRefused,  # invalid authorization specification
     "2B": StatementRefused,  # dependent privilege descriptors still exist

@@ -1,5 +1,6 @@
 """The straight way: the same answers and errors as by asyncpg's own, without a task of asyncio's."""
 
+import asyncio
 import os
 import select
 import socket
@@ -345,6 +346,45 @@ async def test_a_table_that_has_changed_since_is_read_as_it_is(
             await transaction.fetch(everything)
     async with connection.transaction() as transaction:  # the next one's begins anew
         assert [len(row) for row in await transaction.fetch(everything)] == [4]
+    await other.aclose()
+
+
+async def test_a_session_that_has_lost_what_it_prepared_is_used_no_more(connection: Connection) -> None:
+    """As by a pooler that gives another one, or a DISCARD ALL of it: each statement would fail, for ever."""
+    await connection.fetch(ADD, 1, b"")
+    await connection.fetch("DEALLOCATE ALL")
+    with pytest.raises(StoreUnavailable) as refused:
+        await connection.fetch(ADD, 2, b"", write=True)
+    assert type(refused.value) is StoreUnavailable
+    await connection.fetch(ADD, 2, b"", write=True)
+    assert connection.connects == 2
+
+
+async def test_who_is_gone_once_the_bridge_is_closed_is_closed() -> None:
+    async with Bridge() as bridge:
+        with straight_way(bridge) as (straight, _, peer):
+            assert not straight.is_closed()
+            bridge._closing = True
+            peer.close()
+            assert straight.is_closed()
+    with straight_way(bridge) as (straight, _, peer):
+        peer.close()
+        assert straight.is_closed()
+
+
+async def test_whose_peer_goes_as_soon_as_it_is_there_has_a_way_that_says_so(
+    bridge: CountingBridge, database_url: str
+) -> None:
+    """Others have their turns between the last word of opening and the first statement."""
+    connection = Connection(bridge, database_url, application_name="straight")
+    other = Connection(bridge, database_url, application_name="other")
+    await connection.open()
+    session: Any = connection._wire.session if connection._wire is not None else None
+    pid = session.get_server_pid()
+    await other.fetch(END, pid)
+    hung_up(connection)
+    await bridge.run(asyncio.sleep, 0.01)
+    assert (await connection.fetch("SELECT 1"))[0][0] == 1
     await other.aclose()
 
 
