@@ -24,6 +24,7 @@ from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.migrate import migrate
 from tests.starting.cluster_template import FOLDER, new_folder
 from tests.starting.in_memory import folder_in_memory
+from tests.starting.rewriting import rewrite_ahead
 
 TEMPLATE = "greenroom_template"
 database_numbers = itertools.count(1)
@@ -39,6 +40,8 @@ def pytest_configure(config: pytest.Config) -> None:
     servers that we start keep their bytecode, as they do anywhere; else each of hundreds of starts compiles it."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     gc.disable()  # until all is collected, since none of that is garbage
+    if getattr(config.option, "numprocesses", None):  # a run's first process, which others are to come of
+        rewrite_ahead(config)
     if FOLDER not in os.environ:  # else a process of the run, which has it of the one that started it
         os.environ[FOLDER] = folder = new_folder()
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
