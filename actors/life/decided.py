@@ -102,7 +102,7 @@ class Decided:
             encoded = self._store_events(envelope, reply) if effects.events else None
             if is_shown:
                 effects.others = ()
-                self.depart(others[0])  # type: ignore[arg-type]
+                self.depart(others[0])  # type: ignore[misc, arg-type]
             if envelope is not None and envelope.slot is not None:
                 self.depart(Answer(envelope.slot, DONE if reply is None else reply, encoded))
             return

@@ -7,7 +7,7 @@ import pytest
 from greenroom.store.postgres.silence import DOUBTED_S
 from tests.e2e.server import Server
 from tests.faults.load import under_load
-from tests.store.postgres.proxy_thread import proxy_thread
+from tests.store.postgres.peers.proxy_thread import proxy_thread
 
 STATEMENT_S = 1.5
 # What is promised: a statement's time, and that of those in doubt; then a claim of the entity, on a slow machine.

@@ -6,7 +6,7 @@ import trio
 
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
-from tests.store.postgres.strict_proxy import strict_proxy
+from tests.store.postgres.peers.strict_proxy import strict_proxy
 
 
 async def asked(url: str, sql: str, *, connect_s: float = 5.0) -> str:

@@ -17,7 +17,7 @@ from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.connection import Connection
 from greenroom.store.postgres.pool import Pool
 from greenroom.store.postgres.silence import DOUBTED_S, Lapse, Lapsed
-from tests.store.postgres.silent_proxy import silent_proxy
+from tests.store.postgres.peers.silent_proxy import silent_proxy
 
 STATEMENT_S = 0.8
 ENOUGH_S = STATEMENT_S + DOUBTED_S + 2.0  # a doubtful wire's grace on top, and a slow machine's

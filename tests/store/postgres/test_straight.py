@@ -1,6 +1,5 @@
 """The straight way: the same answers and errors as by asyncpg's own, without a task of asyncio's."""
 
-import asyncio
 import os
 import select
 import socket
@@ -370,22 +369,6 @@ async def test_who_is_gone_once_the_bridge_is_closed_is_closed() -> None:
     with straight_way(bridge) as (straight, _, peer):
         peer.close()
         assert straight.is_closed()
-
-
-async def test_whose_peer_goes_as_soon_as_it_is_there_has_a_way_that_says_so(
-    bridge: CountingBridge, database_url: str
-) -> None:
-    """Others have their turns between the last word of opening and the first statement."""
-    connection = Connection(bridge, database_url, application_name="straight")
-    other = Connection(bridge, database_url, application_name="other")
-    await connection.open()
-    session: Any = connection._wire.session if connection._wire is not None else None
-    pid = session.get_server_pid()
-    await other.fetch(END, pid)
-    hung_up(connection)
-    await bridge.run(asyncio.sleep, 0.01)
-    assert (await connection.fetch("SELECT 1"))[0][0] == 1
-    await other.aclose()
 
 
 async def test_what_the_server_says_beside_its_answer_is_heard_first(

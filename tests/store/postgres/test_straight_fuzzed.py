@@ -11,7 +11,7 @@ import trio
 from greenroom.store.errors import DataRefused, OutcomeLost, StoreUnavailable
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.connection import Connection
-from tests.store.postgres.scripted_peer import READY, Peer, answer, message, problem, row, scripted, status
+from tests.store.postgres.peers.scripted_peer import READY, Peer, answer, message, problem, row, scripted, status
 
 ASK = "SELECT $1::int4 AS number"
 WHOLE = answer(struct.pack("!i", 1))

@@ -5,7 +5,7 @@ import trio
 
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.wire import open_wire, session
-from tests.store.postgres.silent_proxy import silent_proxy
+from tests.store.postgres.peers.silent_proxy import silent_proxy
 
 
 async def test_its_socket_asks_whether_the_peer_is_there(database_url: str) -> None:

@@ -13,7 +13,7 @@ from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.group import NARROW_S
 from greenroom.store.postgres.pool import Pool
 from greenroom.supervisors.node.health import FRESH_S, STORE_S, Health, Pulse
-from tests.store.postgres.strict_proxy import strict_proxy
+from tests.store.postgres.peers.strict_proxy import strict_proxy
 
 
 class Bus:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from tests.store.postgres.silent_proxy import SilentProxy
+from tests.store.postgres.peers.silent_proxy import SilentProxy
 
 KNOWN = {"user", "database", "client_encoding", "datestyle", "timezone", "standard_conforming_strings"}
 KNOWN |= {"application_name", "default_transaction_read_only"}  # about as PgBouncer 1.18 has it

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import trio
 
-from tests.store.postgres.silent_proxy import SilentProxy
+from tests.store.postgres.peers.silent_proxy import SilentProxy
 
 START_S = 10.0
 
