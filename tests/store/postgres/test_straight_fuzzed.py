@@ -118,6 +118,15 @@ async def test_what_is_said_behind_an_answer_is_no_part_of_the_next(late: bytes,
             await peer.is_well()
 
 
+async def test_a_last_word_that_came_with_an_answer_is_heard_before_the_peer_is_gone() -> None:
+    """Or what is written next would be lost with it."""
+    async with speaking() as peer:
+        for number, at in enumerate((1, 5, len(FATAL) // 2, len(FATAL)), 2):
+            assert await peer.hear(WHOLE + FATAL[:at]) == [(1,)]
+            await peer.is_well()
+            assert peer.connection.connects == number
+
+
 @pytest.mark.parametrize(
     "said",
     [
