@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.server import Server, wait_until
 from tests.faults.process.command_line import CommandLine
 
-SHARDS = 4  # of 4,096 the half is handed over in ten steps, two seconds apart
+SHARDS = 12  # few are handed over in few steps, two seconds apart; of fewer a node may well get none, or all
 ROOMS = [f"room:{number}" for number in range(12)]
 
 

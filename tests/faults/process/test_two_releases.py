@@ -16,7 +16,7 @@ from tests.e2e.server import ROOT, Answer, Server, wait_until
 from tests.faults.process.command_line import CommandLine
 from tests.faults.process.releases import checkouts
 
-SHARDS = 8  # few are handed over in few steps, which are two seconds apart
+SHARDS = 16  # few are handed over in few steps, two seconds apart; of fewer the third may well get none
 KEYS = [f"k{number}" for number in range(12)]
 PROGRAM = (sys.executable, "-m", "greenroom.supervisors")
 MANY = 40  # commands: with so many events a snapshot is worth it
