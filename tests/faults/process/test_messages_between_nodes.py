@@ -11,7 +11,7 @@ from centrifuge import CentrifugeError, Client, JoinContext, LeaveContext
 from tests.e2e.sdk import Connection, Watch, connected, run, until, watching
 from tests.e2e.server import Server, wait_until
 
-ROOMS = [f"room:{number}" for number in range(12)]
+ROOMS = [f"room:{number}" for number in range(16)]
 SENDS = 30  # of each client, into each room
 
 
