@@ -246,7 +246,7 @@ class Decided:
         if consequences is not None and consequences.timers:
             set_ms = [row.due_ms for row in consequences.timers.values() if row is not None]
             if set_ms:
-                departures.append(TimersSet(set_ms, self._actor.at_ms))
+                departures.append(TimersSet(set_ms))
         if events and self._fence and through - self.snapshot_offset >= self._snapshot_worth:
             self.snapshot_taken(through)
             body = self.encode_state()

@@ -59,10 +59,9 @@ class JobsStarted(Struct, frozen=True, gc=False):
 
 
 class TimersSet(Struct, frozen=True, gc=False):
-    """These durable timers are stored, due at these times (Unix ms), as they were set at `at_ms`."""
+    """These durable timers are stored, due at these times (Unix ms)."""
 
     due_ms: list[int]
-    at_ms: int
 
 
 class SnapshotDue(Struct, frozen=True, gc=False):

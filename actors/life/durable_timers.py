@@ -11,8 +11,6 @@ from greenroom.actors.model.envelope import Firing
 from greenroom.actors.model.schedule import DurableTimer
 from greenroom.store.journal.consequences.timers import TimerRow
 
-SET_BACK_MS = 2_000  # a timer may be that late for other reasons as well
-
 decode_timer = msgspec.json.Decoder(DurableTimer).decode
 
 
@@ -31,15 +29,8 @@ class DurableTimers:
         return self._rows
 
     def take_due(self, now_ms: int) -> list[TimerRow]:
-        """Timers whose message is to be put into the mailbox now, the most overdue first. They count as firing then.
-
-        One that was to come after a while is due, too, when more is left of that than there ever was.
-        """
-        due = [
-            row
-            for row in self._rows.values()
-            if row.name not in self._firing and (row.due_ms <= now_ms or _outlasts(row, now_ms))
-        ]
+        """Timers whose message is to be put into the mailbox now, the most overdue first. They count as firing then."""
+        due = [row for row in self._rows.values() if row.due_ms <= now_ms and row.name not in self._firing]
         self._firing.update(row.name for row in due)
         return sorted(due, key=_due_ms)
 
@@ -80,16 +71,6 @@ class DurableTimers:
             self._rows[name] = row
             return True
         return self._rows.pop(name, None) is not None
-
-
-def _outlasts(row: TimerRow, now_ms: int) -> bool:
-    latest_ms = now_ms + SET_BACK_MS
-    if row.due_ms <= latest_ms:
-        return False
-    try:
-        return decode_timer(row.body).schedule.outlasts(row.due_ms, latest_ms)
-    except msgspec.MsgspecError:  # said when it is due
-        return False
 
 
 def _due_ms(row: TimerRow) -> int:

@@ -31,7 +31,6 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
     cron: str = ""
     timezone: str = "UTC"
     missed: WhenMissed = "last"
-    after_ms: int = 0  # of a one-shot that was asked for by how long from then on; 0: by a time
 
     def check(self) -> None:
         """Raises: BadSchedule."""
@@ -57,10 +56,6 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
             # Where a clock is set back, an hour is twice on the wall: in the second one the time found may be past.
             return next((at_ms for found in self._from(after_ms) if (at_ms := _ms(found)) > after_ms), None)
         return None
-
-    def outlasts(self, due_ms: int, now_ms: int) -> bool:
-        """Is there more left of it than it was set to last? Then it was set by a clock that has been set back since."""
-        return 0 < self.after_ms < due_ms - now_ms
 
     def latest(self, due_ms: int, now_ms: int) -> int:
         """The newest occurrence that is not later than `now_ms`, from the one at `due_ms` (<= now_ms) on."""
@@ -125,18 +120,18 @@ def schedule_of(
     """The first occurrence (Unix ms) and the schedule that `Actor.set_timer` was asked for. Raises: BadSchedule."""
     if at is not None and after is not None:
         raise BadSchedule("`at` and `after` exclude each other")
+    if every is None and not cron and timezone == "UTC" and missed == "last":
+        schedule = ONE_SHOT
+    else:
+        schedule = Schedule(0 if every is None else _every_ms(every), cron or "", timezone, missed)
+        schedule.check()
     now_ms = int(now_s * 1000)
-    first: int | None = None
+    first: int | None
     if at is not None:
         first = _bounded_ms("at", at * 1000)
     elif after is not None:
         first = _bounded_ms("after", now_ms + max(after, 0.0) * 1000)
-    if every is None and not cron and timezone == "UTC" and missed == "last":
-        schedule = ONE_SHOT if after is None or first is None else Schedule(after_ms=first - now_ms)
     else:
-        schedule = Schedule(0 if every is None else _every_ms(every), cron or "", timezone, missed)
-        schedule.check()
-    if first is None:
         first = schedule.next_after(now_ms, now_ms)
     if first is None:
         raise BadSchedule("a timer needs `at`, `after`, `every` or `cron`")

@@ -22,7 +22,6 @@ log = structlog.get_logger("greenroom.waker")
 SCAN_S = 1.0
 AHEAD_MS = 1_500  # a look finds what is due so soon: the time until the next one, and some for being late
 PAGE = 500
-LATE_S = 0.05  # a clock was set forward, and not only read a little later
 SOON_MAX = 50_000  # in memory; beyond, a look finds them when others have been woken
 WOKEN_MAX = 5_000  # entities woken by one look; the next goes on behind them
 START = (-(1 << 62), 0)
@@ -53,9 +52,8 @@ class Waker:
         self._wake_entity = wake
         self._shards = shards
         self._looked_at = shards()
-        # By trio's clock, for the wall's may be set back meanwhile: heap of (when, the timer's due in Unix ms, entity).
-        self._soon: list[tuple[float, int, str]] = []
-        self._known: dict[tuple[int, str], float] = {}  # when each is woken: others in the heap are of no account
+        self._soon: list[tuple[int, str]] = []  # heap of (due, Unix ms; entity)
+        self._known: set[tuple[int, str]] = set()
         self._wake = trio.Event()
         self._position = START  # where the last look ended: those before it may be ones that nobody can wake
         self._whole_at = -math.inf  # not before, on trio's clock, all are looked at again
@@ -63,23 +61,19 @@ class Waker:
         self._overdue = 0  # since START
         self.overdue = 0  # timers found due for more than a second when all were last looked at
 
-    def soon(self, due_ms: int, entity: str, left_ms: float = math.inf) -> None:
-        """A timer has been set, `left_ms` before it is due. Those far off are left to the rows, and those that are too
-        many."""
-        left_ms = min(left_ms, due_ms - self._now() * 1000)  # the clock may have been set since
-        if left_ms > AHEAD_MS or len(self._soon) >= SOON_MAX:
+    def soon(self, due_ms: int, entity: str) -> None:
+        """A timer has been set. Those far off are left to the rows, and those that are too many."""
+        if due_ms > self._now() * 1000 + AHEAD_MS or len(self._soon) >= SOON_MAX:
             return
-        at_s = trio.current_time() + left_ms / 1000
-        known_s = self._known.get((due_ms, entity), math.inf)
-        if at_s < known_s - LATE_S:  # it is new, or the clock was set forward
-            self._known[due_ms, entity] = at_s
-            heapq.heappush(self._soon, (at_s, due_ms, entity))
-            if self._soon[0][0] == at_s:
+        if (due_ms, entity) not in self._known:
+            self._known.add((due_ms, entity))
+            heapq.heappush(self._soon, (due_ms, entity))
+            if self._soon[0][0] == due_ms:
                 self._wake.set()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Wake entities until cancelled. A store that is away makes timers late."""
-        self._soon, self._known = [], {}
+        self._soon, self._known = [], set()
         self._position, self._overdue, self._whole_at = START, 0, -math.inf
         async with trio.open_nursery() as nursery:  # owner: this call
             nursery.start_soon(self._scan)
@@ -129,25 +123,17 @@ class Waker:
     async def _fire(self) -> None:
         while True:
             self._wake = trio.Event()
-            wait_s = self._soon[0][0] - trio.current_time() if self._soon else 60.0
-            if wait_s > 0:
-                with trio.move_on_after(wait_s):
+            # What is in there was due soon; if it is not by now, the clock was set back, and may be set forward again.
+            wait_ms = min(self._soon[0][0] - self._now() * 1000, AHEAD_MS) if self._soon else 60_000.0
+            if wait_ms > 0:
+                # At least a millisecond: what is less than a clock can tell apart would be waited for again and again.
+                with trio.move_on_after(max(wait_ms, 1.0) / 1000):
                     await self._wake.wait()
                 continue
             woken = 0
-            while self._soon and self._soon[0][0] <= trio.current_time():
-                at_s, due_ms, entity = heapq.heappop(self._soon)
-                if self._known.get((due_ms, entity)) != at_s:
-                    continue
-                left_ms = due_ms - self._now() * 1000
-                if 0 < left_ms <= AHEAD_MS:  # the two clocks don't go quite alike
-                    # At least a millisecond: what is less than a clock can tell apart would be waited for for ever.
-                    at_s = trio.current_time() + max(left_ms, 1.0) / 1000
-                    self._known[due_ms, entity] = at_s
-                    heapq.heappush(self._soon, (at_s, due_ms, entity))
-                    continue
-                # Due, or the clock was set back since: the entity knows which of its timers go by how long it takes.
-                del self._known[due_ms, entity]
+            while self._soon and self._soon[0][0] <= self._now() * 1000:
+                due_ms, entity = heapq.heappop(self._soon)
+                self._known.discard((due_ms, entity))
                 try:
                     self._wake_entity(entity)
                 except ActorError as error:

@@ -57,7 +57,7 @@ def release(host: Host, life: Life, mailbox: Mailbox, departures: Iterable[Depar
                 )
             elif cls is TimersSet:
                 for due_ms in departure.due_ms:  # type: ignore[union-attr]
-                    host.waker.soon(due_ms, entity, due_ms - departure.at_ms)  # type: ignore[union-attr]
+                    host.waker.soon(due_ms, entity)
             else:
                 _release_rare(host, life, mailbox, departure)
         except Exception as error:  # the edge: most likely something of the entity's own that can't be encoded

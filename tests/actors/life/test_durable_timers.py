@@ -15,10 +15,6 @@ def timer(name: str, due_ms: int, every_ms: int = 0) -> TimerRow:
     return TimerRow(name, due_ms, encode_timer(Ring(), Schedule(every_ms=every_ms)))
 
 
-def lasting(name: str, due_ms: int, after_ms: int) -> TimerRow:
-    return TimerRow(name, due_ms, encode_timer(Ring(), Schedule(after_ms=after_ms)))
-
-
 def names(rows: list[TimerRow]) -> list[str]:
     return [row.name for row in rows]
 
@@ -63,20 +59,3 @@ def test_ending_what_there_is_not_changes_nothing() -> None:
     timers = DurableTimers([timer("a", 500)])
     assert not timers.put("b", None)
     assert timers.put("a", None) and not timers.rows
-
-
-def test_what_was_to_last_a_while_and_was_set_by_a_clock_that_was_ahead_is_due() -> None:
-    """More is left of it than it was to last. What waits for a time waits for that."""
-    timers = DurableTimers(
-        [
-            lasting("short", 3_600_000, 1_000),
-            lasting("long", 3_600_000, 3_600_000),
-            timer("at a time", 3_600_000),
-            TimerRow("of another release", 3_600_000, b"?"),
-        ]
-    )
-    assert timers.take_due(3_599_000 - 2_000 + 1) == []
-    assert names(timers.take_due(0)) == ["short"]
-    assert timers.take_due(0) == []
-    assert timers.fire(Firing("short", 3_600_000), 0) == 3_600_000
-    assert timers.following(Firing("short", 3_600_000)) is None

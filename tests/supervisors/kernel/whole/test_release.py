@@ -11,5 +11,5 @@ def test_of_an_append_that_was_looked_up_nobody_says_that_its_receivers_were_nev
     landed = known_to_have_landed(posted)
     assert isinstance(landed, Posted) and landed.first_to == frozenset()
     assert (landed.row, landed.at) == (row, 3)
-    for as_it_is in (landed, TimersSet([5], 4)):
+    for as_it_is in (landed, TimersSet([5])):
         assert known_to_have_landed(as_it_is) is as_it_is
