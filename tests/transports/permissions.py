@@ -141,6 +141,7 @@ resume                         unauthenticated forbidden   forbidden  signed_out
 limit                          unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
 add a flow                     unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
 read what a job has waited for unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
+add children of a job          unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
 do something about many        unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
 ask why                        unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
 list jobs, list queues         forbidden       forbidden   forbidden  signed_out yes        forbidden  yes

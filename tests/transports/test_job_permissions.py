@@ -116,6 +116,10 @@ ROWS: dict[str, dict[str, Callable[[Shop], tuple[str, dict[str, Any]]]]] = {
         "limit": lambda shop: ("limit", {"concurrency": 1}),
         "add a flow": lambda shop: ("add_flow", {"jobs": [{"name": "a", "job": "job.x"}]}),
         "read what a job has waited for": lambda shop: ("children", shop.under_way),
+        "add children of a job": lambda shop: (
+            "spawn",
+            {**shop.under_way, "group": "a", "jobs": [{"job": "job.x"}]},
+        ),
         "do something about many": lambda shop: ("bulk", {"act": "cancel", "where": {"id": [shop.waits]}}),
         "ask why": lambda shop: ("why", {"id": shop.waits}),
     },

@@ -76,7 +76,8 @@ class Reactions(Actor[ShardState]):
             case Drop() if not self.state.gone:
                 self.record(ReactionsDropped())
                 self.cancel_timer(TELL)
-            case TellCounts() if not self.state.gone:
+            case TellCounts() if not self.state.gone and (self.fired is not None or TELL in self.timers):
+                self.cancel_timer(TELL)
                 self._tell()
         return Done()
 
@@ -91,6 +92,8 @@ class Reactions(Actor[ShardState]):
             self._tell()
         elif TELL not in self.timers:
             self.set_timer(TELL, TellCounts(), after=left_s)
+            # A timer is due at a time, which a clock that is set back leaves far ahead.
+            self.after(left_s, TellCounts())
 
     def _tell(self) -> None:
         self._told_s = self.now

@@ -61,6 +61,7 @@ FIELDS: dict[str, dict[str, dict[str, Any]]] = {
         "why": {"id": "ID"},
         "add_flow": {"jobs": [{**NEW, "name": "n", "queue": "", "after": [{"id": "ID"}], "children": [{"id": "ID"}]}]},
         "children": HELD,
+        "spawn": {**HELD, "group": "g", "jobs": [{**NEW, "queue": "", "on_failure": "fail"}]},
         "bulk": {
             "act": "cancel",
             "where": {"kind": "job.x", "key": "p", "search": "x", "id": ["ID"]},

@@ -52,6 +52,19 @@ def test_what_it_has_yet_to_tell_it_tells_though_it_was_restarted() -> None:
     assert told(kit, ShardChanged)[-1][1].counts == {"like": 2}
 
 
+def test_what_it_has_yet_to_tell_it_tells_though_its_clock_was_an_hour_ahead() -> None:
+    """What wakes it by the time of day would wait for that hour."""
+    kit = part()
+    for user in ("bob", "cat"):
+        kit.tell(SetReaction(user=user, reaction="like"))
+    (row,) = kit._timers.values()
+    row.due_ms += 3_600_000
+    kit.advance(TELL_S)
+    assert [said.counts for _, said in told(kit, ShardChanged)] == [{"like": 1}, {"like": 2}]
+    kit.advance(2 * 3_600.0)
+    assert len(told(kit, ShardChanged)) == 2
+
+
 def test_it_takes_so_many_and_those_may_change_their_minds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reactions, "SHARD_MAX", 2)
     kit = part()
