@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 import trio
 
-from greenroom.store.errors import DataRefused, StoreUnavailable
+from greenroom.store.errors import DataRefused, StatementRefused, StoreUnavailable, TookTooLong
 
 AT_ONCE = 2  # readings: one that takes long holds up nobody
 
@@ -59,8 +59,11 @@ class Line(Generic[K, V]):
             await self._until_done(batch)
             if batch.error is None:
                 return batch.found
-            if len(batch.keys) > len(keys) and isinstance(batch.error, DataRefused):
-                return await self._read(list(keys))  # it may be others' that can't be read
+            if len(batch.keys) > len(keys):
+                if isinstance(batch.error, DataRefused | StatementRefused):
+                    return await self._read(list(keys))  # it may be others' that can't be read
+                if isinstance(batch.error, TookTooLong):  # all of them; of each alone nobody knows
+                    raise StoreUnavailable(str(batch.error)) from batch.error
             raise type(batch.error)(str(batch.error)) from batch.error
         finally:
             self._held -= 1

@@ -47,8 +47,8 @@ class Cell:
     """
 
     __slots__ = (
-        "_closed", "_ledger", "_looks_up_ids", "again", "entity", "host", "in_flight", "kind", "last_active",
-        "left_unknown", "life", "mailbox", "shard", "suspects",
+        "_closed", "_ledger", "_looks_up_ids", "again", "entity", "host", "in_flight", "is_serving", "kind",
+        "last_active", "left_unknown", "life", "mailbox", "shard", "suspects",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +64,7 @@ class Cell:
         self.last_active = trio.current_time()
         self.left_unknown = False  # ended with events that may have landed, which only the next life can tell watchers
         self.life: Life | None = None
+        self.is_serving = False  # the present life: a former one stays in place until the next is made
         self.in_flight = InFlight(host, self.mailbox)
         # So many messages at the front of the mailbox are handled and committed one by one, since one of them is to
         # blame for a refusal.
@@ -86,8 +87,15 @@ class Cell:
         where that has recorded something its state is ahead of the journal, and this life ends, as by any crash.
         Raises: HandlerStuck, which is about the turn of the one that glances."""
         life = self.life
-        if life is None or self.in_flight.failure is not None:
-            return None
+        if (
+            life is None
+            or not self.is_serving
+            or self.mailbox.control is not None
+            or self.in_flight.failure is not None
+        ):
+            return None  # it may be over, or about to be
+        if trio.current_time() > self.host.ownership.valid_until:
+            return None  # somebody else may own it by now
         try:
             return life.glance(message)
         except Exception as error:

@@ -34,8 +34,11 @@ async def run(cell: Cell) -> None:
             woken = False
             try:
                 await _awaken(cell)
-                woken = True
-                found = await serve(cell)
+                woken = cell.is_serving = True
+                try:
+                    found = await serve(cell)
+                finally:
+                    cell.is_serving = False
                 if found is not Ending.REBUILD:
                     ending = found
                     return

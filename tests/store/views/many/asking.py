@@ -23,6 +23,7 @@ class Slow:
         self.statements: list[list[str]] = []
         self.may_end = trio.Semaphore(0)
         self.refused: set[str] = set()
+        self.refusal: type[StoreUnavailable] = DataRefused
         self.is_down = False
         self.takes_too_long = False
 
@@ -34,7 +35,7 @@ class Slow:
         if self.takes_too_long:
             raise TookTooLong("so many")
         if self.refused.intersection(values):
-            raise DataRefused("not that")
+            raise self.refusal("not that")
         return [Found((value, number), number) for value in values for number in (2, 1)]
 
 

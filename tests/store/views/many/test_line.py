@@ -1,8 +1,10 @@
 """Many who read by keys at once: few readings, and nobody depends on another."""
 
+import pytest
 import trio
 import trio.testing
 
+from greenroom.store.errors import DataRefused, StatementRefused, StoreUnavailable
 from greenroom.store.views.many.line import AT_ONCE
 from tests.store.views.many.asking import Readers
 
@@ -70,16 +72,19 @@ async def test_all_who_leave_leave_nothing_behind(nursery: trio.Nursery) -> None
     assert readers.found["sam"] == ["s2", "s1"]
 
 
-async def test_what_one_asks_for_and_cannot_be_read_is_no_others_trouble(nursery: trio.Nursery) -> None:
+@pytest.mark.parametrize("refusal", [DataRefused, StatementRefused])
+async def test_what_one_asks_for_and_cannot_be_read_is_no_others_trouble(
+    nursery: trio.Nursery, refusal: type[StoreUnavailable]
+) -> None:
     readers = Readers(nursery)
-    readers.store.refused = {"bad"}
+    readers.store.refused, readers.store.refusal = {"bad"}, refusal
     for number in range(AT_ONCE):
         await readers.ask(f"first{number}", "a")
     await readers.ask("bob", "b")
     await readers.ask("eve", "bad")
     await readers.let(AT_ONCE + 3)
     assert readers.found["bob"] == ["b2", "b1"]
-    assert readers.found["eve"] == "DataRefused"
+    assert readers.found["eve"] == refusal.__name__
 
 
 async def test_a_store_that_is_down_is_down_for_all_of_them(nursery: trio.Nursery) -> None:

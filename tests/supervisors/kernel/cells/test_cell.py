@@ -1,13 +1,15 @@
 import math
+from typing import NoReturn
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 from greenroom.actors.model.errors import Overloaded, Unavailable
-from greenroom.actors.model.lifecycle import Inspect, Passivate
+from greenroom.actors.model.lifecycle import BeginAnew, Inspect, Passivate
 from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import MailboxConfig, SupervisionConfig
+from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.records import StoredEvent
 from greenroom.supervisors.kernel.cells import cell as cell_module
 from tests.supervisors.kernel.small_kernel import Do, Fail, Heard, Kernel, Log, Note, Read, kernel, settled, texts_of
@@ -167,6 +169,33 @@ async def test_what_a_failed_handler_had_recorded_is_not_to_be_glanced_at(autoju
         await settled()
         assert texts_of(run, A) == ["x", "never"] and run.router.glance(A, Read()) is None
         assert await run.ask(A, Read()) == ["x"] == run.router.glance(A, Read())
+
+
+async def test_a_life_that_is_over_is_not_to_be_glanced_at(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the word that it is to begin anew until the next one is there, however long the store is away."""
+    async with kernel() as run:
+        await run.ask(A, Note(text="x"))
+        run.cell(A).mailbox.put_control(BeginAnew())
+        assert run.router.glance(A, Read()) is None, "it has not obeyed yet"
+
+        async def away(*_: object, **__: object) -> NoReturn:
+            await trio.lowlevel.checkpoint()
+            raise StoreUnavailable("away")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(run.journal, "claim", away)
+            await trio.sleep(5.0)
+            assert run.cell(A).life is not None and run.router.glance(A, Read()) is None
+        assert await run.ask(A, Read()) == ["x"] == run.router.glance(A, Read())
+
+
+async def test_who_may_be_another_nodes_by_now_is_not_to_be_glanced_at() -> None:
+    async with kernel() as run:
+        await run.ask(A, Note(text="x"))
+        run.cell(A).host.ownership.valid_until = -1.0  # type: ignore[misc]
+        assert run.router.glance(A, Read()) is None
 
 
 # The view.
