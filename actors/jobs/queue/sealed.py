@@ -26,10 +26,10 @@ def seal_found(desk: Desk, ids: Iterable[str], installed: Jobs, writes: Writes) 
 
 
 def seal_read(desk: Desk, arguments: dict[str, bytes], installed: Jobs, writes: Writes) -> None:
-    """Of jobs that are handed out, as they were read just now."""
+    """Of jobs that are handed out, as they were read just now; not of one that was edited since."""
     for job_id, text in arguments.items():
         job = desk.jobs.get(job_id)
-        sealed = _sealed(job.job, text, installed) if job is not None else None
+        sealed = _sealed(job.job, text, installed) if job is not None and job.arguments is None else None
         if sealed is not None:
             arguments[job_id] = sealed
             _write(desk, job_id, sealed, writes)

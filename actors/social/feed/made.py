@@ -13,7 +13,7 @@ from collections.abc import Collection, Coroutine, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
-from greenroom.actors.social.feed.events import CaughtUp, Entry
+from greenroom.actors.social.feed.events import ENTRIES_MAX, CaughtUp, Entry
 from greenroom.actors.social.feed.messages import Made, MadeAsk, MadeShown, SayMade
 from greenroom.actors.social.feed.privacy import is_barred
 from greenroom.actors.social.feed.reader import Reader
@@ -59,15 +59,18 @@ async def all_of(
         elif made.posts:
             shown = on_wall.get(author, [])
             # What is older than a full wall was left out: it shows the newest alone. What came since is written to
-            # followers, unless they were not known yet: that is kept, however much it is.
+            # followers, unless they were not known yet: that is kept, beyond what a wall shows.
             begins = min(shown) if len(shown) >= most else ""
             known, stories = set(shown), set(made.stories)
             for post in made.posts:
                 is_new = post > begins or ms_of(post) >= behind[author]
                 is_story = post in stories
-                if is_new and (post not in known or (is_story and post not in are_stories)):
+                has_row = feed.names.has(post) and not is_story  # as of one that is deleted, which no wall shows
+                if is_new and not has_row and (post not in known or (is_story and post not in are_stories)):
                     lacking[post] = Entry(post, author, ms_of(post), is_story)
     if lacking:
+        newest = sorted(lacking, reverse=True)[:ENTRIES_MAX]  # more are not kept
+        lacking = {post: lacking[post] for post in newest}
         rows = await _stories_among(feed, lacking)
         lacking = {post: entry if post not in rows else _as_story(entry) for post, entry in lacking.items()}
     return [*(entry for entry in walls if entry.post not in lacking), *lacking.values()], far

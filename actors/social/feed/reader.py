@@ -22,6 +22,7 @@ RANKED_S = 10.0  # that an order is good for at least
 FEATURES_S = 30.0  # that what is known of its user is taken for what it was
 RECENT_S = 60.0  # that a nudge counts as much as a row: by then there is one
 CAUGHT_UP_S = 60.0  # likewise of what it has caught up with
+CAUGHT_UP_MAX = 1_000  # of that
 
 
 class Served(Struct, frozen=True):
@@ -170,7 +171,9 @@ class Reader(Actor[FeedState]):
 
     def remember_caught_up(self, entries: list[Entry], now_s: float) -> None:
         """They become rows of `arrivals` a moment after they are recorded: until then nobody else has them."""
-        self._caught_up, self._caught_up_s = entries, now_s
+        before = self.caught_up(now_s)  # which may have no rows yet either
+        self._caught_up = list({entry.post: entry for entry in [*before, *entries]}.values())[-CAUGHT_UP_MAX:]
+        self._caught_up_s = now_s
 
     def caught_up(self, now_s: float) -> list[Entry]:
         if now_s >= self._caught_up_s + CAUGHT_UP_S:

@@ -5,8 +5,10 @@ from msgspec import Raw
 
 from greenroom import Job, Work
 from greenroom.actors.jobs.queue.messages import Finished, Found, Take
+from greenroom.actors.jobs.queue.sealed import seal_read
 from greenroom.store.jobs.jobs import LONG
 from greenroom.store.jobs.sealing import is_sealed, keys_for, opened
+from greenroom.store.journal.consequences.jobs import Jobs
 from greenroom.testing import JobKit
 
 IN_THE_CLEAR = b'{"account": "acme"}'
@@ -63,3 +65,15 @@ def test_without_a_key_it_stays_as_it_is() -> None:
     with keys_for():
         jobs._start([row])
         assert jobs._tables.jobs[row.id].arguments == IN_THE_CLEAR
+
+
+def test_what_was_edited_while_it_was_read_stays_as_it_was_edited() -> None:
+    with keys_for(bytes(32)):
+        jobs = JobKit(Pay)
+        job = added(jobs)
+        desk = jobs.queue("money").actor.desk
+        edited = desk.jobs[job].arguments
+        assert edited is not None
+        read, writes = {job: b'{"account":"before"}'}, Jobs()
+        seal_read(desk, read, jobs.queue("money").actor.installed, writes)
+        assert not writes.back and desk.jobs[job].arguments == edited

@@ -4,7 +4,7 @@ from typing import Literal
 
 import pytest
 
-from greenroom.actors.social.feed.events import CaughtUp
+from greenroom.actors.social.feed.events import ENTRIES_MAX, CaughtUp
 from greenroom.actors.social.feed.gathering import SETTLED_MANY_S, SETTLED_S
 from greenroom.actors.social.feed.made import ASKED_MAX
 from greenroom.actors.social.feed.messages import BarredChanged, Made, MadeAsk, MadeShown, Post, SayMade
@@ -119,6 +119,36 @@ def test_what_is_older_than_a_full_wall_is_left_out_and_what_came_since_is_not(w
     world.read()
     assert caught_up(world) == [(post, False) for post in newer]
     assert not world.kit.state.behind and not asked(world)
+
+
+def test_of_more_than_is_kept_at_once_the_newest_are(world: World) -> None:
+    """As where the walls of many authors who are near are being made anew: nothing is on them."""
+    world.kit.when_queried(Wall.Row, lambda key, asked: Rows([]))
+    posts: list[str] = []
+    for number in range(60):
+        author = f"author{number}"
+        theirs = [new_post_id(int(world.kit.now * 1_000)) for _ in range(20)]
+        posts += theirs
+        world.kit.when_glanced(f"feed:{author}", lambda _, theirs=theirs: MadeShown(theirs, []))
+        world.follow(author, settled=False)
+    world.read()
+    world.kit.advance(60.0)
+    world.read()
+    event = next(event for event in world.kit.events if isinstance(event, CaughtUp))
+    assert {entry.post for entry in event.entries} == set(sorted(posts)[-ENTRIES_MAX:])
+
+
+def test_what_has_a_row_and_is_on_no_wall_any_more_is_not_kept_again(world: World) -> None:
+    """It was deleted: its author names it, and no wall shows it."""
+    world.follow("bob")
+    gone = world.post("bob")
+    world.read()
+    world.kit.when_queried(Wall.Row, lambda key, asked: Rows([]))
+    world.kit.when_glanced("feed:bob", lambda _: MadeShown([gone], []))
+    world.unfollow("bob")
+    world.follow("bob")
+    caught = [event for event in world.kit.events if isinstance(event, CaughtUp)]
+    assert len(caught) == 2 and gone not in {entry.post for entry in caught[-1].entries}
 
 
 @pytest.mark.parametrize("order", ["newest", "ranked"])
