@@ -1,5 +1,6 @@
 """Nothing is lost between a follow and the rows that say so."""
 
+from functools import partial
 from typing import Literal
 
 import pytest
@@ -121,6 +122,10 @@ def test_what_is_older_than_a_full_wall_is_left_out_and_what_came_since_is_not(w
     assert not world.kit.state.behind and not asked(world)
 
 
+def shown(posts: list[str], _: object) -> MadeShown:
+    return MadeShown(posts, [])
+
+
 def test_of_more_than_is_kept_at_once_the_newest_are(world: World) -> None:
     """As where the walls of many authors who are near are being made anew: nothing is on them."""
     world.kit.when_queried(Wall.Row, lambda key, asked: Rows([]))
@@ -129,7 +134,7 @@ def test_of_more_than_is_kept_at_once_the_newest_are(world: World) -> None:
         author = f"author{number}"
         theirs = [new_post_id(int(world.kit.now * 1_000)) for _ in range(20)]
         posts += theirs
-        world.kit.when_glanced(f"feed:{author}", lambda _, theirs=theirs: MadeShown(theirs, []))
+        world.kit.when_glanced(f"feed:{author}", partial(shown, theirs))
         world.follow(author, settled=False)
     world.read()
     world.kit.advance(60.0)
