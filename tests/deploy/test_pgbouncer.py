@@ -103,7 +103,7 @@ async def test_what_a_dead_node_has_left_under_way_is_ended(narrow: PgBouncer) -
 
             async def hold() -> None:
                 with pytest.raises(StoreUnavailable):
-                    await theirs.dedicated("lane-0").fetch("SELECT pg_sleep(8)")
+                    await theirs.dedicated("lane-0").fetch("SELECT pg_sleep(9)")
                 ended.set()
 
             nursery.start_soon(hold)
@@ -113,5 +113,5 @@ async def test_what_a_dead_node_has_left_under_way_is_ended(narrow: PgBouncer) -
                         pass  # it is on its way
             assert await second.bury(1, is_proven=True, why="its process has ended") is not None
             await second.end_sessions(1)
-            with trio.fail_after(4.0):
+            with trio.fail_after(60.0):  # left alone, it would have been answered
                 await ended.wait()

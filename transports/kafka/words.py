@@ -10,7 +10,12 @@ from greenroom.config.telemetry.throttled_log import ThrottledLog
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError
 
-UNSAID = frozenset(("CONFWARN",))  # about options, which are ours: one that we need is called experimental
+UNSAID = frozenset(
+    (
+        "CONFWARN",  # about options, which are ours: one that we need is called experimental
+        "GETPID",  # it asks again for a number of its own, as where an address has become a broker; what lasts is an error
+    )
+)
 ALL_BROKERS_DOWN = -187
 CHARACTERS_MAX = 1_000  # of what it says at once
 

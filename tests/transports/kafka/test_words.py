@@ -14,9 +14,10 @@ def test_a_line_of_the_library_is_one_of_ours() -> None:
     assert line["error"] == "FAIL [greenroom#producer-1] Connect failed"
 
 
-def test_what_is_about_our_own_options_is_not_said() -> None:
+def test_what_is_about_our_own_options_or_tried_again_by_itself_is_not_said() -> None:
     with capture_logs() as logs:
         Words("hooks").log(30, "%s [%s] %s", "CONFWARN", "greenroom#producer-1", "enable.gapless.guarantee is ...")
+        Words("hooks").log(30, "%s [%s] %s", "GETPID", "greenroom#producer-1", "Failed to acquire ...: retrying")
     assert logs == []
 
 

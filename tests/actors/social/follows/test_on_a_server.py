@@ -83,6 +83,13 @@ def test_edges_counts_lists_and_suggestions(people: Server) -> None:
     assert listed(people, "ann", "following", "zoe") == ["cat", "bob"]
     assert feed(people, "ann") == ["bob", "cat"]
 
+    def followed_by_those(user: str) -> set[str]:
+        return set(listed(people, user, "following", "zoe"))
+
+    # Before it is asked for: an answer is good for a minute.
+    wait_until(lambda: followed_by_those("bob") == {"cat", "dan"}, "the rows of whom bob follows")
+    wait_until(lambda: followed_by_those("cat") == {"dan"}, "the rows of whom cat follows")
+
     def suggested() -> list[Any]:
         found = say(people, "ann", "suggest")["users"]
         return [(one["user"], one["followed_by"], sorted(one["some"])) for one in found[:1]]
