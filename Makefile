@@ -3,9 +3,9 @@
 
 # The first of these that is Python 3.11 or newer is used; `make serve PYTHON=/opt/python/bin/python3` names one.
 PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
-# Tests wait for servers as well as compute, hence three processes more than there are cores. `make test WORKERS=0`
+# Tests wait for servers as well as compute, hence two processes more than there are cores. `make test WORKERS=0`
 # runs them in one, which a debugger needs.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 3)
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 # Arguments of the target's own command: make serve ARGS="--port 9000", make test ARGS="-k room".
 ARGS ?=
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 UNSAID = frozenset(
     (
         "CONFWARN",  # about options, which are ours: one that we need is called experimental
-        "GETPID",  # it asks again for a number of its own, as where an address has become a broker; what lasts is an error
+        "GETPID",  # it asks for its number again, as where an address has become a broker; what lasts is an error
     )
 )
 ALL_BROKERS_DOWN = -187
