@@ -15,6 +15,7 @@ from bench.feed.calling import Answered, Callers, Marks, Offered, ask, call, off
 from bench.feed.drift import Views, drift
 from bench.feed.fans import STAR, fans, told_s
 from bench.feed.million import asleep
+from bench.feed.settling import settled
 from bench.feed.world import filled
 from bench.load.generators import fleet
 from bench.question import Answer, Figure, Question, Results, Say, param
@@ -38,6 +39,10 @@ class FeedParams:
     followers: int = param(10_000, "who follow one author, and all watch their feeds")
     posts: int = param(3, "posts by that author, one after another")
     sleepers: int = param(0, "who follow another author and sleep, such as 1,000,000; 0: leave that out")
+    old: float = param(31.0, "seconds after which everybody reads once more: feeds are ranked anew after half a minute")
+    settle: float = param(
+        60.0, "seconds that may pass until what follows from one kind of call is done, before the next kind; 0: none"
+    )
     work: str = param("social:8,deliver:4", "queues that the server works on, as GREENROOM_WORK")
 
 
@@ -54,6 +59,13 @@ def answer(params: FeedParams, say: Say) -> Answer:
     warnings: list[str] = []
     curves = {}
 
+    def settle(after: str) -> None:
+        cost, seconds = settled(server, params.settle)
+        found[f"after_{after}_s"] = round(seconds, 1)
+        found[f"after_{after}_cpu_s"] = round(cost.server_s + cost.store_s, 2)
+        if params.settle and seconds >= params.settle:
+            warnings.append(f"what follows from {after} was not done within {params.settle:g} s")
+
     def note(name: str, answered: Answered) -> None:
         curves[name] = curve(answered.waits)
         found.update(answered.results(name))
@@ -66,17 +78,28 @@ def answer(params: FeedParams, say: Say) -> Answer:
         tokens = [(user, signer.connection_token(user, ttl_s=3_600.0)) for user in world.users]
         callers = stack.enter_context(fleet(call, [Callers(server.address, tokens)]))
         callers.wait("connected", within_s=180.0)
+        say("settling", 0.25)
+        settle("world")
         say("reading", 0.3)
         offer(callers, Offered(loads.reads(world, len(tokens)), at_once=8))  # wakes them
         before = server.cost()
         reads = offer(callers, Offered(loads.reads(world, int(params.reads * params.seconds)), params.reads))
         reading = server.cost() - before
         note("read", reads)
+        settle("read")
+        say("waiting until what was ranked is old", 0.35)
+        time.sleep(params.old)
+        before = server.cost()
+        anew = offer(callers, Offered(loads.reads(world, len(tokens)), params.reads))
+        found |= _cpu("anew", server.cost() - before, len(anew.waits))
+        note("anew", anew)
+        settle("anew")
         say("liking", 0.4)
         before = server.cost()
         likes = offer(callers, Offered(loads.likes(world, int(params.likes * params.seconds)), params.likes))
         found |= _cpu("like", server.cost() - before, len(likes.waits))
         note("like", likes)
+        settle("like")
         say("commenting", 0.45)
         with fleet(call, [Callers(server.address, tokens[: params.watchers], watching="inbox")]) as inboxes:
             inboxes.wait("connected", within_s=60.0)
@@ -84,6 +107,7 @@ def answer(params: FeedParams, say: Say) -> Answer:
             note("comment", offer(callers, Offered(said, params.comments)))
             heard: list[float] = ask(inboxes, Marks(len(said), HEARD_S))
             found["inbox_missing"] = len(said) - len(heard)
+        settle("comment")
         say("gathering followers", 0.5)
         fanout: list[float] = []
         if params.followers:
@@ -94,6 +118,7 @@ def answer(params: FeedParams, say: Say) -> Answer:
                 before = server.cost()
                 fanout = told_s(all_of_them, views, params.posts)
                 found |= _cpu("told", server.cost() - before, params.posts * params.followers)
+        settle("told")
         say("following", 0.85)
         wanted = loads.follows(world, int(params.follows * params.seconds), STAR)
         before = server.cost()
@@ -109,6 +134,8 @@ def answer(params: FeedParams, say: Say) -> Answer:
         {
             "read_p50_ms": reads.percentile(0.5),
             "read_p95_ms": reads.percentile(0.95),
+            "anew_p50_ms": anew.percentile(0.5),
+            "anew_p95_ms": anew.percentile(0.95),
             "like_p95_ms": likes.percentile(0.95),
             "follow_p95_ms": follows.percentile(0.95),
             "fanout_s": round(max(fanout), 3) if fanout else 0.0,
@@ -140,6 +167,8 @@ QUESTION = Question(
     figures={
         "read_p50_ms": Figure("a ranked home feed, from when it was due to its answer, median"),
         "read_p95_ms": Figure("the same, 95th percentile", at_most=50.0),
+        "anew_p50_ms": Figure("one that has to be ranked anew, since its reader comes back after a while, median"),
+        "anew_p95_ms": Figure("the same, 95th percentile", at_most=50.0),
         "like_p95_ms": Figure("a reaction, until it is durable and counted", at_most=20.0),
         "follow_p95_ms": Figure("a follow or unfollow, some of an account of many edges", at_most=20.0),
         "fanout_s": Figure("from a post until 99 % of its watching followers know", at_most=2.0),
