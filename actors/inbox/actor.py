@@ -230,7 +230,7 @@ class Inbox(Speaking):
         self._outgoing.arm()
 
     def _say(self, number: int, text: str) -> None:
-        """To who watches now, and to nobody later. Of one key, so that nothing that was taken back comes behind that."""
+        """To who watches now, and to nobody later. Of one key: nothing that was taken back comes behind that."""
         self.publish(GroupSaid(id=number, text=text), key=f"said {number}")
 
     def _is_barred_by_them(self, notice: Notify) -> bool:
