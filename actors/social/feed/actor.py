@@ -247,8 +247,8 @@ class Feed(Reader):
             self.record(event)
             if isinstance(event, CaughtUp):
                 self.names.expect(event.entries)
-        for author in self.to_ask:
-            made.ask(self, author)
+        for author, ask in self.to_ask.items():
+            self.tell(f"feed:{author}", ask)
 
     async def _rings(self) -> Rings:
         self.begin_read()

@@ -1,9 +1,9 @@
 """Again: messages that nobody sends again, and whose handlers could not reach the store. They rest, and come back.
 
 They are the cell's, not its life's: what ends a life, as the outage itself may, loses none of them. They come back in
-their order, each before what waits by then; what came while they rested may have been handled before them. One is tried,
-and while that still finds the store away the others rest with it: each may take as long as a handler may, and together
-they would keep others waiting for minutes. The longer the store is away, the longer they rest.
+their order, each before what waits by then; what came while they rested may have been handled before them. One is
+tried, and while that still finds the store away the others rest with it: each may take as long as a handler may, and
+together they would keep others waiting for minutes. The longer the store is away, the longer they rest.
 """
 
 from math import inf
