@@ -62,7 +62,6 @@ async def all_of(
     for author in authors:
         made = feed.glance(f"feed:{author}", MadeAsk(reader=feed.key))
         shown = on_wall.get(author, [])
-        is_full = len(shown) >= most
         ask = (
             SayMade(reader=feed.key, after=min(shown), since_ms=behind[author]) if is_full else SayMade(reader=feed.key)
         )
