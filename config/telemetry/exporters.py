@@ -37,6 +37,7 @@ from greenroom.config.telemetry.instruments import (
 )
 from greenroom.config.telemetry.job_instruments import JobInstruments
 from greenroom.config.telemetry.logs import log_stream
+from greenroom.config.telemetry.ranking_instruments import RANKING
 from greenroom.config.telemetry.tracing import Tracing, traceparent
 
 __all__ = ["SCRAPE_CONTENT_TYPE", "ExporterMissing", "Telemetry", "traceparent"]
@@ -92,6 +93,7 @@ class Telemetry:
         self.tracing = Tracing(self._tracers.get_tracer("greenroom"), sample=config.sample)
         self._show(self.instruments)
         self._show(self.jobs)
+        self._show(RANKING)
 
     def observe(self, observed: Observed) -> None:
         """Show what the parts of the node know. Once, when the node is put together."""

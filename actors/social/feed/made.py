@@ -62,9 +62,9 @@ async def all_of(
     for author in authors:
         made = feed.glance(f"feed:{author}", MadeAsk(reader=feed.key))
         shown = on_wall.get(author, [])
-        ask = (
-            SayMade(reader=feed.key, after=min(shown), since_ms=behind[author]) if is_full else SayMade(reader=feed.key)
-        )
+        ask = SayMade(reader=feed.key)
+        if len(shown) >= most:
+            ask = SayMade(reader=feed.key, after=min(shown), since_ms=behind[author])
         if made is None:
             far[author] = ask
         elif made.posts:
