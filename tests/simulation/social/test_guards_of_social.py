@@ -17,6 +17,7 @@ from greenroom.actors.social.follows import actor as follows_actor
 from greenroom.actors.social.follows.actor import Follows
 from greenroom.actors.social.follows.messages import Admitted, Came, LeftYou
 from greenroom.actors.social.moderation.cases import Case
+from greenroom.actors.social.notices import notice
 from greenroom.actors.social.post import state as post_state
 from greenroom.actors.social.post import views as post_views
 from greenroom.actors.social.post.actor import Post
@@ -92,7 +93,7 @@ def all_but_deletions(posts: Posts, event: Any, of: Any) -> None:
 
 
 def of_another_kind(kind: str, post: str, by: str, **how: Any) -> Notify:
-    return NOTICE("other", post, by, **how)
+    return notice("other", post, by, **how)
 
 
 def of_nothing(**_: Any) -> Withdraw:
@@ -111,7 +112,7 @@ def whoever(*_: Any, **__: Any) -> bool:
     return True
 
 
-HEAR, FOLD, NOTICE = Follows._hear, Posts.fold, telling.notice
+HEAR, FOLD = Follows._hear, Posts.fold
 FAR = ("a late yes is answered",)  # as where no author is in reach: who is let in at once hears of no yes
 ENDING = "a story ends"
 # Where each is missed as things are: the other seeds are tried after it.
