@@ -6,6 +6,7 @@ Its parts are entities, views and jobs like those of an application; docs/guides
 from greenroom.actors.inbox.view import Notices
 from greenroom.actors.social.feed.actor import Feed
 from greenroom.actors.social.follows.actor import Follows
+from greenroom.actors.social.follows.parting import PartFromAll
 from greenroom.actors.social.follows.recount import RecountFollowers
 from greenroom.actors.social.follows.views import Authors, Followers, Following
 from greenroom.actors.social.inbox import NamedInbox
@@ -43,6 +44,7 @@ __all__ = [
     "Follows",
     "NamedInbox",
     "Notices",
+    "PartFromAll",
     "People",
     "Post",
     "Posts",

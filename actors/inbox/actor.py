@@ -16,6 +16,7 @@ from greenroom.actors.inbox.events import (
     Delivered,
     Dispatched,
     Gone,
+    GroupSaid,
     GroupsRead,
     HookRemoved,
     HookSet,
@@ -31,6 +32,7 @@ from greenroom.actors.inbox.events import (
     Preferred,
     PushAdded,
     PushRemoved,
+    TakenBack,
     Withdrawn,
     Withheld,
 )
@@ -98,6 +100,7 @@ class Inbox(Speaking):
         Noticed,
         Withheld,
         Withdrawn,
+        TakenBack,
         Gone,
         GroupsRead,
         ListSeen,
@@ -117,6 +120,7 @@ class Inbox(Speaking):
         Muted,
         Barred,
     )
+    ephemerals: ClassVar[tuple[type[Struct], ...]] = (GroupSaid,)
     publishes_info = False
     limits = KindLimits(history_events=5_000)
 
@@ -201,28 +205,33 @@ class Inbox(Speaking):
                 drops, dropped = next(iter(state.groups.items()))
                 unread -= not (dropped.read or dropped.silent)
         names = [by, *(group.names if group is not None else ())]
-        self.record(
-            Noticed(
-                id=id_,
-                kind=notice.kind,
-                by=by,
-                about=about,
-                key=notice.group,
-                group=number or self.offset + 1,
-                text=notice.text,
-                at_ms=at_ms if group is None else max(at_ms, group.at_ms),
-                names=[name for name in dict.fromkeys(names) if name][:2],
-                count=1 if group is None else group.count + (by not in group.by),
-                unread=unread,
-                paces=plan.paces,
-                due_ms=plan.due_ms,
-                outcomes=plan.outcomes,
-                silent=is_silent,
-                drops=drops,
-                says=notice.says,
-            )
+        noticed = Noticed(
+            id=id_,
+            kind=notice.kind,
+            by=by,
+            about=about,
+            key=notice.group,
+            group=number or self.offset + 1,
+            text=notice.text,
+            at_ms=at_ms if group is None else max(at_ms, group.at_ms),
+            names=[name for name in dict.fromkeys(names) if name][:2],
+            count=1 if group is None else group.count + (by not in group.by),
+            unread=unread,
+            paces=plan.paces,
+            due_ms=plan.due_ms,
+            outcomes=plan.outcomes,
+            silent=is_silent,
+            drops=drops,
+            says=notice.says,
         )
+        self.record(noticed)
+        if noticed.text and not is_silent:
+            self._say(noticed.group, noticed.text)
         self._outgoing.arm()
+
+    def _say(self, number: int, text: str) -> None:
+        """To who watches now, and to nobody later. Of one key: nothing that was taken back comes behind that."""
+        self.publish(GroupSaid(id=number, text=text), key=f"said {number}")
 
     def _is_barred_by_them(self, notice: Notify) -> bool:
         """By them alone: whom somebody has blocked is theirs to know. Who is muted, is muted as before."""
@@ -250,8 +259,11 @@ class Inbox(Speaking):
         if message.id:
             id_ = digest_of(message.id)
             known = state.known.get(id_)
-            if known is not None and known.live and known.group in state.groups:
-                self._take_out(known.group, [id_])
+            if known is not None and known.live:
+                if known.group in state.groups:
+                    self._take_out(known.group, [id_])
+                else:  # put away, or dropped: should it come back, it is told again
+                    self.record(TakenBack(ids=[id_]))
         if message.group:
             self._take_out_all([n for n, group in state.groups.items() if group.key == message.group])
         if message.about:
@@ -274,7 +286,7 @@ class Inbox(Speaking):
             for id_ in ids:
                 rest.leave(state.known[id_].by)
             names, count = rest.names, rest.count
-        is_counted = not (group.read or group.silent or count)
+        is_counted, had_text = not (group.read or group.silent or count), bool(group.text)
         self.record(
             Withdrawn(
                 group=number,
@@ -289,6 +301,8 @@ class Inbox(Speaking):
                 silent=group.silent,
             )
         )
+        if had_text and not group.silent:
+            self._say(number, "")
         if not count:
             self._outgoing.call_back("withdrawn", [number])
 

@@ -58,6 +58,12 @@ class Withdrawn(Event, omit_defaults=True, tag="inbox.withdrawn"):
     silent: bool = False  # as of Noticed
 
 
+class TakenBack(Event, tag="inbox.taken_back"):
+    """Likewise, of groups that are not known any more: put away, or dropped."""
+
+    ids: list[str]
+
+
 class Gone(Event, tag="inbox.gone"):
     """What notices were about: later ones that are older come late."""
 
@@ -188,6 +194,7 @@ InboxEvent = (
     Noticed
     | Withheld
     | Withdrawn
+    | TakenBack
     | Gone
     | GroupsRead
     | ListSeen
@@ -224,6 +231,14 @@ class GroupShown(Struct, frozen=True, kw_only=True, tag="inbox.group", tag_field
     at_ms: int = 0
     read: bool = False
     unread: int = 0  # groups, of the whole inbox
+
+
+class GroupSaid(Struct, frozen=True, kw_only=True, tag="inbox.said", tag_field="type"):
+    """Ephemeral: what the newest of a group says, told just now; empty once that was taken back. The history has no
+    texts."""
+
+    id: int
+    text: str
 
 
 class UnreadShown(Struct, frozen=True, kw_only=True, tag="inbox.unread", tag_field="type"):

@@ -58,11 +58,10 @@ def view_of(state: InboxState) -> InboxShown:
 
 
 def publication_of(event: InboxEvent) -> Struct | None:
+    """The history has no texts: what was deleted or hidden since, or is across a block by now, would be among them."""
     match event:
-        case Noticed() if not event.silent:
-            return _changed(event, event.text)
-        case Withdrawn() if not event.silent:
-            return _changed(event, "")
+        case Noticed() | Withdrawn() if not event.silent:
+            return _changed(event)
         case GroupsRead():
             return UnreadShown(groups=list(event.groups), unread=event.unread)
         case Archived():
@@ -72,7 +71,7 @@ def publication_of(event: InboxEvent) -> Struct | None:
     return None
 
 
-def _changed(event: Noticed | Withdrawn, text: str) -> GroupShown:
+def _changed(event: Noticed | Withdrawn) -> GroupShown:
     return GroupShown(
         id=event.group,
         kind=event.kind,
@@ -80,7 +79,6 @@ def _changed(event: Noticed | Withdrawn, text: str) -> GroupShown:
         names=list(event.names),
         count=event.count,
         says=sentence(event.kind, event.names, event.count, event.says) if event.count else "",
-        text=text,
         at_ms=event.at_ms,
         unread=event.unread,
     )

@@ -27,6 +27,7 @@ from greenroom.actors.inbox.events import (
     Preferred,
     PushAdded,
     PushRemoved,
+    TakenBack,
     Withdrawn,
     Withheld,
 )
@@ -194,6 +195,10 @@ class InboxState(Struct):
                 self._decide(event.id, event, 0, channels, event.at_ms)
             case Withdrawn():
                 self._withdraw(event)
+            case TakenBack():
+                for id_ in event.ids:
+                    if id_ in self.known:
+                        self.known[id_].live = False
             case Gone():
                 self.gone.pop(event.about, None)
                 self.gone[event.about] = at_ms

@@ -9,6 +9,7 @@ from greenroom.config.settings import settings_table
 from greenroom.config.telemetry.instruments import Instruments, Observed, rows_of
 from greenroom.config.telemetry.job_instruments import JobInstruments
 from greenroom.config.telemetry.log_events import MEANINGS
+from greenroom.config.telemetry.ranking_instruments import RankingInstruments
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / "docs" / "reference"
@@ -29,7 +30,7 @@ def settings_page() -> str:
 
 
 def metrics_page() -> str:
-    rows = [row for section in (Instruments, Observed, JobInstruments) for row in rows_of(section)]
+    rows = [row for section in (Instruments, Observed, JobInstruments, RankingInstruments) for row in rows_of(section)]
     return _page(
         "Metrics",
         "What `/metrics` shows, as Prometheus text. Counters end in `_total`, and the unit is in the name.\n"

@@ -37,6 +37,7 @@ from greenroom.config.telemetry.instruments import (
 )
 from greenroom.config.telemetry.job_instruments import JobInstruments
 from greenroom.config.telemetry.logs import log_stream
+from greenroom.config.telemetry.ranking_instruments import RANKING, RankingInstruments
 from greenroom.config.telemetry.tracing import Tracing, traceparent
 
 __all__ = ["SCRAPE_CONTENT_TYPE", "ExporterMissing", "Telemetry", "traceparent"]
@@ -92,6 +93,7 @@ class Telemetry:
         self.tracing = Tracing(self._tracers.get_tracer("greenroom"), sample=config.sample)
         self._show(self.instruments)
         self._show(self.jobs)
+        self._show(RANKING)
 
     def observe(self, observed: Observed) -> None:
         """Show what the parts of the node know. Once, when the node is put together."""
@@ -137,7 +139,7 @@ class Telemetry:
         assert name.startswith(PREFIX)
         self._histograms.add(name + _SUFFIXES.get(unit, ""), description, dict(labels or {}), histogram)
 
-    def _show(self, section: Instruments | Observed | JobInstruments) -> None:
+    def _show(self, section: Instruments | Observed | JobInstruments | RankingInstruments) -> None:
         for row in rows_of(type(section)):
             reading = reading_of(section, row)
             if isinstance(reading, Histogram):

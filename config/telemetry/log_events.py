@@ -194,6 +194,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "A model file can't be used; `error` says why. Feeds are ranked by what was in it before, or by the light "
             "score. Put a whole file in its place: write it beside, then rename it."
         ),
+        "ranking_scores_failed": (
+            "A model that could be read does not score; `error` says why. Feeds are ranked by the light score until "
+            "its file is another. Said once for each version."
+        ),
         "exposures_dropped": (
             "The folder of exposures had too many files, and the oldest went, read or not. Take away those that have "
             "been read."

@@ -13,6 +13,7 @@ import yaml
 
 from greenroom.config.telemetry.instruments import Instruments, Observed, rows_of
 from greenroom.config.telemetry.job_instruments import JobInstruments
+from greenroom.config.telemetry.ranking_instruments import RankingInstruments
 from tests.e2e.conftest import need
 
 MONITORING = Path(__file__).parents[2] / "deploy" / "monitoring"
@@ -24,11 +25,13 @@ METRIC = re.compile(r"\b(?:greenroom|process)_\w+|\bup\b")
 # Of every Prometheus client, and of Prometheus itself.
 OTHERS = {"up", "process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds", "process_max_fds"}
 
+SECTIONS = (Instruments, Observed, JobInstruments, RankingInstruments)
+
 
 def shown() -> dict[str, set[str]]:
     """Every series of ours, with its labels."""
     found: dict[str, set[str]] = {}
-    for row in (row for section in (Instruments, Observed, JobInstruments) for row in rows_of(section)):
+    for row in (row for section in SECTIONS for row in rows_of(section)):
         labels = set(row.metric.labels)
         if row.metric.kind == "histogram":
             found |= {f"{row.shown}_{part}": labels for part in ("sum", "count")}
@@ -71,7 +74,7 @@ def test_every_metric_asked_for_is_one() -> None:
 
 def test_every_metric_that_says_when_to_look_is_looked_at() -> None:
     asked = {name for _, query in queries() for name in METRIC.findall(query)}
-    for row in (row for section in (Instruments, Observed, JobInstruments) for row in rows_of(section)):
+    for row in (row for section in SECTIONS for row in rows_of(section)):
         if row.metric.look:
             assert asked & {row.shown, f"{row.shown}_bucket"}, f"{row.shown}: {row.metric.look}"
 

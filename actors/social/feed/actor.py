@@ -59,7 +59,7 @@ from greenroom.actors.social.feed.messages import (
     Unwanted,
     UnwantedAmong,
 )
-from greenroom.actors.social.feed.ordering import explain, ranked_by
+from greenroom.actors.social.feed.ordering import NEWEST, explain, ranked_by
 from greenroom.actors.social.feed.privacy import barred, unwanted_among
 from greenroom.actors.social.feed.reader import Reader
 from greenroom.actors.social.feed.rows import shown, visible
@@ -72,6 +72,7 @@ from greenroom.actors.social.post.messages import Publish
 from greenroom.actors.social.post.views import Posts
 from greenroom.actors.social.ranking.messages import Explain, Exposure, Observe
 from greenroom.actors.social.ranking.values import logged
+from greenroom.config.telemetry.ranking_instruments import RANKING
 from greenroom.store.errors import StoreUnavailable
 
 POSTS_PER_H = 120
@@ -247,8 +248,8 @@ class Feed(Reader):
             self.record(event)
             if isinstance(event, CaughtUp):
                 self.names.expect(event.entries)
-        for author in self.to_ask:
-            made.ask(self, author)
+        for author, ask in self.to_ask.items():
+            self.tell(f"feed:{author}", ask)
 
     async def _rings(self) -> Rings:
         self.begin_read()
@@ -273,6 +274,8 @@ class Feed(Reader):
         for signal in _longest(message.signals):
             served = self.served.get(signal.post)
             if served is not None:  # of others nobody knows how they were shown
+                if signal.did == "seen" and served.ranking != NEWEST:
+                    RANKING.exposed(ranked_by(served), served.experiment)
                 exposures.append(
                     Exposure(
                         signal=signal,

@@ -1,9 +1,11 @@
 """The home feed: what was found, as far as it may be seen, in order, page by page."""
 
+from time import perf_counter
+
 from greenroom.actors.social.feed.cursor import Place, Placed, Snapshot
 from greenroom.actors.social.feed.gathering import candidates, suggested, trim
 from greenroom.actors.social.feed.messages import FeedPage, Read
-from greenroom.actors.social.feed.ordering import is_by_what_ranks_now, newest_first, ranked_order
+from greenroom.actors.social.feed.ordering import NEWEST, is_by_what_ranks_now, newest_first, ranked_order
 from greenroom.actors.social.feed.privacy import Posted, is_wanted, may_see
 from greenroom.actors.social.feed.reader import Reader, Served
 from greenroom.actors.social.feed.rows import Found, shown, visible
@@ -12,6 +14,7 @@ from greenroom.actors.social.known.posts import candidate, facts, shared_by
 from greenroom.actors.social.post.views import Posts
 from greenroom.actors.social.spread.readers import Readers
 from greenroom.actors.social.spread.share import FOLLOWS_FULL, kept_share
+from greenroom.config.telemetry.ranking_instruments import RANKING
 
 HOME = "home"
 NEWEST_MAX, RANKED_MAX = 300, 200  # posts, the newest
@@ -21,6 +24,14 @@ SPARE = 5  # looked up with a page, for some may be gone
 
 async def read(feed: Reader, wanted: Read) -> FeedPage:
     """Raises: Refused `feed.bad_cursor`, `feed.cursor_expired`."""
+    began_s = perf_counter()
+    page = await _read(feed, wanted)
+    if page.ranking != NEWEST:
+        RANKING.ranked_page_s.record(perf_counter() - began_s)
+    return page
+
+
+async def _read(feed: Reader, wanted: Read) -> FeedPage:
     if wanted.cursor is not None:
         place = feed.places.find(HOME, wanted.cursor, feed.now)
         found = feed.snapshots.find(place.snapshot, feed.now)

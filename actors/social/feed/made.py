@@ -30,9 +30,16 @@ def asked_of(behind: Mapping[str, int], settled_ms: int) -> list[str]:
 
 
 def say(feed: Reader, ask: SayMade) -> None:
-    if feed.state.made and not is_barred(feed.state, ask.reader):
-        made = Made(author=feed.key, posts=feed.state.made, stories=feed.state.stories)
-        feed.tell(f"feed:{ask.reader}", made)
+    posts = [post for post in feed.state.made if _is_new(post, ask)]
+    if posts and not is_barred(feed.state, ask.reader):
+        stories = [post for post in feed.state.stories if post in posts]
+        feed.tell(f"feed:{ask.reader}", Made(author=feed.key, posts=posts, stories=stories))
+
+
+def _is_new(post: str, ask: SayMade) -> bool:
+    """What is older than a full wall was left out: it shows the newest alone. What came since is written to followers,
+    unless they were not known yet: that is lacking, beyond what a wall shows."""
+    return ask.after is None or post > ask.after or ms_of(post) >= ask.since_ms
 
 
 def shown(feed: Reader, ask: MadeAsk) -> MadeShown:
@@ -43,30 +50,29 @@ def shown(feed: Reader, ask: MadeAsk) -> MadeShown:
 
 async def all_of(
     feed: Reader, walls: list[Entry], behind: Mapping[str, int], authors: Iterable[str], most: int
-) -> tuple[list[Entry], list[str]]:
+) -> tuple[list[Entry], dict[str, SayMade]]:
     """With what is on the walls, the newest `most` of each, what those who are near have posted besides; and who is to
-    be asked, for they are not. `behind`: since when each is followed. Raises: as Actor.query_pages."""
+    be asked what, for they are not. `behind`: since when each is followed. Raises: as Actor.query_pages."""
     on_wall: dict[str, list[str]] = {}
     for entry in walls:
         on_wall.setdefault(entry.author, []).append(entry.post)
     are_stories = {entry.post for entry in walls if entry.is_story}
     lacking: dict[str, Entry] = {}
-    far: list[str] = []
+    far: dict[str, SayMade] = {}
     for author in authors:
         made = feed.glance(f"feed:{author}", MadeAsk(reader=feed.key))
+        shown = on_wall.get(author, [])
+        ask = SayMade(reader=feed.key)
+        if len(shown) >= most:
+            ask = SayMade(reader=feed.key, after=min(shown), since_ms=behind[author])
         if made is None:
-            far.append(author)
+            far[author] = ask
         elif made.posts:
-            shown = on_wall.get(author, [])
-            # What is older than a full wall was left out: it shows the newest alone. What came since is written to
-            # followers, unless they were not known yet: that is kept, beyond what a wall shows.
-            begins = min(shown) if len(shown) >= most else ""
             known, stories = set(shown), set(made.stories)
             for post in made.posts:
-                is_new = post > begins or ms_of(post) >= behind[author]
                 is_story = post in stories
                 has_row = feed.names.has(post) and not is_story  # as of one that is deleted, which no wall shows
-                if is_new and not has_row and (post not in known or (is_story and post not in are_stories)):
+                if _is_new(post, ask) and not has_row and (post not in known or (is_story and post not in are_stories)):
                     lacking[post] = Entry(post, author, ms_of(post), is_story)
     if lacking:
         newest = sorted(lacking, reverse=True)[:ENTRIES_MAX]  # more are not kept
@@ -84,11 +90,6 @@ async def _stories_among(feed: Reader, posts: Iterable[str]) -> set[str]:
     """As far as rows say: of posts made by a release that said nothing."""
     rows = await feed.query_pages(Posts.Row, list(posts), limit=1)
     return {post for post, (row,) in rows.items() if row.is_story}
-
-
-def ask(feed: Reader, author: str) -> None:
-    """Have the author say what there is."""
-    feed.tell(f"feed:{author}", SayMade(reader=feed.key))
 
 
 def take(feed: Reader, made: Made) -> Coroutine[Any, Any, None] | None:

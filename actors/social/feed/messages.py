@@ -219,6 +219,8 @@ class SayMade(Tell, tag="feed.say_made"):
     """Somebody follows its user by now: tell them what there is that may not have been written to them."""
 
     reader: Subject
+    after: PostId | None = None  # what is older than a full wall was left out by it, and is not lacking
+    since_ms: int = 0  # Unix: but for what came since they follow
 
 
 class MadeShown(Struct, frozen=True):

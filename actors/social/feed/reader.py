@@ -8,7 +8,7 @@ from greenroom.actors.model.actor import Actor, Runtime
 from greenroom.actors.model.message import Event
 from greenroom.actors.social.feed.cursor import Placed, Places, Snapshot, Snapshots
 from greenroom.actors.social.feed.events import Entry
-from greenroom.actors.social.feed.messages import Arrived
+from greenroom.actors.social.feed.messages import Arrived, SayMade
 from greenroom.actors.social.feed.state import FeedState
 from greenroom.actors.social.known.names import Names
 from greenroom.actors.social.ranking.messages import FeaturesShown
@@ -99,7 +99,7 @@ class Reader(Actor[FeedState]):
         self.names = Names()
         self.features = FeaturesKnown()
         self._due: list[Event] = []
-        self.to_ask: list[str] = []  # authors, once that it has caught up with them is recorded
+        self.to_ask: dict[str, SayMade] = {}  # by author, once that it has caught up with them is recorded
 
     @property
     def now_ms(self) -> int:
@@ -110,7 +110,7 @@ class Reader(Actor[FeedState]):
         self._due.append(event)
 
     def begin_read(self) -> None:
-        self._due, self.to_ask = [], []
+        self._due, self.to_ask = [], {}
 
     def end_read(self) -> list[Event]:
         """What is to be recorded."""

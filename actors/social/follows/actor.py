@@ -78,6 +78,7 @@ from greenroom.actors.social.follows.messages import (
     List,
     MayAsk,
     Mute,
+    Part,
     Relate,
     Remove,
     SetClose,
@@ -126,6 +127,7 @@ class Follows(Edges):
         DoorAsk,
         MayAsk,
         EdgeAsk,
+        Part,
     )
     events: ClassVar[tuple[type[Event], ...]] = (
         FollowAsked,
@@ -166,6 +168,11 @@ class Follows(Edges):
                 return Edge(following=author in self.state.following, barred=author in self.state.blocked)
             case List():
                 return self._list(message)
+            case Part():
+                if not self.state.private:
+                    self.record(PrivateSet(private=True))
+                    self._tell_posts()
+                return self._part(message)
         self.may_watch()
         match message:
             case Follow(user=user):

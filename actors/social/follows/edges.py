@@ -6,21 +6,33 @@ request is theirs, and waits for nobody. The protocol of both is in actor.py.
 """
 
 from collections.abc import Coroutine
+from itertools import islice
 from typing import Any
 
 import trio
 
 from greenroom.actors.model.errors import ActorError, Refused
 from greenroom.actors.social.feed.messages import FollowsChanged
-from greenroom.actors.social.follows.events import FollowAsked, FollowBegan, FollowDropped, FollowEnded
+from greenroom.actors.social.follows.events import (
+    FollowAsked,
+    FollowBegan,
+    FollowDropped,
+    FollowEnded,
+    RequestDropped,
+)
 from greenroom.actors.social.follows.messages import (
     FOLLOWING_MAX,
+    PARTED_MAX,
     Admitted,
     AskToFollow,
     Came,
+    Cut,
+    Declined,
     DoorAsk,
     FollowShown,
     LeftYou,
+    Part,
+    Parted,
 )
 from greenroom.actors.social.follows.reading import Readable
 
@@ -79,6 +91,19 @@ class Edges(Readable):
             # They may have admitted us already: then that is on its way, and answered when it comes.
             self.record(FollowDropped(author=author))
             self.tell(f"follows:{author}", LeftYou(follower=self.key, seq=asked, was_admitted=False))
+
+    def _part(self, ask: Part) -> Parted:
+        """From so many at once; requests are all declined: they are not counted."""
+        state = self.state
+        for follower, seq in dict(state.pending).items():
+            self.record(RequestDropped(follower=follower))
+            self.tell(f"follows:{follower}", Declined(author=self.key, seq=seq))
+        for follower in ask.followers:
+            self.tell(f"follows:{follower}", Cut(author=self.key))
+        authors = list(islice((*state.following, *state.asked), PARTED_MAX))
+        for author in authors:
+            self._leave(author)
+        return Parted(left=len(authors), more=bool(state.following or state.asked))
 
     def _be_admitted(self, admitted: Admitted) -> None:
         author, seq = admitted.author, admitted.seq

@@ -14,6 +14,7 @@ CLOSE_MAX = 500
 PENDING_MAX = 1_000
 ALL_BARRED_MAX = 200
 
+PARTED_MAX = 200  # at once
 LIST_MAX = 500  # of a list, at once
 
 Standing = Literal["none", "asked", "following"]
@@ -220,6 +221,19 @@ class Cut(Tell, tag="follows.cut"):
 
 
 # From others.
+
+
+class Parted(Struct, frozen=True):
+    """What has ended."""
+
+    left: int  # whom its user has followed, or asked to follow
+    more: bool  # there are further ones: part again
+
+
+class Part(Ask[Parted], tag="follows.part"):
+    """By a job: let nobody in any more, leave PARTED_MAX of those whom its user follows or has asked, and cut these."""
+
+    followers: Annotated[list[Subject], Meta(max_length=PARTED_MAX)]
 
 
 class Allowed(Struct, frozen=True):

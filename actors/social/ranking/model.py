@@ -34,16 +34,20 @@ class BadModel(Exception):
     """A file can't be scored with; the text says why."""
 
 
+class NoScores(Exception):
+    """A model that was read does not score these; the text says why."""
+
+
 class Model(Protocol):
     """What scores posts, and can say why."""
 
     version: str  # of the file: its name and a digest of its bytes
 
     def scores(self, rows: Sequence[bytes]) -> list[float]:
-        """Of packed values, see values.py; in their order."""
+        """Of packed values, see values.py; in their order. Raises: NoScores."""
 
     def explained(self, row: bytes) -> tuple[float, Contributions]:
-        """What the margin begins with, and what each feature adds to it."""
+        """What the margin begins with, and what each feature adds to it. Raises: NoScores."""
 
 
 def logistic(margin: float) -> float:
@@ -102,17 +106,21 @@ class Boosted:
         self._columns = [FEATURES.index(name) for name in self._names]
 
     def scores(self, rows: Sequence[bytes]) -> list[float]:
-        import numpy as np
-
-        found: list[float] = np.asarray(self._booster.predict(self._matrix(rows), num_threads=1)).tolist()
+        found: list[float] = self._predicted(rows).tolist()
         return found
 
     def explained(self, row: bytes) -> tuple[float, Contributions]:
+        *added, base = self._predicted([row], pred_contrib=True)[0].tolist()
+        return base, dict(zip(self._names, added, strict=True))
+
+    def _predicted(self, rows: Sequence[bytes], **how: bool) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
+        import lightgbm
         import numpy as np
 
-        values = self._booster.predict(self._matrix([row]), pred_contrib=True, num_threads=1)
-        *added, base = np.asarray(values)[0].tolist()
-        return base, dict(zip(self._names, added, strict=True))
+        try:
+            return np.asarray(self._booster.predict(self._matrix(rows), num_threads=1, **how))
+        except lightgbm.basic.LightGBMError as error:
+            raise NoScores(str(error)) from error
 
     def _matrix(self, rows: Sequence[bytes]) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
         import numpy as np

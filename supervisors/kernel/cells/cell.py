@@ -219,7 +219,7 @@ class Cell:
                 answer.slot.reject(unanswered(ending))
         if self.life is not None:
             self.life.end_laters()
-        resting = self.again.take(trio.current_time()) if self.again is not None else []
+        resting = self.again.take_all() if self.again is not None else []
         if ending is Ending.MOVED:
             doubt(flights)
             moving += [*resting, *left]
@@ -298,16 +298,17 @@ class Cell:
         envelope.deadline = -math.inf  # done with: what was taken with it may be handled again, and it not twice
         if envelope.strikes >= self.host.supervision.strikes_max:
             self._give_up(envelope, StoreAway(f"so it was {envelope.strikes} times, after others had been asked"))
-        elif not self.again.put(rests, trio.current_time()):
+        elif not self.again.put(rests, trio.current_time(), former=envelope):
             self._give_up(envelope, StoreAway("too many wait for it"))
 
     def come_again(self) -> None:
-        """What has rested is handled next."""
+        """The first that has rested is handled next, once the one before it is."""
         assert self.again is not None
-        rested = self.again.take(trio.current_time())
+        if any(item is self.again.tried for item in self.mailbox):
+            return
         if self.suspects:
-            self.suspects += len(rested)
-        self.mailbox.put_back(rested)
+            self.suspects += 1
+        self.mailbox.put_back([self.again.take(trio.current_time())])
 
     def _give_up(self, envelope: Envelope, error: Exception) -> None:
         if envelope.slot is not None:

@@ -100,6 +100,40 @@ def test_seen_read_and_archived() -> None:
     kit.restart(from_snapshot=True)
 
 
+def test_what_a_notice_says_is_told_as_it_comes_and_is_no_part_of_the_history() -> None:
+    """It may be deleted, hidden, or across a block by the time at which somebody reads the history."""
+    kit = inbox()
+    kit.tell(notice("ann", "comment", text="hello"))
+    (group,) = kit.view()["groups"]
+    assert group["text"] == "hello"
+    assert (kit.publications[-1]["says"], kit.publications[-1]["text"]) == ("ann commented on your post", "")
+    assert kit.ephemerals == [{"type": "inbox.said", "id": group["id"], "text": "hello"}]
+    kit.tell(BarredChanged(user="ann", by_us=True, barred=True))
+    assert kit.ephemerals[-1] == {"type": "inbox.said", "id": group["id"], "text": ""}
+    kit.tell(notice("bob"))
+    kit.ask(Prefer(kind="comment", channel="live", pace="off"), user="me")
+    kit.tell(notice("cat", "comment", text="silent"))
+    kit.tell(Withdraw(id="comment:p1:cat"))
+    assert len(kit.ephemerals) == 2, "nothing is said, or it is not shown"
+
+
+def test_what_was_put_away_and_taken_back_is_told_again_when_it_is_so_again() -> None:
+    """As that a post is hidden, once a moderator has restored it and then thinks otherwise."""
+    kit = inbox()
+    hidden = notice("", "moderation")
+    kit.tell(hidden)
+    kit.ask(Archive(groups=[kit.view()["groups"][0]["id"]]), user="me")
+    kit.tell(hidden)
+    assert kit.view()["groups"] == [], "the same is the same"
+    kit.tell(Withdraw(id=hidden.id))
+    kit.tell(Withdraw(id=hidden.id))
+    kit.tell(hidden)
+    assert (kit.publications[-1]["type"], kit.publications[-1]["count"]) == ("inbox.group", 1)
+    assert (len(kit.view()["groups"]), kit.view()["unread"]) == (1, 1)
+    kit.restart()
+    kit.restart(from_snapshot=True)
+
+
 def test_a_notice_that_is_withdrawn_is_not_there_any_more() -> None:
     kit = inbox()
     kit.tell(notice("ann", "comment", text="hello"))

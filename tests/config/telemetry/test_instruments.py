@@ -15,6 +15,9 @@ from greenroom.config.telemetry.instruments import (
     rows_of,
 )
 from greenroom.config.telemetry.job_instruments import JobInstruments
+from greenroom.config.telemetry.ranking_instruments import RankingInstruments
+
+SECTIONS = (Instruments, Observed, JobInstruments, RankingInstruments)
 
 
 def test_a_value_on_a_bound_belongs_under_it() -> None:
@@ -58,7 +61,7 @@ def test_commands_are_counted_by_kind_command_and_outcome_within_a_bound() -> No
 
 
 def test_the_unit_is_the_last_part_of_a_fields_name() -> None:
-    rows = {row.field: row for section in (Instruments, Observed, JobInstruments) for row in rows_of(section)}
+    rows = {row.field: row for section in SECTIONS for row in rows_of(section)}
     assert (rows["commit_s"].name, rows["commit_s"].unit) == ("greenroom_commit", "s")
     shown = {row.shown for row in rows.values()}
     assert {"greenroom_commit_seconds", "greenroom_queue_bytes", "greenroom_connects_total", "greenroom_awake"} <= shown

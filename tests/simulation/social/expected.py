@@ -161,6 +161,11 @@ class Facts:
                 elif user in state.reactors and not is_told and not self._why_not(decision, state.author, user):
                     yield f"{says} does not tell, and gives no reason"
 
+    def has_reason(self, author: str, user: str, id_: str) -> bool:
+        """Is the author not told of what that user did, for a reason that there is?"""
+        decision = self.inboxes[author].decisions.get(id_)
+        return (author, user) in self._once_barred if decision is None else self._why_not(decision, author, user)
+
     def _why_not(self, decision: Decision, author: str, user: str) -> bool:
         """Is there a reason? Who is barred takes along what was told of them."""
         return "all" in decision.channels or (author, user) in self._once_barred

@@ -47,8 +47,7 @@ def _told(facts: Facts, key: str, case: CaseFile) -> Iterator[str]:
     inbox = facts.inboxes.get(case.author)
     known = inbox.known.get(digest_of(f"hidden:{key}")) if inbox is not None else None
     is_told = known is not None and known.live
-    is_shown = is_told and inbox is not None and known is not None and known.group in inbox.groups  # not archived since
     if case.state == "hidden" and not is_told:
         yield f"inbox:{case.author} does not tell that {key} is hidden"
-    if case.state == "cleared" and is_shown:
+    if case.state == "cleared" and is_told:  # also where it was put away: it may be so again
         yield f"inbox:{case.author} tells that {key} is hidden, which is shown again"

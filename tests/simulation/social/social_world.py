@@ -37,6 +37,7 @@ from tests.simulation.social.audience import USERS, Deeds
 from tests.simulation.social.expected import Facts, States
 from tests.simulation.social.moderated import moderated
 from tests.simulation.social.moderators import Rulebook
+from tests.simulation.social.noticed import noticed
 from tests.simulation.social.provider import Provider
 from tests.simulation.social.small import SmallCase, SmallPlan, SmallPost
 from tests.simulation.social.told import told
@@ -51,6 +52,10 @@ KINDS: tuple[type[Actor[Any]], ...] = tuple(one for one in EVERYTHING if issubcl
 VIEWS: tuple[type[View], ...] = tuple(one for one in EVERYTHING if issubclass(one, View))
 
 
+HOME = "home"
+Counts = tuple[dict[str, int], int, int]  # reactions, comments, shares
+
+
 class Reading:
     """Of one world: what everybody is shown, read again and again once faults have stopped."""
 
@@ -58,6 +63,7 @@ class Reading:
         self._wanted = wanted
         self.world: World | None = None
         self.shown: dict[tuple[str, str], list[str]] = {}  # by user and what was asked for: ids of posts
+        self.cards: dict[str, dict[str, Counts]] = {}  # by user, of the posts at home: what is counted
 
     async def tidy(self, world: World) -> None:
         self.world = world
@@ -72,6 +78,8 @@ class Reading:
                     except (ActorError, trio.TooSlowError):
                         continue
                     self.shown[user, what] = _ids(page)
+                    if what == HOME:
+                        self.cards[user] = {one.id: (one.reactions, one.comments, one.shares) for one in page.posts}
             await self.look_besides(world)
             await trio.sleep(2.0)
 
@@ -104,7 +112,13 @@ class Reading:
         if jobs:
             return [f"{len(jobs)} jobs are left"]
         facts = Facts(states, USERS, self._once_barred(self.world))
-        return [*facts.wrong(), *self.beyond(facts, self.world), *self._shown_otherwise(facts)]
+        return [
+            *facts.wrong(),
+            *noticed(facts, self.world.checker.journals()),
+            *self.beyond(facts, self.world),
+            *self._shown_otherwise(facts),
+            *self._counted_otherwise(facts),
+        ]
 
     def beyond(self, facts: Facts, world: World) -> Iterator[str]:
         """What else is wrong."""
@@ -120,6 +134,14 @@ class Reading:
                         f"{sorted(set(there) - set(shown))} that do, or another order"
                     )
 
+    def _counted_otherwise(self, facts: Facts) -> Iterator[str]:
+        for user, cards in self.cards.items():
+            for post, shown in cards.items():
+                state = facts.posts[post]
+                counted = (state.reactions, state.comments, state.shares)
+                if shown != counted and not state.gone:
+                    yield f"{user} is shown {shown} of post:{post}, and it counts {counted}"
+
 
 class WiderReading(Reading):
     """With all that there is."""
@@ -127,7 +149,7 @@ class WiderReading(Reading):
     def __init__(self, provider: Provider, rules: Rulebook) -> None:
         super().__init__(
             {
-                "home": Read(order="newest", limit=100),
+                HOME: Read(order="newest", limit=100),
                 "stories": Stories(),
                 "tag": Tagged(tag="tag", limit=100),
                 "wall": Of(author=USERS[0], limit=100),
@@ -188,7 +210,7 @@ def _payloads(events: list[StoredEvent]) -> list[bytes]:
 
 def people(**how: Any) -> Scenario:
     """Nothing but posts and people: what is cheap to look at."""
-    return _scenario(Deeds(), Reading({"home": Read(order="newest", limit=100)}), KINDS, SPREAD_JOBS, how)
+    return _scenario(Deeds(), Reading({HOME: Read(order="newest", limit=100)}), KINDS, SPREAD_JOBS, how)
 
 
 def social(**how: Any) -> Scenario:

@@ -247,6 +247,20 @@ test("notices are kept as the channel tells", () => {
   notices.publication({ data: { type: "inbox.seen" } });
 });
 
+test("what a notice says comes behind it, and goes before it", () => {
+  const notices = new Notices();
+  const texts = () => notices.list().map(({ text }) => text);
+  notices.publication({ data: { type: "inbox.group", id: 6, at_ms: 60, says: "six", count: 1, unread: 1, text: "" } });
+  notices.publication({ data: { type: "inbox.said", id: 6, text: "hello" } });
+  notices.publication({ data: { type: "inbox.said", id: 7, text: "of none that there is" } });
+  assert.deepEqual(texts(), ["hello"]);
+  notices.publication({ data: { type: "inbox.said", id: 6, text: "" } });
+  notices.texts([{ group: 6, at_ms: 50, text: "older" }, { group: 8, at_ms: 60, text: "of none" }]);
+  assert.deepEqual(texts(), [""]);
+  notices.texts([{ group: 6, at_ms: 60, text: "while nobody listened" }]);
+  assert.deepEqual(texts(), ["while nobody listened"]);
+});
+
 test("a notice leads to what it is about", () => {
   assert.equal(addressOf({ about: "post:0198" }), "#/p/0198");
   assert.equal(addressOf({ about: "profile:ann b:c" }), "#/u/ann%20b%3Ac");

@@ -112,7 +112,6 @@ def test_what_it_has_caught_up_with_is_there_before_its_rows_are(world: World) -
 
 
 def test_a_clock_that_was_ahead_when_somebody_was_followed_is_not_waited_for(world: World) -> None:
-    """Walls show the newest alone: what is older is found when it has caught up."""
     posts = [world.post("eve", written=None) for _ in range(15)]
     world.kit._world.now_s += 3_600.0
     world.follow("eve", settled=False)
@@ -123,7 +122,7 @@ def test_a_clock_that_was_ahead_when_somebody_was_followed_is_not_waited_for(wor
     world.kit.advance(60.0)
     assert world.ids() == posts[:-11:-1]
     assert not world.kit.state.behind
-    assert SayMade(reader="ann") in [one.message for one in world.kit.told if one.entity == "feed:eve"]
+    assert any(isinstance(one.message, SayMade) for one in world.kit.told if one.entity == "feed:eve")
 
 
 def test_who_has_to_be_looked_up_is_remembered_for_a_moment(world: World) -> None:

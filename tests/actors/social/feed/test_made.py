@@ -122,6 +122,35 @@ def test_what_is_older_than_a_full_wall_is_left_out_and_what_came_since_is_not(w
     assert not world.kit.state.behind and not asked(world)
 
 
+def test_an_author_who_is_far_is_asked_for_no_more_than_a_full_wall_may_lack(world: World) -> None:
+    """What is older was no less on the wall than what else is older: ten rows more of each who posts much, for each."""
+    for _ in range(CAUGHT_UP_EACH + 3):
+        world.post("bob", written=None)
+    world.follow("bob")
+    since_ms = world.kit.state.follows["bob"]
+    (asked_for,) = (told.message for told in world.kit.told if isinstance(told.message, SayMade))
+    oldest = min(post for post, _ in caught_up(world))
+    assert asked_for == SayMade(reader="ann", after=oldest, since_ms=since_ms)
+
+
+def test_an_author_says_no_more_than_is_asked_for(world: World) -> None:
+    kit = world.kit
+    older, first = (kit.ask(Post(text="hi"), user="ann").id for _ in range(2))
+    kit.advance(10.0)
+    came_since = kit.ask(Post(text="hi"), user="ann").id
+    at_ms = int(kit.now * 1000)
+    for after, since_ms, posts in (
+        (older, at_ms + 1, [first, came_since]),
+        (came_since, at_ms - 1_000, [came_since]),  # it came while it was not written to them
+        (None, 0, [older, first, came_since]),
+    ):
+        kit.tell(SayMade(reader="bob", after=after, since_ms=since_ms))
+        assert kit.told[-1].message == Made(author="ann", posts=posts)
+    before = len(kit.told)
+    kit.tell(SayMade(reader="bob", after=came_since, since_ms=at_ms + 1))
+    assert len(kit.told) == before, "nothing is lacking"
+
+
 def shown(posts: list[str], _: object) -> MadeShown:
     return MadeShown(posts, [])
 

@@ -1,15 +1,22 @@
 """Ranked, or the newest first; and what a reader is told of why."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from greenroom import Refused
 from greenroom.actors.model.errors import Unavailable
+from greenroom.actors.social.feed import actor, home, ordering
 from greenroom.actors.social.feed.cursor import Placed
 from greenroom.actors.social.feed.messages import FeedPage, Seen, Signal
 from greenroom.actors.social.feed.ordering import NEWEST, ranked_by
 from greenroom.actors.social.feed.reader import Served
+from greenroom.actors.social.ranking import models as models_module
 from greenroom.actors.social.ranking.messages import Explain, FeaturesOf, FeaturesShown
+from greenroom.actors.social.ranking.model import Model, NoScores
+from greenroom.actors.social.ranking.models import Chosen, Models
 from greenroom.actors.social.ranking.order import LIGHT
+from greenroom.config.telemetry.ranking_instruments import RankingInstruments
 from tests.actors.social.feed.world import World, ids
 
 
@@ -66,6 +73,94 @@ def test_no_explanation_is_given_of_another_model(world: World) -> None:
     world.read()
     with pytest.raises(Refused, match=r"feed\.not_ranked"):
         world.kit.ask(Explain(post=post), user="ann")
+
+
+class Failing:
+    """A model that was read, and does not score."""
+
+    version = "broken@1"
+
+    def scores(self, rows: Sequence[bytes]) -> list[float]:
+        raise NoScores("no")
+
+    def explained(self, row: bytes) -> tuple[float, dict[str, float]]:
+        raise NoScores("no")
+
+
+@pytest.fixture
+def counts(monkeypatch: pytest.MonkeyPatch) -> RankingInstruments:
+    made = RankingInstruments()
+    for module in (ordering, home, actor, models_module):
+        monkeypatch.setattr(module, "RANKING", made)
+    return made
+
+
+def chosen_for_all(monkeypatch: pytest.MonkeyPatch, model: Model | None) -> Models:
+    """By an arm of an experiment."""
+    models = Models()
+
+    async def choose(user: str, now_s: float) -> Chosen:
+        return Chosen(model, "autumn/bold")
+
+    monkeypatch.setattr(models, "choose", choose)
+    monkeypatch.setattr(ordering, "models", lambda: models)
+    return models
+
+
+def test_a_model_that_fails_leaves_the_light_score(
+    world: World, counts: RankingInstruments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen_for_all(monkeypatch, Failing())
+    said: list[str] = []
+    monkeypatch.setattr(models_module.log, "warning", lambda name, **_: said.append(name), raising=False)
+    post = world.post("bob")
+    for _ in range(2):
+        page = ranked(world)
+        assert (ids(page.posts), page.ranking) == ([post], LIGHT)
+    assert counts.ranking_failures[("scores",)] == 2 and said == ["ranking_scores_failed"], "it is said once"
+    assert counts.ranked_posts == {(LIGHT,): 2}
+
+
+def test_an_explanation_that_a_model_does_not_give_is_refused(
+    world: World, counts: RankingInstruments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post = world.post("bob")
+    ranked(world)
+    chosen_for_all(monkeypatch, Failing())
+    served = world.kit.actor.served[post]
+    world.kit.actor.served[post] = type(served)(served.author, served.place, Failing.version, "")
+    with pytest.raises(Refused, match=r"feed\.not_explained"):
+        world.kit.ask(Explain(post=post), user="ann")
+    assert counts.ranking_failures[("scores",)] == 1
+
+
+def test_what_ranked_pages_take_and_what_comes_of_them_is_counted(
+    world: World, counts: RankingInstruments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen_for_all(monkeypatch, None)
+    post, _ = world.post("bob"), world.post("cyd")
+    ranked(world)
+    ranked(world)
+    assert (counts.ranked_page_s.count, counts.ranked_order_s.count) == (2, 1), (
+        "the second page has the order of the first"
+    )
+    world.kit.ask(Seen(signals=[Signal(post=post, did="seen"), Signal(post=post, did="clicked")]), user="ann")
+    arm = (LIGHT, "autumn/bold")
+    assert (counts.ranked_feeds, counts.ranking_exposures) == ({arm: 1}, {arm: 1})
+    assert counts.ranked_posts == {(LIGHT,): 2}
+    world.read()
+    world.kit.ask(Seen(signals=[Signal(post=post, did="seen")]), user="ann")
+    assert counts.ranked_page_s.count == 2 and counts.ranking_exposures == {arm: 1}, "that one was not ranked"
+
+
+def test_what_is_not_known_of_a_reader_is_counted(world: World, counts: RankingInstruments) -> None:
+    def away(message: FeaturesOf) -> FeaturesShown:
+        raise Unavailable("moving")
+
+    world.kit.when_asked("features:ann", away)
+    world.post("bob")
+    ranked(world)
+    assert counts.ranking_failures == {("model",): 0, ("scores",): 0, ("features",): 1}
 
 
 def test_an_exposure_names_the_model_for_what_it_has_scored_alone() -> None:

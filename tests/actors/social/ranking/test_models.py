@@ -11,6 +11,7 @@ from greenroom.actors.social.ranking.experiments import experiment_of
 from greenroom.actors.social.ranking.model import Model, read_model
 from greenroom.actors.social.ranking.models import LOOK_S, Models, models_of
 from greenroom.config.settings import load_settings
+from greenroom.config.telemetry.ranking_instruments import RankingInstruments
 
 
 def write(path: Path, weight: float) -> None:
@@ -106,3 +107,28 @@ async def test_a_file_that_was_refused_is_told_once(tmp_path: Path, monkeypatch:
     for now_s in (0.0, 10.0, 20.0):
         await models.choose("ann", now_s)
     assert told == ["ranking_model_refused"]
+
+
+async def test_versions_in_use_and_files_that_cant_be_used_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = RankingInstruments()
+    monkeypatch.setattr(module, "RANKING", counts)
+    told: list[str] = []
+    monkeypatch.setattr(module.log, "warning", lambda name, **_: told.append(name), raising=False)
+    path = tmp_path / "model.json"
+    write(path, 1.0)
+    models = Models(path)
+    first = await version(models, 0.0)
+    assert counts.ranking_models == {("model.json", first): 1} and counts.ranking_failures[("model",)] == 0
+    path.write_text("[]")
+    for now_s in (10.0, 20.0):
+        await version(models, now_s)
+    assert counts.ranking_models == {("model.json", first): 1} and counts.ranking_failures[("model",)] == 1
+    path.unlink()
+    for now_s in (30.0, 40.0):
+        await version(models, now_s)
+    assert counts.ranking_failures[("model",)] == 2 and told == 2 * ["ranking_model_refused"], "once each"
+    write(path, 2.0)
+    second = await version(models, 50.0)
+    assert counts.ranking_models == {("model.json", second): 1} != {("model.json", first): 1}

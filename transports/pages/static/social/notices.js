@@ -28,6 +28,9 @@ export class Notices {
         if (data.count) this.#groups.set(data.id, data);
         else this.#groups.delete(data.id);
         break;
+      case "inbox.said": // behind its group
+        this.#say(data.id, data.text);
+        break;
       case "inbox.unread":
         this.unread = data.unread;
         for (const id of data.groups) {
@@ -36,6 +39,16 @@ export class Notices {
           else if (group) this.#groups.set(id, { ...group, read: true });
         }
     }
+  }
+
+  /** What the channel has told while nobody listened is without texts: rows of the view `notices` have them. */
+  texts(rows) {
+    for (const { group, text, at_ms } of rows) if (this.#groups.get(group)?.at_ms === at_ms) this.#say(group, text);
+  }
+
+  #say(id, text) {
+    const group = this.#groups.get(id);
+    if (group) this.#groups.set(id, { ...group, text });
   }
 
   /** The newest first. */

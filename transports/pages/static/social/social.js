@@ -143,6 +143,7 @@ class SocialPage extends EventTarget {
     client.subscribe(`inbox:${user}`, {
       subscribed: ({ data, recovered }) => {
         if (!recovered) this.notices.begin(data);
+        else this.#readTexts().then(draw, () => {}); // they come with the next view
         draw();
       },
       publication: (publication) => {
@@ -150,6 +151,10 @@ class SocialPage extends EventTarget {
         draw();
       },
     });
+  }
+
+  async #readTexts() {
+    this.notices.texts((await this.session.rows("notices", this.session.user, { limit: 50 })).rows);
   }
 
   /** Which post is on top here, so that new ones come whole. */

@@ -1,6 +1,7 @@
 """What nobody sends again, handled by those who can't reach the store: it rests, and none of it is lost."""
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import pytest
@@ -39,20 +40,25 @@ def resting(size: int = 0) -> Envelope:
 def test_so_many_rest() -> None:
     again = Again()
     assert all(again.put(resting(), 0.0) for _ in range(RESTING_MAX)) and not again.put(resting(), 0.0)
-    assert len(again.take(1.0)) == RESTING_MAX and not again and again.put(resting(BYTES_MAX + 1), 1.0)
+    assert len(again.take_all()) == RESTING_MAX and not again and again.put(resting(BYTES_MAX + 1), 1.0)
     assert not again.put(resting(1), 1.0), "one message may be as large as it likes"
 
 
 def test_they_rest_longer_each_time_until_all_is_calm() -> None:
     again, now = Again(), 0.0
     rests: list[float] = []
+    first, second = resting(), resting()
+    again.put(first, now)
+    again.put(second, now + 0.5)
     for _ in range(7):
-        again.put(resting(), now)
-        again.put(resting(), now + 0.5)
         rests.append(again.due - now)
         now = again.due
-        assert len(again.take(now)) == 2
+        assert again.take(now) is first and again.due == now
+        assert again.put(resting(), now) and again.due == now, "another one: this one is still being tried"
+        again.put(first, now, former=first)
+        assert again.due > now
     assert rests == [FIRST_S, 2.0, 4.0, 8.0, 16.0, LONGEST_S, LONGEST_S]
+    assert again.take_all()[:2] == [first, second] and again.due == inf
     now += CALM_S + 1.0
     again.put(resting(), now)
     assert again.due == now + FIRST_S
@@ -61,8 +67,9 @@ def test_they_rest_longer_each_time_until_all_is_calm() -> None:
 class Outage:
     """Until `ends`, on trio's clock, the store is away. What has been handled in spite of it, in its order."""
 
-    def __init__(self, ends: float) -> None:
+    def __init__(self, ends: float, *, tries_s: float = 0.1) -> None:
         self.ends = ends
+        self._tries_s = tries_s
         self.tries = 0
         self.done: list[Any] = []
 
@@ -73,7 +80,7 @@ class Outage:
                 await actor.ask(asks, Read())
             if records(self.tries):
                 actor.note("recorded")
-            await trio.sleep(0.1)
+            await trio.sleep(self._tries_s)
             if trio.current_time() < self.ends:
                 raise StoreUnavailable("away")
             self.done.append(name or actor.principal.user)
@@ -119,6 +126,40 @@ async def test_an_end_of_the_life_loses_none_and_their_order_is_kept(autojump_cl
         assert isinstance(poison.answer, HandlerFailed) and run.instruments.restarts == 3
         await trio.sleep(200.0)
         assert outage.done == [1, 2, 3]
+
+
+async def test_while_the_store_is_away_one_is_tried_and_others_are_handled_meanwhile(autojump_clock: MockClock) -> None:
+    """Each takes as long as it takes to find out, and all of them together minutes."""
+    outage = Outage(1_000.0, tries_s=5.0)
+    async with kernel() as run:
+        for number in range(1, 21):
+            run.router.ref(A).tell(outage.act(number))
+        await trio.sleep(150.0)  # each has been tried once, and the first again
+        longest = 0.0
+        for _ in range(20):
+            began = trio.current_time()
+            await run.ask(A, Note(text="another"))
+            longest = max(longest, trio.current_time() - began)
+            await trio.sleep(7.0)
+        assert longest <= 5.0
+        await trio.sleep(1_500.0)
+        assert outage.done == list(range(1, 21))
+
+
+async def test_the_next_one_waits_until_the_one_before_it_was_taken(autojump_clock: MockClock) -> None:
+    """As where the lease is waited for first, and what was taken has gone back."""
+    outage = Outage(100.0)
+    async with kernel() as run:
+        for number in (1, 2):
+            run.router.ref(A).tell(outage.act(number))
+        await trio.sleep(0.5)
+        cell = run.cell(A)
+        assert cell.again is not None and len(cell.again) == 2
+        cell.come_again()
+        cell.come_again()
+        assert (len(cell.mailbox), len(cell.again)) == (1, 1)
+        await trio.sleep(300.0)
+        assert outage.done == [1, 2]
 
 
 async def test_what_is_lost_with_its_burst_is_not_handled_twice(autojump_clock: MockClock) -> None:
