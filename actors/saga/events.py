@@ -63,6 +63,7 @@ class StepPutOff(Event, omit_defaults=True, tag="saga.step_put_off"):
     detail: str = ""
     undo: bool = False  # it was the undo that was refused
     part: bool = False  # as of `saga.step_refused`
+    untried: bool = False  # what it is to read could not be opened here, so that it was no try
 
 
 class StepOverdue(Event, omit_defaults=True, tag="saga.step_overdue"):
