@@ -616,7 +616,7 @@ async def test_one_whose_key_is_not_here_waits_and_says_so() -> None:
     one = TakenJob(ID, "job.pays", Raw(row.arguments), 1, 3)
     with keys_for(), capture_logs() as logs:
         finished = await Attempt(one, 7, InstalledJob(Pays), means(), told).run()
-    assert finished == Finished(ID, 7, retry_s=60.0, refund=True)
+    assert finished == Finished(ID, 7, retry_s=60.0, refund=True, unbegun=True)
     assert [entry["event"] for entry in logs] == ["job_not_opened"] and "4111" not in str(logs)
     assert "GREENROOM_JOBS_KEYS has none" in str(told.notes[0][2])
 

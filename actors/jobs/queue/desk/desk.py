@@ -116,7 +116,8 @@ class Desk:
                 if unique is not None and (back := self.keys.hold_taken(unique, job.id)):
                     self._withdraw(self.jobs[back])
             elif unique is not None:
-                back = self.keys.hold(unique, job.id, begun=bool(row.let_go))
+                begun = bool(row.let_go) and not (job.options is not None and job.options.unbegun)
+                back = self.keys.hold(unique, job.id, begun=begun)
                 if back != job.id:
                     self.order.put(job, now_ms)
                     if back:
@@ -269,7 +270,7 @@ class Desk:
             if job is None or held is None or job.token != one.token:
                 refused.append(one.id)
                 continue
-            self._let_go(job, held, now_ms, writes)
+            self._let_go(job, held, now_ms, writes, unbegun=one.unbegun)
             if wrong := wrong_with(one.result):  # the others that were brought with it are not held up
                 one = Finished(one.id, one.token, error=f"its result {wrong}", final=True)
             if self._is_to_rest(job, one):
@@ -281,7 +282,7 @@ class Desk:
                 if one.pause_s is not None and isinstance(then, Again):
                     self.pause_until_ms = max(self.pause_until_ms, now_ms + whole_ms(one.pause_s))
                     self.pause_reason = one.pause_reason[:REASON_MAX]
-                self._unfinished(job, then, held, now_ms, writes)
+                self._unfinished(job, then, held, now_ms, writes, unbegun=one.unbegun)
         return refused
 
     def _is_to_rest(self, job: Waiting, one: Finished) -> bool:
@@ -312,11 +313,13 @@ class Desk:
         back = BackRow(job.id, job.due_ms, job.attempts, job.lost, let_go=FREED, options=options.encode())
         writes.back[job.id] = back
 
-    def _unfinished(self, job: Waiting, then: EndRow | Again, held: Held, now_ms: int, writes: Jobs) -> None:
+    def _unfinished(
+        self, job: Waiting, then: EndRow | Again, held: Held, now_ms: int, writes: Jobs, *, unbegun: bool = False
+    ) -> None:
         if isinstance(then, EndRow):
             self.end(job, then, writes)
         else:
-            self._put_back(job, held, then, now_ms, writes)
+            self._put_back(job, held, then, now_ms, writes, unbegun=unbegun)
 
     def end(self, job: Waiting, row: EndRow, writes: Jobs, name: str = "") -> None:
         """It has ended: nobody has it, and it is in no order. `name`: why, where its state does not say."""
@@ -369,18 +372,26 @@ class Desk:
                 Report(row.id, options, row, name or ("" if row.state == "completed" else f"job.{row.state}"))
             )
 
-    def _put_back(self, job: Waiting, held: Held, again: Again, now_ms: int, writes: Jobs) -> None:
+    def _put_back(self, job: Waiting, held: Held, again: Again, now_ms: int, writes: Jobs, *, unbegun: bool) -> None:
         job.due_ms = again.due_ms
         options = self._half_done(job) if job.id in self.with_steps and job.expires_ms else None
         if self.jobs.expiries:
             self.jobs.expiries.add(job)
         self.order.put(job, now_ms)
         if job.options is not None and job.options.unique is not None:
-            self.keys.put_back(job.options.unique, job.id)
+            options = self._begun_or_not(job, job.options, job.options.unique, unbegun) or options
         back = BackRow(job.id, job.due_ms, job.attempts, job.lost, again.error, let_go=held.token, options=options)
         writes.back[job.id] = back
         if job.id in self.shown.looked_at:
             self.changed.add(job.id)
+
+    def _begun_or_not(self, job: Waiting, options: Options, unique: UniqueKey, unbegun: bool) -> bytes | None:
+        """Its options, where that changes them: for what comes after this life."""
+        is_unbegun = self.keys.put_back(unique, job.id, unbegun=unbegun)
+        if is_unbegun == options.unbegun or not unique.replaces:
+            return None
+        job.options = replace(options, unbegun=is_unbegun)
+        return job.options.encode()
 
     def _half_done(self, job: Waiting) -> bytes:
         """Some of its steps are through: it does not expire any more. Its options then."""
@@ -388,10 +399,10 @@ class Desk:
         job.options = replace(job.options, expires_ms=0)
         return job.options.encode() or b"{}"  # for None leaves them as they were
 
-    def _let_go(self, job: Waiting, held: Held, now_ms: int, writes: Jobs) -> None:
+    def _let_go(self, job: Waiting, held: Held, now_ms: int, writes: Jobs, *, unbegun: bool = False) -> None:
         """Nobody has it any more."""
         is_last = self.hands.let_go(job, held)
-        self.order.ended(job, now_ms)
+        self.order.ended(job, now_ms, unbegun_ms=held.at_ms if unbegun and held.was_taken_here else None)
         if self.shown:
             self.shown.ended(job.id)
         if is_last:
@@ -419,7 +430,7 @@ class Desk:
         """These of that take are not handed out after all: they are where they were."""
         worker = self.hands.worker_of(token) if ids else None
         if worker is not None:
-            self.finish(worker, [Finished(one, token, refund=True) for one in ids], now_ms, writes)
+            self.finish(worker, [Finished(one, token, refund=True, unbegun=True) for one in ids], now_ms, writes)
 
     def _give_back(self, held: Held, now_ms: int, writes: Jobs, *, was_lost: bool) -> None:
         for job in list(held.jobs.values()):
