@@ -169,6 +169,7 @@ class Taken(Struct, frozen=True):
     key: str
     reply: Raw = field(default_factory=lambda: Raw(b"null"))
     in_vain: bool = False  # it was waited for, and did not come
+    queue: str = ""  # of a job
 
 
 class ForkBegun(Event, tag="saga.fork_begun"):

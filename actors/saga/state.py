@@ -245,7 +245,7 @@ class SagaState(Struct, omit_defaults=True):
                 self.of, self.from_step = event.of, event.from_step
                 for one in event.taken:
                     status: StepStatus = "overdue" if one.in_vain else "done"
-                    self.steps.append(StepState(one.step, status=status, taken=one.key))
+                    self.steps.append(StepState(one.step, status=status, taken=one.key, queue=one.queue))
                     if not one.in_vain:
                         self.replies[one.step] = Raw(bytes(one.reply))
                 return f"a fork of {event.of}, from {event.from_step}"

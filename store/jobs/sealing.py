@@ -75,6 +75,14 @@ def is_sealed(stored: bytes | Raw) -> bool:
     return memoryview(stored)[: len(_MARK)] == _MARK
 
 
+def sealed_as(stored: bytes | Raw) -> str:
+    """What it says that it is of, which only holds if it opens; "": nothing."""
+    try:
+        return msgspec.json.decode(stored, type=_Sealed).of
+    except msgspec.DecodeError:
+        return ""
+
+
 def seal(plain: bytes | Raw, of: str) -> bytes:
     """Raises: NoKeys."""
     if not _Keys.by_id:

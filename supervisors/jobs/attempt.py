@@ -167,7 +167,7 @@ class Attempt:
         with self._waiting():
             found = await self._telling.children(self)
         return [
-            replace(one, result=Raw(opened(one.result))) if is_sealed(one.result) else one  # whatever it is of
+            replace(one, result=Raw(opened(one.result))) if is_sealed(one.result) else one  # its own: see `wrong_with`
             for one in found
         ]
 
@@ -211,7 +211,7 @@ class Attempt:
         if self._steps is None:
             with self._waiting():
                 steps = await self._telling.steps(self)
-            self._steps = {name: Raw(opened_if_sealed(result)) for name, result in steps.items()}
+            self._steps = {name: Raw(opened_if_sealed(result, self._job)) for name, result in steps.items()}
         return self._steps.get(name)
 
     async def keep_step(self, name: str, result: Any) -> Raw:

@@ -54,7 +54,7 @@ from greenroom.actors.jobs.queue.messages import (
 )
 from greenroom.actors.jobs.queue.order import ALL, PRIORITY
 from greenroom.actors.jobs.queue.overview import overview
-from greenroom.actors.jobs.queue.sealed import seal_found, seal_read
+from greenroom.actors.jobs.queue.sealed import require_in_the_clear, seal_found, seal_read
 from greenroom.actors.jobs.queue.single.single_jobs import SingleJobs
 from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob, RetryJob
 from greenroom.actors.jobs.queue.single.telling import Look, Progress, StepDone, Steps
@@ -275,6 +275,7 @@ class Queue(SteeredQueue):
                     "queue.arguments_too_long", f"`arguments` has more than {ARGUMENTS_MAX} bytes", status=413
                 )
             require_object(job.arguments)
+            require_in_the_clear(job)
             priority, partition, attempts = job.priority, job.partition, job.attempts
             expires_s, weight = job.expires_s, job.weight
             installed = self.installed.get(job.job)

@@ -629,6 +629,15 @@ async def test_one_that_nobody_can_open_has_failed_for_good() -> None:
             assert finished.final and finished.error is not None and why in finished.error and not finished.refund
 
 
+async def test_a_step_of_another_class_is_opened_by_nobody() -> None:
+    """As one that was copied into it."""
+    told = Told()
+    with keys_for(KEY), capture_logs():
+        told.kept = {"a": Raw(seal(b"4111", "job.pays"))}
+        found = await outcome(lambda work: work.step("a", trio.lowlevel.checkpoint), told=told, steps=True)
+    assert found.final and found.error is not None and "sealed as job.pays" in found.error
+
+
 @pytest.mark.parametrize("what", ["a step", "a child"])
 async def test_so_it_is_with_what_is_brought_to_it(what: str) -> None:
     told = Told()
@@ -641,7 +650,7 @@ async def test_so_it_is_with_what_is_brought_to_it(what: str) -> None:
         told.has_ended = [ChildKnown(ID, "completed", Raw(sealed))]
 
     with keys_for(KEY):
-        brought(seal(b"1", "job.pays"))
+        brought(seal(b"1", "job.x"))
     with keys_for(), capture_logs():
         assert await outcome(runs, told=told, steps=True) == Finished(ID, 9, retry_s=60.0, refund=True)
         brought(b'{"$sealed": "1.2"}')

@@ -271,7 +271,7 @@ class Desk:
                 refused.append(one.id)
                 continue
             self._let_go(job, held, now_ms, writes, unbegun=one.unbegun)
-            if wrong := wrong_with(one.result):  # the others that were brought with it are not held up
+            if wrong := wrong_with(one.result, job.job):  # the others that were brought with it are not held up
                 one = Finished(one.id, one.token, error=f"its result {wrong}", final=True)
             if self._is_to_rest(job, one):
                 self._rest(job, held, now_ms, writes)
