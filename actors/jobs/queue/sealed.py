@@ -11,7 +11,7 @@ from greenroom.actors.jobs.queue.desk import Desk
 from greenroom.actors.jobs.queue.flows.messages import SpawnJob
 from greenroom.actors.jobs.queue.messages import NewJob
 from greenroom.actors.model.errors import Refused
-from greenroom.store.jobs.sealing import is_sealed, sealed_as
+from greenroom.store.jobs.sealing import is_sealed, removed, sealed_as
 from greenroom.store.journal.consequences.jobs import BackRow
 from greenroom.store.journal.consequences.jobs import Jobs as Writes
 
@@ -24,8 +24,16 @@ def require_in_the_clear(job: NewJob) -> None:
 
 
 def sealed_by_others() -> Refused:
-    text = "`arguments` are encrypted already: give them in the clear, and they are encrypted here"
-    return Refused("queue.sealed", text, status=422)
+    return Refused("queue.sealed", "`arguments` are encrypted already: give them in the clear", status=422)
+
+
+def in_place(tag: str, arguments: bytes | None, installed: Jobs) -> bytes | None:
+    """Of a job that ends: what is to be kept in place of arguments that are stored in the clear; None: they may stay.
+    Long ones, which are not in memory (None), can't be encrypted: they go."""
+    of = installed.get(tag)
+    if of is None or not of.job.encrypts or (arguments is not None and is_sealed(arguments)):
+        return None
+    return (_sealed(tag, arguments, installed) if arguments is not None else None) or removed(tag)
 
 
 def seal_found(desk: Desk, ids: Iterable[str], installed: Jobs, writes: Writes) -> None:

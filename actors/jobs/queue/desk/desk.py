@@ -4,7 +4,7 @@ A worker holds what it has taken until it says what became of it, or is not hear
 is what a worker shows: one that holds no more is refused, whatever was done under it.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from copy import copy
 
 from msgspec import Struct
@@ -35,6 +35,7 @@ from greenroom.store.journal.consequences.jobs import (
     TakeRow,
     UntakenRow,
     WindowRow,
+    keep_arguments,
 )
 
 REASON_MAX = 500  # characters
@@ -48,6 +49,9 @@ class Report(Struct):
     options: Options
     end: EndRow
     name: str  # "" where it is completed; else why it is not
+
+
+InPlace = Callable[[str, bytes | None], bytes | None]  # see sealed.py, which knows the classes
 
 
 class Desk:
@@ -73,6 +77,7 @@ class Desk:
         self.others = Others()
         self.bells = Bells()
         self.unwanted = Disowned()
+        self.in_place: InPlace | None = None  # None: arguments may be stored in the clear
 
     def begin(
         self, rows: Iterable[JobRow], takes: Iterable[TakeRow], now_ms: int, with_steps: Iterable[str] = ()
@@ -228,7 +233,7 @@ class Desk:
             verdict = self.judge(unique, row.id, row.added_ms, now_ms)
             if verdict.what is What.DUPLICATE:
                 end = one_of(row.id, verdict.id, now_ms)
-                self._write_end(end, writes)
+                self._write_end(end, row, writes)
                 self._report(options, end, "job.duplicate")
                 self._say_ended(end)  # whoever waits for it waits for the other one
                 continue
@@ -324,8 +329,8 @@ class Desk:
     def end(self, job: Waiting, row: EndRow, writes: Jobs, name: str = "") -> None:
         """It has ended: nobody has it, and it is in no order. `name`: why, where its state does not say."""
         self.jobs.forget(job)
-        writes.back.pop(job.id, None)  # one row is written once
-        self._write_end(row, writes)
+        keep_arguments(row, writes.back.pop(job.id, None))  # one row is written once
+        self._write_end(row, job, writes)
         if self.cancelling:
             self.cancelling.pop(job.id, None)
         if job.id in self.shown.looked_at:
@@ -343,8 +348,10 @@ class Desk:
             self.order.put(self.jobs[released], row.ended_ms)
         self._report(options, row, name)
 
-    def _write_end(self, row: EndRow, writes: Jobs) -> None:
+    def _write_end(self, row: EndRow, job: Waiting | JobRow, writes: Jobs) -> None:
         """Its steps go with it, however it has ended."""
+        if self.in_place is not None and row.arguments is None:
+            row.arguments = self.in_place(job.job, job.arguments)
         writes.ended[row.id] = row
         if row.id in self.with_steps:
             del self.with_steps[row.id]
