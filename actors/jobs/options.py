@@ -30,6 +30,11 @@ class UniqueKey(Struct, frozen=True, omit_defaults=True):
         if not self.ttl_s and self.mode in ("throttle", "debounce"):
             raise ValueError(f"`ttl_s` must be above 0 for {self.mode}")
 
+    @property
+    def replaces(self) -> bool:
+        """Is one that waits, and that nobody has begun, changed by the next one?"""
+        return self.mode in ("debounce", "keep_last")
+
     def due_ms(self, now_ms: int) -> int:
         """When one that is added now is due at the earliest."""
         return now_ms + int(self.ttl_s * 1000) if self.mode == "debounce" else now_ms
@@ -46,6 +51,7 @@ class Options(Struct, frozen=True, omit_defaults=True):
     trace: str = ""  # W3C traceparent of who has added it, where that is recorded
     expires_ms: int = 0  # Unix ms: one that nobody has begun by then is not done any more; 0: never
     weight: int = 1  # as so many jobs it counts in limits
+    unbegun: bool = False  # workers have had it, and have not begun it
     depth: int = 0  # jobs above it, each of which has added the next while it was worked on
 
     def encode(self) -> bytes | None:

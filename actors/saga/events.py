@@ -63,6 +63,7 @@ class StepPutOff(Event, omit_defaults=True, tag="saga.step_put_off"):
     detail: str = ""
     undo: bool = False  # it was the undo that was refused
     part: bool = False  # as of `saga.step_refused`
+    untried: bool = False  # what it is to read could not be opened here, so that it was no try
 
 
 class StepOverdue(Event, omit_defaults=True, tag="saga.step_overdue"):
@@ -168,6 +169,7 @@ class Taken(Struct, frozen=True):
     key: str
     reply: Raw = field(default_factory=lambda: Raw(b"null"))
     in_vain: bool = False  # it was waited for, and did not come
+    queue: str = ""  # of a job
 
 
 class ForkBegun(Event, tag="saga.fork_begun"):

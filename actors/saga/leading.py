@@ -102,10 +102,13 @@ class Leading(Actor[SagaState], Generic[Input]):
             return self._tell_or_start(step.do(self._so_far()), step)
 
         told = self._decide(step.name, tell)
-        if isinstance(told, Refused):
-            self.refused(step.name, told.name, told.detail)
-        else:
-            self.record(told)
+        match told:
+            case ReplyNotOpened():
+                self._put_off(step.name, told)
+            case Refused():
+                self.refused(step.name, told.name, told.detail)
+            case _:
+                self.record(told)
 
     def _tell_or_start(self, wanted: To | Job, step: Step[Any]) -> StepBegun:
         about = f"{DO}:{step.name}"
@@ -118,13 +121,14 @@ class Leading(Actor[SagaState], Generic[Input]):
         self.tell(entity, message, about=about)
         return StepBegun(step=step.name, entity=entity, deadline_s=step.deadline_s)
 
+    def _put_off(self, name: str, error: ReplyNotOpened, *, undo: bool = False) -> None:
+        detail = str(error)[:DETAIL_MAX]
+        self.record(StepPutOff(step=name, name=NO_KEY, detail=detail, again_s=NO_KEY_S, undo=undo, untried=True))
+
     def refused(self, name: str, refusal: str, detail: str, *, part: bool = False) -> None:
         """Of a step: it is told again later, or has failed. `part`: some of it may have been done."""
         declared = self.declared(name)
         found = self.state.find(name)
-        if refusal == NO_KEY:  # no try of its
-            self.record(StepPutOff(step=name, name=refusal, detail=detail[:DETAIL_MAX], again_s=NO_KEY_S, part=part))
-            return
         if declared is not None and declared.retry is not None:
             tries = found.tries + (found.status == "resting") if found is not None else 1
             if tries < declared.retry.attempts:
@@ -151,15 +155,15 @@ class Leading(Actor[SagaState], Generic[Input]):
 
     def _take_back(self, step: StepState) -> None:
         refused = self.tell_undo(step, f"{UNDO}:{step.name}")
-        if refused is not None and refused.name == NO_KEY:
-            detail = refused.detail[:DETAIL_MAX]
-            self.record(StepPutOff(step=step.name, name=NO_KEY, detail=detail, again_s=NO_KEY_S, undo=True))
-        elif refused is not None:
-            self.record(UndoRefused(step=step.name, name=refused.name, detail=refused.detail[:DETAIL_MAX]))
-        else:
-            self.record(UndoBegun(step=step.name))
+        match refused:
+            case ReplyNotOpened():
+                self._put_off(step.name, refused, undo=True)
+            case Refused():
+                self.record(UndoRefused(step=step.name, name=refused.name, detail=refused.detail[:DETAIL_MAX]))
+            case None:
+                self.record(UndoBegun(step=step.name))
 
-    def tell_undo(self, step: StepState, about: str) -> Refused | None:
+    def tell_undo(self, step: StepState, about: str) -> Refused | ReplyNotOpened | None:
         """To the entity that was told the step, not to one computed anew: only so does this come after that. Of a job
         it is told once that has ended."""
 
@@ -272,7 +276,7 @@ class Leading(Actor[SagaState], Generic[Input]):
             log.warning("saga_stuck", entity=self.entity, steps=stuck)
         self.ended(outcome)
 
-    def _decide(self, step: str, decide: Callable[[], Decided]) -> Decided | Refused:
+    def _decide(self, step: str, decide: Callable[[], Decided]) -> Decided | Refused | ReplyNotOpened:
         """What the writer's function decided, and that it was told.
 
         What it raises becomes a refusal: a saga whose handler failed here would be told the same again, fail again, and
@@ -280,9 +284,7 @@ class Leading(Actor[SagaState], Generic[Input]):
         """
         try:
             return decide()
-        except ReplyNotOpened as error:
-            return Refused(NO_KEY, str(error))
-        except Refused as error:
+        except (Refused, ReplyNotOpened) as error:
             return error
         except ActorError as error:
             return Refused(error.name, said(error))

@@ -58,7 +58,7 @@ class StepState(Struct, omit_defaults=True):
     ended: bool = False  # of a job: what became of it is known
     part: bool = False  # a job that was started for it has failed, and may have done some of it
     due_ms: int = 0  # Unix: when it is overdue, or told again; 0: never
-    tries: int = 1  # how often it was told
+    tries: int = 1  # how often it was told, or its own `do` has refused
     undo_tries: int = 0
     undo_told: bool = False  # ever, also before it was retried
     error: str = ""  # the name of the last refusal
@@ -144,9 +144,9 @@ class SagaState(Struct, omit_defaults=True):
                 return f"{event.step}: refused, {_reason(event)}"
             case StepPutOff():
                 if self.find(event.step) is None:
-                    self.steps.append(StepState(event.step))
+                    self.steps.append(StepState(event.step, tries=0 if event.untried else 1))
                 step = self._step(event.step)
-                step.tries += step.status == "resting"  # as above
+                step.tries += step.status == "resting" and not event.untried  # as above
                 step.status, step.error = "undo_resting" if event.undo else "resting", event.name
                 step.due_ms = at_ms + int(event.again_s * 1000)
                 if not event.undo:
@@ -245,7 +245,7 @@ class SagaState(Struct, omit_defaults=True):
                 self.of, self.from_step = event.of, event.from_step
                 for one in event.taken:
                     status: StepStatus = "overdue" if one.in_vain else "done"
-                    self.steps.append(StepState(one.step, status=status, taken=one.key))
+                    self.steps.append(StepState(one.step, status=status, taken=one.key, queue=one.queue))
                     if not one.in_vain:
                         self.replies[one.step] = Raw(bytes(one.reply))
                 return f"a fork of {event.of}, from {event.from_step}"

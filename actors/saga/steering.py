@@ -81,6 +81,7 @@ def taken_by_fork(state: SagaState, plan: Plan, from_step: str, key: str) -> lis
             key=step.taken or key,
             reply=state.replies.get(step.name, NOTHING),
             in_vain=step.status == "overdue",
+            queue=step.queue,
         )
         for step in taken
     ]

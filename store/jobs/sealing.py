@@ -18,10 +18,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Raw, Struct
 
+from greenroom.store.journal.consequences.jobs import SEALED
+
 KEY_BYTES = 32
 NONCE_BYTES = 12
 VERSION = "1"
-_MARK = b'{"$sealed"'
 
 
 class CannotOpen(Exception):
@@ -72,7 +73,15 @@ def key_id(key: bytes) -> str:
 
 
 def is_sealed(stored: bytes | Raw) -> bool:
-    return memoryview(stored)[: len(_MARK)] == _MARK
+    return memoryview(stored)[: len(SEALED)] == SEALED
+
+
+def sealed_as(stored: bytes | Raw) -> str:
+    """What it says that it is of, which only holds if it opens; "": nothing."""
+    try:
+        return msgspec.json.decode(stored, type=_Sealed).of
+    except msgspec.DecodeError:
+        return ""
 
 
 def seal(plain: bytes | Raw, of: str) -> bytes:
@@ -85,6 +94,11 @@ def seal(plain: bytes | Raw, of: str) -> bytes:
     return msgspec.json.encode(_Sealed(f"{VERSION}.{key}.{text}", of))
 
 
+def removed(of: str) -> bytes:
+    """In place of what can't be sealed, and is not to stay: nobody opens it."""
+    return msgspec.json.encode(_Sealed("", of))
+
+
 def opened(stored: bytes | Raw, of: str | None = None) -> bytes:
     """What is sealed. `of`: what it must be of; None: whatever it says.
 
@@ -92,6 +106,8 @@ def opened(stored: bytes | Raw, of: str | None = None) -> bytes:
     """
     try:
         sealed = msgspec.json.decode(stored, type=_Sealed)
+        if not sealed.text:
+            raise CannotOpen("it was stored in the clear, and removed when its job had ended")
         version, key, text = sealed.text.split(".")
         whole = b64decode(text, validate=True)
     except (msgspec.DecodeError, ValueError):

@@ -167,7 +167,7 @@ class Attempt:
         with self._waiting():
             found = await self._telling.children(self)
         return [
-            replace(one, result=Raw(opened(one.result))) if is_sealed(one.result) else one  # whatever it is of
+            replace(one, result=Raw(opened(one.result))) if is_sealed(one.result) else one  # its own: see `wrong_with`
             for one in found
         ]
 
@@ -211,7 +211,7 @@ class Attempt:
         if self._steps is None:
             with self._waiting():
                 steps = await self._telling.steps(self)
-            self._steps = {name: Raw(opened_if_sealed(result)) for name, result in steps.items()}
+            self._steps = {name: Raw(opened_if_sealed(result, self._job)) for name, result in steps.items()}
         return self._steps.get(name)
 
     async def keep_step(self, name: str, result: Any) -> Raw:
@@ -318,7 +318,7 @@ class Attempt:
             if is_sealed(self._arguments):
                 self._arguments = Raw(installed.opened(self._arguments))
         except CannotOpen as error:
-            return self._not_opened(error)
+            return self._not_opened(error, unbegun=True)
         try:
             return installed.decode(self._arguments)
         except InvalidCommand as error:
@@ -326,13 +326,13 @@ class Attempt:
         except Exception as error:  # the edge: its `__post_init__` may raise anything
             return self._failed(shown(error), final=True, trace=_trace(error))
 
-    def _not_opened(self, error: CannotOpen) -> Finished:
+    def _not_opened(self, error: CannotOpen, *, unbegun: bool = False) -> Finished:
         """That its key is not here is no fault of the job's: it waits for a worker that has it."""
         log.warning("job_not_opened", job=self.id, kind=self._job, error=str(error))
         text = f"it can't be opened: {error}"
         self.log(text)
         if isinstance(error, NotOpenedHere):
-            return Finished(self.id, self.token, retry_s=UNOPENED_S, refund=True)
+            return Finished(self.id, self.token, retry_s=UNOPENED_S, refund=True, unbegun=unbegun)
         return self._failed(text, final=True)
 
     def begin(self, on_ending: Callable[[Ending], None] | None = None) -> float:

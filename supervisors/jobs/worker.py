@@ -162,11 +162,11 @@ class Worker:
         self._give_back(self._todo)
         self._todo.clear()
         if self._stopping is not None:
-            self._drop_gathered(lambda one: True, lambda job, token: Finished(job.id, token, refund=True))
+            self._drop_gathered(lambda one: True, lambda job, token: Finished(job.id, token, refund=True, unbegun=True))
         self._stir.set()
 
     def _give_back(self, jobs: Iterable[Gathered]) -> None:
-        self._finished += [Finished(job.id, token, refund=True) for job, token in jobs]
+        self._finished += [Finished(job.id, token, refund=True, unbegun=True) for job, token in jobs]
         self._stir.set()
 
     async def _leave(self) -> None:
@@ -350,13 +350,12 @@ class Worker:
                 attempt.stop(Ending.INTERRUPTED)
         self._drop_gathered(
             lambda one: one[1] in void or one[0].id in cancelled,
-            lambda job, token: Finished(job.id, token, cancelled=job.id in cancelled, refund=job.id not in cancelled),
+            lambda job, token: _unbegun(job, token, cancelled),
         )
         kept: deque[tuple[TakenJob, int]] = deque()
         for job, token in self._todo:
             if token in void or job.id in cancelled:
-                is_unwanted = job.id in cancelled
-                self._finished.append(Finished(job.id, token, cancelled=is_unwanted, refund=not is_unwanted))
+                self._finished.append(_unbegun(job, token, cancelled))
                 self._stir.set()
             else:
                 kept.append((job, token))
@@ -400,7 +399,7 @@ class Worker:
                     self._wake_runner()
                 begun = self._begun_at = trio.current_time()
                 if begun > self._heard_at + LEASE_S:  # as after a standstill: another may have done it
-                    self._finished.append(Finished(job.id, token, refund=True))
+                    self._finished.append(Finished(job.id, token, refund=True, unbegun=True))
                     self._stir.set()
                     continue
                 installed = self._jobs.get(job.job)
@@ -551,3 +550,9 @@ class Worker:
                 if error.temporary:
                     self._reports.put_back(reports)
             await self._reports.rest(again_s)
+
+
+def _unbegun(job: TakenJob, token: int, cancelled: set[str]) -> Finished:
+    """One of these, or one that others have."""
+    is_unwanted = job.id in cancelled
+    return Finished(job.id, token, cancelled=is_unwanted, refund=not is_unwanted, unbegun=True)

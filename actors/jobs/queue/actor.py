@@ -54,7 +54,7 @@ from greenroom.actors.jobs.queue.messages import (
 )
 from greenroom.actors.jobs.queue.order import ALL, PRIORITY
 from greenroom.actors.jobs.queue.overview import overview
-from greenroom.actors.jobs.queue.sealed import seal_found, seal_read
+from greenroom.actors.jobs.queue.sealed import in_place, require_in_the_clear, seal_found, seal_read
 from greenroom.actors.jobs.queue.single.single_jobs import SingleJobs
 from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob, RetryJob
 from greenroom.actors.jobs.queue.single.telling import Look, Progress, StepDone, Steps
@@ -126,6 +126,8 @@ class Queue(SteeredQueue):
         self._looking = Looking(Seen(""), 0)  # for what others have added
         self._reading = Reading()  # arguments that are not in memory
         self._encrypts = any(one.job.encrypts for one in self.installed)
+        if self._encrypts:
+            self.desk.in_place = lambda tag, arguments: in_place(tag, arguments, self.installed)
         self._in_the_clear: list[str] = []  # ids of jobs that others have added: their arguments may be
         self.single = SingleJobs(self, self.close)
         self._flowing = Flowing(self, self.single, self._new_rows, self.close)
@@ -275,6 +277,7 @@ class Queue(SteeredQueue):
                     "queue.arguments_too_long", f"`arguments` has more than {ARGUMENTS_MAX} bytes", status=413
                 )
             require_object(job.arguments)
+            require_in_the_clear(job)
             priority, partition, attempts = job.priority, job.partition, job.attempts
             expires_s, weight = job.expires_s, job.weight
             installed = self.installed.get(job.job)

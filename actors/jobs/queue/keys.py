@@ -37,7 +37,7 @@ class Holder(Struct):
 
     id: str
     behind: str = ""
-    begun: bool = False  # a worker has had it: what it has done is not thrown away for another's sake
+    begun: bool = False  # a worker has begun it: what it has done is not thrown away for another's sake
 
 
 ADD, PARK = Verdict(What.ADD), Verdict(What.PARK)
@@ -79,11 +79,13 @@ class Keys:
             self._holders[unique.key] = Holder(id, back, begun=True)
         return back
 
-    def put_back(self, unique: UniqueKey, id: str) -> None:
-        """A worker has had it."""
+    def put_back(self, unique: UniqueKey, id: str, *, unbegun: bool = False) -> bool:
+        """A worker has had it; `unbegun`: and has not begun it. Is it as if nobody had had it?"""
         holder = self._holders.get(unique.key)
-        if holder is not None and holder.id == id:
-            holder.begun = True
+        if holder is None or holder.id != id:
+            return False
+        holder.begun = holder.begun or not unbegun
+        return not holder.begun
 
     def is_full(self, now_ms: int) -> bool:
         """Are too many windows open for another?"""

@@ -25,6 +25,7 @@ class Key(Struct, gc=False, eq=False):
     load: int = 0  # of those, together
     tried: int = 0  # that wait and are tried again, now or later
     spent: int = 0  # see Meter
+    spent_ms: int = 0  # when some was last
     is_parked: bool = False  # until one ends, or a token comes
     asleep_until_ms: int = 0  # then it is looked at; 0: it need not be
 

@@ -86,6 +86,7 @@ class Finished(Struct, frozen=True, omit_defaults=True):
     pause_s: float | None = None  # the queue is to rest for so long
     pause_reason: str = ""
     lost: bool = False  # the process that ran it ended with it in hand: as when the worker itself does
+    unbegun: bool = False  # nobody has begun it: what it has taken of a rate is given back
     rests: bool = False  # with `refund`: it waits until the jobs that it has added have ended, and is begun again
 
 

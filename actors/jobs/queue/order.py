@@ -58,6 +58,8 @@ class Order:
         self._asleep: list[tuple[int, int, Key]] = []  # parked or idle until then
         self._idle_until_ms = 0  # by then all keys' buckets are full that were forgotten
         self._spent = 0
+        self._spent_ms = 0  # when some was last
+        self._metered_ms = 0  # what was taken before that was measured by other rates, or by none
         self._ranked = (0, 0, 0)  # the last rank that was worked out, with what it is of
         self._measure()
 
@@ -84,6 +86,8 @@ class Order:
         meter, key_meter = self.meter, self.key_meter
         self.limits = limits
         self._measure()
+        if (self.meter, self.key_meter) != (meter, key_meter):
+            self._metered_ms = now_ms + 1
         if self.meter is not None and self.meter != meter:
             self._spent = self.meter.with_used(meter.used(self._spent, now_ms), now_ms) if meter is not None else 0
             self._note_all_spent(now_ms)
@@ -249,17 +253,28 @@ class Order:
         key.running += 1
         key.load += job.weight
 
-    def ended(self, job: Waiting, now_ms: int) -> None:
-        """One that was taken is not under way any more."""
+    def ended(self, job: Waiting, now_ms: int, *, unbegun_ms: int | None = None) -> None:
+        """One that was taken is not under way any more. `unbegun_ms`: it was taken then, and nobody has begun it."""
         self.running -= 1
         self.load -= job.weight
         key = self.keys[job.partition]
         key.running -= 1
         key.load -= job.weight
+        if unbegun_ms is not None:
+            self._give_back(key, job.weight, unbegun_ms)
         if key.is_parked:
             self._wake(key, now_ms)
         elif not key.running and not key.lanes:
             self._forget_if_idle(key, now_ms)
+
+    def _give_back(self, key: Key, tokens: int, then_ms: int) -> None:
+        """What was taken of rates then. (What is written down of it stays, which is more than is spent.)"""
+        if then_ms < self._metered_ms:
+            return
+        if self.meter is not None:
+            self._spent = self.meter.give_back(self._spent, then_ms, self._spent_ms, tokens)
+        if self.key_meter is not None:
+            key.spent = self.key_meter.give_back(key.spent, then_ms, key.spent_ms, tokens)
 
     # Keys sleep, wake and are forgotten.
 
@@ -344,6 +359,7 @@ class Order:
         self.load += load
         self._ready -= len(found)
         if self.meter is not None and found:
+            self._spent_ms = now_ms
             self._spent = self.meter.spend(self._spent, now_ms, load)
             self._note_all_spent(now_ms)
         return found
@@ -418,6 +434,7 @@ class Order:
         self._turn = max(self._turn, turn)
         key.turn = self._turn + (key.stride * load if self.weighs else key.stride)
         if self.key_meter is not None:
+            key.spent_ms = now_ms
             key.spent = self.key_meter.spend(key.spent, now_ms, load)
             self._note_spent(key, now_ms)
         if not len(lane):

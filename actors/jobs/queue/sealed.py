@@ -1,5 +1,5 @@
 """Arguments of a class that is encrypted which others have added in the clear, as SQL does, which knows of no key: they
-are encrypted before anybody is handed the job, and written so. Pure but for chance.
+are encrypted before anybody is handed the job, and written so. And those that come encrypted. Pure but for chance.
 
 Where the key is not here they stay as they are, as they would where nobody knows the class.
 """
@@ -8,10 +8,32 @@ from collections.abc import Iterable
 
 from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.jobs.queue.desk import Desk
+from greenroom.actors.jobs.queue.flows.messages import SpawnJob
+from greenroom.actors.jobs.queue.messages import NewJob
 from greenroom.actors.model.errors import Refused
-from greenroom.store.jobs.sealing import is_sealed
+from greenroom.store.jobs.sealing import is_sealed, removed, sealed_as
 from greenroom.store.journal.consequences.jobs import BackRow
 from greenroom.store.journal.consequences.jobs import Jobs as Writes
+
+
+def require_in_the_clear(job: NewJob) -> None:
+    """Unless it is a child, which the worker of its parent has encrypted: what others have of encrypted arguments they
+    have copied, and nobody but who wrote them knows what they say. Raises: Refused."""
+    if is_sealed(job.arguments) and not (isinstance(job, SpawnJob) and sealed_as(job.arguments) == job.job):
+        raise sealed_by_others()
+
+
+def sealed_by_others() -> Refused:
+    return Refused("queue.sealed", "`arguments` are encrypted already: give them in the clear", status=422)
+
+
+def in_place(tag: str, arguments: bytes | None, installed: Jobs) -> bytes | None:
+    """Of a job that ends: what is to be kept in place of arguments that are stored in the clear; None: they may stay.
+    Long ones, which are not in memory (None), can't be encrypted: they go."""
+    of = installed.get(tag)
+    if of is None or not of.job.encrypts or (arguments is not None and is_sealed(arguments)):
+        return None
+    return (_sealed(tag, arguments, installed) if arguments is not None else None) or removed(tag)
 
 
 def seal_found(desk: Desk, ids: Iterable[str], installed: Jobs, writes: Writes) -> None:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from greenroom.store.journal.consequences.consequence import Part, Tables
 
 Ended = Literal["completed", "failed", "cancelled"]
+SEALED = b'{"$sealed"'  # how JSON begins that is encrypted: see store/jobs/sealing.py
 FREED = 1  # as `let_go`, of a job that has waited for others and waits no more: below all tokens
 
 
@@ -61,6 +62,7 @@ class EndRow(Struct, gc=False):
     started_ms: int | None = None
     result: bytes | None = None  # JSON
     error: bytes | None = None  # JSON object of the last attempt
+    arguments: bytes | None = None  # in place of what is stored, where that is in the clear; None: it stays
     instead: str = ""  # the id of the one that is done in its place, which `error` says too
 
 
@@ -137,6 +139,35 @@ ERRORS = f"""CASE WHEN m.error IS NULL THEN j.errors ELSE
                 ELSE coalesce(j.errors, '[]') END || convert_from(m.error, 'UTF8')::jsonb END"""
 
 
+# Where the arguments that are stored may be in the clear, and are not to stay so. A part of its own: the others, which
+# are nearly all, need not bring a column for it.
+STORED = "j.arguments"
+IS_SEALED = f"substr(j.arguments, 1, {len(SEALED)}) = '\\x{SEALED.hex()}'::bytea"
+IF_IN_THE_CLEAR = f"CASE WHEN {IS_SEALED} THEN j.arguments ELSE m.arguments END"
+ENDED = {
+    "id": "bigint", "job_id": "uuid", "state": "text", "ended_ms": "bigint", "worker": "text", "started_ms": "bigint",
+    "result": "bytea", "error": "bytea",
+}  # fmt: skip
+# Two common table expressions, of which the second is fed by the first.
+END = f"""
+    DELETE FROM jobs j USING {{rows}} WHERE j.id = m.job_id AND {{owned}}
+    RETURNING j.id, j.queue, j.job, <arguments>, j.added_ms, j.due_ms, j.partition, j.priority, j.attempts,
+        j.attempts_max, j.lost, j.options, m.state, m.ended_ms, m.worker, m.started_ms, m.result,
+        {ERRORS} AS errors, j.let_go
+), <name>_ended AS (
+    INSERT INTO jobs_done (id, queue, job, arguments, added_ms, due_ms, partition, priority, attempts, attempts_max,
+        lost, options, state, ended_ms, worker, started_ms, result, errors, let_go)
+    SELECT * FROM <name>"""
+
+
+def _end(name: str, arguments: str) -> str:
+    return END.replace("<name>", name).replace("<arguments>", arguments)
+
+
+def _ended(head_id: int, row: EndRow) -> tuple[object, ...]:
+    return head_id, row.id, row.state, row.ended_ms, row.worker, row.started_ms, row.result, row.error
+
+
 def _added(head_id: int, row: JobRow) -> tuple[object, ...]:
     return (
         head_id, row.id, row.queue, row.job, row.arguments, row.added_ms, row.due_ms, row.partition, row.priority,
@@ -188,25 +219,20 @@ class Jobs(Struct):
                 for row in jobs.taken
             ],
         ),
-        # Two common table expressions, of which the second is fed by the first.
         Part(
             name="jobs_gone",
-            columns={
-                "id": "bigint", "job_id": "uuid", "state": "text", "ended_ms": "bigint", "worker": "text",
-                "started_ms": "bigint", "result": "bytea", "error": "bytea",
-            },
-            sql="""
-    DELETE FROM jobs j USING {rows} WHERE j.id = m.job_id AND {owned}
-    RETURNING j.id, j.queue, j.job, j.arguments, j.added_ms, j.due_ms, j.partition, j.priority, j.attempts,
-        j.attempts_max, j.lost, j.options, m.state, m.ended_ms, m.worker, m.started_ms, m.result,
-        {errors} AS errors, j.let_go
-), jobs_ended AS (
-    INSERT INTO jobs_done (id, queue, job, arguments, added_ms, due_ms, partition, priority, attempts, attempts_max,
-        lost, options, state, ended_ms, worker, started_ms, result, errors, let_go)
-    SELECT * FROM jobs_gone""".replace("{errors}", ERRORS),
+            columns=ENDED,
+            sql=_end("jobs_gone", STORED),
             rows=lambda head_id, shard, jobs: [
-                (head_id, row.id, row.state, row.ended_ms, row.worker, row.started_ms, row.result, row.error)
-                for row in jobs.ended.values()
+                _ended(head_id, row) for row in jobs.ended.values() if row.arguments is None
+            ],
+        ),
+        Part(
+            name="jobs_sealed",
+            columns={**ENDED, "arguments": "bytea"},
+            sql=_end("jobs_sealed", IF_IN_THE_CLEAR),
+            rows=lambda head_id, shard, jobs: [
+                (*_ended(head_id, row), row.arguments) for row in jobs.ended.values() if row.arguments is not None
             ],
         ),
         Part(
@@ -332,7 +358,7 @@ class Jobs(Struct):
         again = {row.id for row in self.revived}
         self.over += [(added[end.id], end) for end in later.ended.values() if end.id in added and end.id not in again]
         for end in later.ended.values():
-            self.back.pop(end.id, None)
+            keep_arguments(end, self.back.pop(end.id, None))
             if end.id not in added:
                 self.ended[end.id] = end
         if not added.keys().isdisjoint(later.ended):  # of those that had ended before: they stay as they had
@@ -362,7 +388,7 @@ class Jobs(Struct):
             size += len(step.result)
         for end in self.ended.values():
             rows += 2
-            size += (len(end.result) if end.result else 0) + (len(end.error) if end.error else 0)
+            size += len(end.result or b"") + len(end.error or b"") + len(end.arguments or b"")
         for back in self.back.values():
             rows += 1
             size += len(back.error or b"") + len(back.arguments or b"") + len(back.options or b"")
@@ -391,6 +417,8 @@ class Jobs(Struct):
             gone = tables.jobs.pop(end.id, None)
             tables.found_by.pop(end.id, None)
             if gone is not None:
+                if end.arguments is not None and not (gone.arguments or b"").startswith(SEALED):
+                    gone.arguments = end.arguments
                 tables.done[end.id] = gone, end
         tables.done.update((row.id, (row, end)) for row, end in self.over)
         for one in self.untaken:
@@ -422,6 +450,12 @@ class Jobs(Struct):
             + len(self.unstepped)
             + len(self.dropped)
         )
+
+
+def keep_arguments(end: EndRow, back: BackRow | None) -> None:
+    """What was changed by the same append, which does not write it, is not lost: it may have been in the clear."""
+    if back is not None and back.arguments is not None:
+        end.arguments = back.arguments
 
 
 def change(row: JobRow, back: BackRow) -> None:

@@ -18,6 +18,7 @@ from greenroom.actors.jobs.listing.lists import JobLists
 from greenroom.actors.jobs.listing.where import Where
 from greenroom.actors.jobs.queue.bulk.messages import Bulk
 from greenroom.actors.jobs.queue.control import Limit, Pause, Resume, Why
+from greenroom.actors.jobs.queue.messages import NULL
 from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob, RetryJob
 from greenroom.actors.jobs.queue.single.telling import Look, Standing
 from greenroom.actors.model.errors import ActorError, Refused, Unavailable
@@ -30,6 +31,7 @@ from greenroom.actors.views.cursor import BadCursor
 from greenroom.config.telemetry.shown import said
 from greenroom.store.jobs.filter import JobFilter
 from greenroom.store.jobs.jobs import JobFound, JobStore
+from greenroom.store.jobs.sealing import is_sealed
 from greenroom.supervisors.admin.asked import Asked
 from greenroom.supervisors.admin.desk import REMEMBERED_S, Members, in_time
 from greenroom.supervisors.admin.jobs.job_shown import STEPS_SHOWN, arguments_shown, job_shown, list_shown
@@ -289,10 +291,14 @@ class JobDesk:
             raise Refused("job.arguments_too_long", "its arguments are too long to be edited here", status=413)
         if present != shown:
             raise Refused("job.changed", "its arguments have changed since they were shown", status=409)
+        before = msgspec.json.decode(stored)
         try:
-            made = encode(restored(arguments, present, msgspec.json.decode(stored)))
+            after = restored(arguments, present, before)
         except NotRestored as error:
             raise Refused("job.arguments", str(error), status=422) from None
+        if is_sealed(stored) and after == before:  # it is left alone, beside what else is changed
+            return NULL
+        made = encode(after)
         installed = self._jobs.get(found.row.job)
         if installed is not None:
             installed.decode(made)  # says which field is wrong, before a worker does

@@ -17,3 +17,10 @@ def test_an_answer_whose_key_is_not_here_is_refused_for_now() -> None:
             answered.decode(int)
         with pytest.raises(CannotOpen, match="marked as sealed"):
             Answered(entity="job:a", about="b", reply=Raw(b'{"$sealed": "1.2"}')).decode(int)
+
+
+def test_what_is_answered_by_others_than_jobs_is_opened_by_nobody() -> None:
+    """They may say what somebody has copied, and whoever is answered would be shown what it says."""
+    with keys_for(bytes(32)):
+        copied = Raw(seal(b"4111", "job.pay"))
+        assert Answered(entity="echo:a", about="b", reply=copied).decode(Raw) == copied

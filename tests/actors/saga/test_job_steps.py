@@ -7,11 +7,12 @@ from msgspec import Raw
 
 from greenroom import Refused, Retry, Step, parallel
 from greenroom.actors.saga.events import Retried
-from greenroom.actors.saga.leading import NO_KEY_S
-from greenroom.actors.saga.messages import CancelSaga, ResumeSaga, RetrySaga
+from greenroom.actors.saga.leading import NO_KEY, NO_KEY_S
+from greenroom.actors.saga.messages import CancelSaga, ForkSaga, ResumeSaga, RetrySaga
 from greenroom.actors.saga.plan import is_under_way
 from greenroom.actors.saga.state import SagaState, StepState
 from greenroom.store.jobs.sealing import keys_for, seal
+from greenroom.testing import Kit
 from tests.actors.saga.market import Do, Stalls, Undo, pack, saga, step, unpack
 
 RETRIED = Retry(attempts=2, first_s=2.0)
@@ -147,3 +148,76 @@ def test_so_it_is_where_a_step_is_taken_back() -> None:
         plan.kit.advance(NO_KEY_S)
         plan.undone("pack")
     assert plan.status == "undone"
+
+
+def test_a_step_that_waits_for_a_key_has_not_been_tried_meanwhile() -> None:
+    def do(so_far: Any) -> Any:
+        so_far.reply("pack", str)
+        return "stall:ship", Do(step="ship", of=so_far.key)
+
+    plan = Stalls(
+        saga(Step[Any](name="pack", do=pack, deadline_s=30.0), step("ship", do=do, retry=RETRIED, deadline_s=600.0))
+    )
+    with keys_for(bytes(32)):
+        reply = Raw(seal(b'"packed"', "job.pack"))
+    with keys_for():
+        plan.kit.answered(plan.told("pack"), reply)
+        plan.kit.advance(NO_KEY_S * 9)
+    with keys_for(bytes(32)):
+        plan.kit.advance(NO_KEY_S)
+        plan.refused("ship")
+        assert plan.of("ship") == "resting", "the first try of two"
+    with keys_for():
+        plan.kit.advance(NO_KEY_S * 9)
+    with keys_for(bytes(32)):
+        plan.kit.advance(NO_KEY_S)
+        plan.refused("ship")
+    assert plan.status == "undone" and plan.kit.view()["steps"][1]["attempts"] == 2
+
+
+@pytest.mark.parametrize("whose", ["its entity's", "its own"])
+def test_a_refusal_that_is_only_named_as_the_want_of_a_key_is_one(whose: str) -> None:
+    def do(so_far: Any) -> Any:
+        if whose == "its own":
+            raise Refused(NO_KEY)
+        return "stall:ship", Do(step="ship", of=so_far.key)
+
+    plan = Stalls(saga(step("ship", do=do)))
+    if whose != "its own":
+        plan.refused("ship", refusal=NO_KEY)
+    assert plan.status == "undone" and plan.of("ship") == "refused"
+
+
+def test_what_an_entity_answers_is_opened_by_nobody() -> None:
+    """It may say what somebody has copied."""
+    read: list[Any] = []
+
+    def do(so_far: Any) -> Any:
+        read.append(so_far.reply("ask", Raw))
+        return "stall:ship", Do(step="ship", of=so_far.key)
+
+    plan = Stalls(saga(step("ask"), step("ship", do=do)))
+    with keys_for(bytes(32)):
+        copied = Raw(seal(b'"4111"', "job.pay"))
+        plan.kit.answered(plan.told("ask"), copied)
+    assert read == [copied]
+
+
+def test_a_fork_opens_the_results_of_jobs_that_it_has_taken_over() -> None:
+    read: list[str] = []
+
+    def do(so_far: Any) -> Any:
+        read.append(so_far.reply("pack", str))
+        return "stall:ship", Do(step="ship", of=so_far.key)
+
+    market = saga(Step[Any](name="pack", do=pack, undo=unpack, deadline_s=30.0), step("ship", do=do))
+    plan = Stalls(market)
+    with keys_for(bytes(32)):
+        plan.kit.answered(plan.told("pack"), Raw(seal(b'"packed"', "job.pack")))
+        plan.done("ship")
+        steer(plan, ForkSaga(from_step="ship"))
+        fork: Kit[Any] = Kit(market, key="2")
+        fork.tell(plan.kit.told[-1].message)
+        assert read == ["packed"] * 2
+        fork.undelivered(fork.told[-1], "stall.no")
+    assert fork.view()["status"] == "undone" and len(fork.told) == 1, "what it has taken over is not undone"

@@ -14,6 +14,7 @@ from greenroom.store.jobs.jobs_postgres import PostgresJobs
 from greenroom.store.journal.consequences.consequences import Consequences
 from greenroom.store.journal.consequences.jobs import (
     ERRORS_MAX,
+    SEALED,
     BackRow,
     EndRow,
     JobRow,
@@ -104,6 +105,26 @@ async def test_a_job_is_added_taken_and_ended_with_its_queues_appends(cluster: C
     assert await write(node, queue, Jobs(ended={A: ended}, untaken=untaken)) is Outcome.LANDED
     assert await unfinished(cluster) == ([], [])
     assert await done(cluster) == {A: ("completed", 20, "w", 9, b'{"url":"x"}', False)}
+
+
+async def test_arguments_that_are_to_go_go_with_the_end_unless_they_are_encrypted(cluster: Cluster) -> None:
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    sealed, removed, c = SEALED + b': "1.x.y"}', b'{"$sealed":""}', f"{3:032x}"
+    rows = [job(A), job(B, arguments=sealed), job(c)]
+    assert await write(node, queue, Jobs(added=rows)) is Outcome.LANDED
+    ended = {id: EndRow(id, "cancelled", 20, arguments=removed) for id in (A, B)} | {c: EndRow(c, "cancelled", 20)}
+    assert await write(node, queue, Jobs(ended=ended)) is Outcome.LANDED
+    assert {id: state for id, (state, *_) in (await done(cluster)).items()} == dict.fromkeys([A, B, c], "cancelled")
+    stored = {one.row.id: one.row.arguments for one in await store_of(cluster).ended([A, B, c])}
+    assert stored == {A: removed, B: sealed, c: b'{"n":1}'}
+
+
+def test_what_is_changed_and_ends_at_once_has_ended_so() -> None:
+    """It may be what has encrypted it."""
+    jobs = Jobs(back={A: BackRow(A, 7, 0, 0, arguments=b"2")})
+    jobs.merge(Jobs(ended={A: EndRow(A, "failed", 20)}))
+    assert not jobs.back and jobs.ended[A].arguments == b"2"
 
 
 @pytest.mark.bound("errors of one job that are kept")

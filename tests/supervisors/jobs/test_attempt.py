@@ -616,7 +616,7 @@ async def test_one_whose_key_is_not_here_waits_and_says_so() -> None:
     one = TakenJob(ID, "job.pays", Raw(row.arguments), 1, 3)
     with keys_for(), capture_logs() as logs:
         finished = await Attempt(one, 7, InstalledJob(Pays), means(), told).run()
-    assert finished == Finished(ID, 7, retry_s=60.0, refund=True)
+    assert finished == Finished(ID, 7, retry_s=60.0, refund=True, unbegun=True)
     assert [entry["event"] for entry in logs] == ["job_not_opened"] and "4111" not in str(logs)
     assert "GREENROOM_JOBS_KEYS has none" in str(told.notes[0][2])
 
@@ -627,6 +627,15 @@ async def test_one_that_nobody_can_open_has_failed_for_good() -> None:
             one = TakenJob(ID, "job.pays", Raw(arguments), 1, 3)
             finished = await Attempt(one, 7, InstalledJob(Pays), means(), Told()).run()
             assert finished.final and finished.error is not None and why in finished.error and not finished.refund
+
+
+async def test_a_step_of_another_class_is_opened_by_nobody() -> None:
+    """As one that was copied into it."""
+    told = Told()
+    with keys_for(KEY), capture_logs():
+        told.kept = {"a": Raw(seal(b"4111", "job.pays"))}
+        found = await outcome(lambda work: work.step("a", trio.lowlevel.checkpoint), told=told, steps=True)
+    assert found.final and found.error is not None and "sealed as job.pays" in found.error
 
 
 @pytest.mark.parametrize("what", ["a step", "a child"])
@@ -641,7 +650,7 @@ async def test_so_it_is_with_what_is_brought_to_it(what: str) -> None:
         told.has_ended = [ChildKnown(ID, "completed", Raw(sealed))]
 
     with keys_for(KEY):
-        brought(seal(b"1", "job.pays"))
+        brought(seal(b"1", "job.x"))
     with keys_for(), capture_logs():
         assert await outcome(runs, told=told, steps=True) == Finished(ID, 9, retry_s=60.0, refund=True)
         brought(b'{"$sealed": "1.2"}')

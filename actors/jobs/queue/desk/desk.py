@@ -4,7 +4,7 @@ A worker holds what it has taken until it says what became of it, or is not hear
 is what a worker shows: one that holds no more is refused, whatever was done under it.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from copy import copy
 
 from msgspec import Struct
@@ -35,6 +35,7 @@ from greenroom.store.journal.consequences.jobs import (
     TakeRow,
     UntakenRow,
     WindowRow,
+    keep_arguments,
 )
 
 REASON_MAX = 500  # characters
@@ -48,6 +49,9 @@ class Report(Struct):
     options: Options
     end: EndRow
     name: str  # "" where it is completed; else why it is not
+
+
+InPlace = Callable[[str, bytes | None], bytes | None]  # see sealed.py, which knows the classes
 
 
 class Desk:
@@ -73,6 +77,7 @@ class Desk:
         self.others = Others()
         self.bells = Bells()
         self.unwanted = Disowned()
+        self.in_place: InPlace | None = None  # None: arguments may be stored in the clear
 
     def begin(
         self, rows: Iterable[JobRow], takes: Iterable[TakeRow], now_ms: int, with_steps: Iterable[str] = ()
@@ -116,7 +121,8 @@ class Desk:
                 if unique is not None and (back := self.keys.hold_taken(unique, job.id)):
                     self._withdraw(self.jobs[back])
             elif unique is not None:
-                back = self.keys.hold(unique, job.id, begun=bool(row.let_go))
+                begun = bool(row.let_go) and not (job.options is not None and job.options.unbegun)
+                back = self.keys.hold(unique, job.id, begun=begun)
                 if back != job.id:
                     self.order.put(job, now_ms)
                     if back:
@@ -227,7 +233,7 @@ class Desk:
             verdict = self.judge(unique, row.id, row.added_ms, now_ms)
             if verdict.what is What.DUPLICATE:
                 end = one_of(row.id, verdict.id, now_ms)
-                self._write_end(end, writes)
+                self._write_end(end, row, writes)
                 self._report(options, end, "job.duplicate")
                 self._say_ended(end)  # whoever waits for it waits for the other one
                 continue
@@ -269,8 +275,8 @@ class Desk:
             if job is None or held is None or job.token != one.token:
                 refused.append(one.id)
                 continue
-            self._let_go(job, held, now_ms, writes)
-            if wrong := wrong_with(one.result):  # the others that were brought with it are not held up
+            self._let_go(job, held, now_ms, writes, unbegun=one.unbegun)
+            if wrong := wrong_with(one.result, job.job):  # the others that were brought with it are not held up
                 one = Finished(one.id, one.token, error=f"its result {wrong}", final=True)
             if self._is_to_rest(job, one):
                 self._rest(job, held, now_ms, writes)
@@ -281,7 +287,7 @@ class Desk:
                 if one.pause_s is not None and isinstance(then, Again):
                     self.pause_until_ms = max(self.pause_until_ms, now_ms + whole_ms(one.pause_s))
                     self.pause_reason = one.pause_reason[:REASON_MAX]
-                self._unfinished(job, then, held, now_ms, writes)
+                self._unfinished(job, then, held, now_ms, writes, unbegun=one.unbegun)
         return refused
 
     def _is_to_rest(self, job: Waiting, one: Finished) -> bool:
@@ -312,17 +318,19 @@ class Desk:
         back = BackRow(job.id, job.due_ms, job.attempts, job.lost, let_go=FREED, options=options.encode())
         writes.back[job.id] = back
 
-    def _unfinished(self, job: Waiting, then: EndRow | Again, held: Held, now_ms: int, writes: Jobs) -> None:
+    def _unfinished(
+        self, job: Waiting, then: EndRow | Again, held: Held, now_ms: int, writes: Jobs, *, unbegun: bool = False
+    ) -> None:
         if isinstance(then, EndRow):
             self.end(job, then, writes)
         else:
-            self._put_back(job, held, then, now_ms, writes)
+            self._put_back(job, held, then, now_ms, writes, unbegun=unbegun)
 
     def end(self, job: Waiting, row: EndRow, writes: Jobs, name: str = "") -> None:
         """It has ended: nobody has it, and it is in no order. `name`: why, where its state does not say."""
         self.jobs.forget(job)
-        writes.back.pop(job.id, None)  # one row is written once
-        self._write_end(row, writes)
+        keep_arguments(row, writes.back.pop(job.id, None))  # one row is written once
+        self._write_end(row, job, writes)
         if self.cancelling:
             self.cancelling.pop(job.id, None)
         if job.id in self.shown.looked_at:
@@ -340,8 +348,10 @@ class Desk:
             self.order.put(self.jobs[released], row.ended_ms)
         self._report(options, row, name)
 
-    def _write_end(self, row: EndRow, writes: Jobs) -> None:
+    def _write_end(self, row: EndRow, job: Waiting | JobRow, writes: Jobs) -> None:
         """Its steps go with it, however it has ended."""
+        if self.in_place is not None and row.arguments is None:
+            row.arguments = self.in_place(job.job, job.arguments)
         writes.ended[row.id] = row
         if row.id in self.with_steps:
             del self.with_steps[row.id]
@@ -369,18 +379,26 @@ class Desk:
                 Report(row.id, options, row, name or ("" if row.state == "completed" else f"job.{row.state}"))
             )
 
-    def _put_back(self, job: Waiting, held: Held, again: Again, now_ms: int, writes: Jobs) -> None:
+    def _put_back(self, job: Waiting, held: Held, again: Again, now_ms: int, writes: Jobs, *, unbegun: bool) -> None:
         job.due_ms = again.due_ms
         options = self._half_done(job) if job.id in self.with_steps and job.expires_ms else None
         if self.jobs.expiries:
             self.jobs.expiries.add(job)
         self.order.put(job, now_ms)
         if job.options is not None and job.options.unique is not None:
-            self.keys.put_back(job.options.unique, job.id)
+            options = self._begun_or_not(job, job.options, job.options.unique, unbegun) or options
         back = BackRow(job.id, job.due_ms, job.attempts, job.lost, again.error, let_go=held.token, options=options)
         writes.back[job.id] = back
         if job.id in self.shown.looked_at:
             self.changed.add(job.id)
+
+    def _begun_or_not(self, job: Waiting, options: Options, unique: UniqueKey, unbegun: bool) -> bytes | None:
+        """Its options, where that changes them: for what comes after this life."""
+        is_unbegun = self.keys.put_back(unique, job.id, unbegun=unbegun)
+        if is_unbegun == options.unbegun or not unique.replaces:
+            return None
+        job.options = replace(options, unbegun=is_unbegun)
+        return job.options.encode()
 
     def _half_done(self, job: Waiting) -> bytes:
         """Some of its steps are through: it does not expire any more. Its options then."""
@@ -388,10 +406,10 @@ class Desk:
         job.options = replace(job.options, expires_ms=0)
         return job.options.encode() or b"{}"  # for None leaves them as they were
 
-    def _let_go(self, job: Waiting, held: Held, now_ms: int, writes: Jobs) -> None:
+    def _let_go(self, job: Waiting, held: Held, now_ms: int, writes: Jobs, *, unbegun: bool = False) -> None:
         """Nobody has it any more."""
         is_last = self.hands.let_go(job, held)
-        self.order.ended(job, now_ms)
+        self.order.ended(job, now_ms, unbegun_ms=held.at_ms if unbegun and held.was_taken_here else None)
         if self.shown:
             self.shown.ended(job.id)
         if is_last:
@@ -419,7 +437,7 @@ class Desk:
         """These of that take are not handed out after all: they are where they were."""
         worker = self.hands.worker_of(token) if ids else None
         if worker is not None:
-            self.finish(worker, [Finished(one, token, refund=True) for one in ids], now_ms, writes)
+            self.finish(worker, [Finished(one, token, refund=True, unbegun=True) for one in ids], now_ms, writes)
 
     def _give_back(self, held: Held, now_ms: int, writes: Jobs, *, was_lost: bool) -> None:
         for job in list(held.jobs.values()):

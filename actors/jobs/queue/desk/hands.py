@@ -18,6 +18,11 @@ class Held(Struct):
     jobs: dict[str, Waiting]  # by id
     since_ms: int = 0  # by ours
 
+    @property
+    def was_taken_here(self) -> bool:
+        """In this life, and not in one before."""
+        return self.at_ms == self.since_ms
+
 
 class Hand(Struct):
     """A worker with something in hand."""

@@ -27,6 +27,11 @@ class Bucket(Struct, frozen=True):
         """The bucket without so many, which it has."""
         return max(bucket, now_ms * self.n) + tokens * self.per
 
+    def give_back(self, bucket: int, then_ms: int, last_ms: int, tokens: int) -> int:
+        """Not where others were spent since: by then the bucket might have been full without these, and what drips into
+        a full one is lost."""
+        return bucket - tokens * self.per if then_ms == last_ms else bucket
+
     def next_ms(self, bucket: int, tokens: int = 1) -> int:
         """When it has so many, of `burst` at most, if none are spent meanwhile."""
         return -(((self.burst - tokens) * self.per - bucket) // self.n)

@@ -24,6 +24,10 @@ class Meter(Protocol):
     def spend(self, spent: int, now_ms: int, tokens: int) -> int:
         """What is spent with so many more."""
 
+    def give_back(self, spent: int, then_ms: int, last_ms: int, tokens: int) -> int:
+        """What would be spent now without so many of those that were then, as far as that is known. `last_ms`: when
+        some were last."""
+
     def next_ms(self, spent: int, tokens: int = 1) -> int:
         """When there are so many, of `burst` at most, if none are spent meanwhile."""
 

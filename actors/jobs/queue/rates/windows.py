@@ -34,6 +34,9 @@ class FixedWindow(Struct, frozen=True):
         window = max(spent >> COUNT_BITS, now_ms // self.per_ms)
         return window << COUNT_BITS | min(self.burst, self.used(spent, now_ms) + tokens)
 
+    def give_back(self, spent: int, then_ms: int, last_ms: int, tokens: int) -> int:
+        return spent - min(tokens, spent & COUNT) if spent >> COUNT_BITS == then_ms // self.per_ms else spent
+
     def next_ms(self, spent: int, tokens: int = 1) -> int:
         return self.full_ms(spent) if self.burst - (spent & COUNT) < tokens else 0
 
@@ -94,6 +97,13 @@ class SlidingWindow(Struct, frozen=True):
         newest, counts = self._counts(spent, now_ms)
         counts += min(tokens, self.burst - _sum(counts))
         return newest << (self._whole + 1) * COUNT_BITS | counts
+
+    def give_back(self, spent: int, then_ms: int, last_ms: int, tokens: int) -> int:
+        newest, counts = self._counts(spent, 0)
+        behind = newest - then_ms // self._slice_ms
+        if not 0 <= behind <= self._whole:
+            return spent
+        return spent - (min(tokens, counts >> behind * COUNT_BITS & COUNT) << behind * COUNT_BITS)
 
     def next_ms(self, spent: int, tokens: int = 1) -> int:
         newest, counts = self._counts(spent, 0)

@@ -18,6 +18,7 @@ from greenroom.actors.jobs.queue.desk import RESULT_MAX
 from greenroom.actors.jobs.queue.flows.again import Ends, asked_of, behind
 from greenroom.actors.jobs.queue.flows.messages import RetryChildren
 from greenroom.actors.jobs.queue.messages import Beat, Beaten, Said
+from greenroom.actors.jobs.queue.sealed import sealed_by_others
 from greenroom.actors.jobs.queue.single.anew import anew, settled_with
 from greenroom.actors.jobs.queue.single.beats import Beats
 from greenroom.actors.jobs.queue.single.hindered import hindered
@@ -43,6 +44,7 @@ from greenroom.actors.model.errors import Forgotten, Overloaded, Refused, Unavai
 from greenroom.actors.model.message import Done, Later
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.jobs.jobs import JobFound, JobOutcome
+from greenroom.store.jobs.sealing import is_sealed, sealed_as
 from greenroom.store.journal.consequences.jobs import JobRow, Jobs
 
 RETRIED_AT_ONCE = 50  # children that one message tries again: their rows are read while the queue does nothing else
@@ -118,6 +120,8 @@ class SingleJobs:
         if self.desk.with_steps.get(message.id, 0) >= STEPS_MAX:
             raise Refused("queue.too_many_steps", f"a job has {STEPS_MAX} steps at most", status=409)
         require_json(message.result)
+        if is_sealed(message.result) and sealed_as(message.result) != self.desk.jobs[message.id].job:
+            raise Refused("queue.result", "`result` is marked as encrypted, and not by this job", status=422)
         self.desk.step(message.id, message.name, bytes(message.result), writes)
         return Done()
 
@@ -241,6 +245,8 @@ class SingleJobs:
             raise Refused("queue.arguments_too_long", f"`arguments` has more than {ARGUMENTS_MAX} bytes", status=413)
         if arguments is not None:
             require_object(message.arguments)
+            if is_sealed(arguments):
+                raise sealed_by_others()
             installed = self._queue.installed.get(job.job)
             arguments = installed.sealed(arguments) if installed is not None else arguments
         now_ms = self._queue.now_ms

@@ -6,12 +6,13 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from greenroom import Job, Refused, Work
+from greenroom import Ask, Job, Refused, Work
 from greenroom.actors.jobs.installed import Jobs as InstalledJobs
 from greenroom.actors.jobs.options import ARGUMENTS_MAX
 from greenroom.actors.jobs.queue import Queue, queue_of
 from greenroom.actors.jobs.queue.actor import BACK_MS, ClockSetBack
 from greenroom.actors.jobs.queue.desk import LEASE_MS
+from greenroom.actors.jobs.queue.flows.messages import AddFlow, FlowJob, Spawn, SpawnJob
 from greenroom.actors.jobs.queue.messages import (
     Add,
     AddMany,
@@ -27,7 +28,7 @@ from greenroom.actors.jobs.queue.messages import (
 from greenroom.actors.jobs.queue.single.beats import SILENT_MS
 from greenroom.actors.jobs.queue.single.steering import EditJob
 from greenroom.actors.jobs.queue.single.telling import StepDone
-from greenroom.store.jobs.sealing import keys_for, opened
+from greenroom.store.jobs.sealing import keys_for, opened, seal
 from greenroom.store.journal.consequences.jobs import Jobs
 from greenroom.testing import Kit
 
@@ -358,3 +359,40 @@ def test_what_is_given_to_one_that_is_encrypted_is_nowhere_in_the_clear() -> Non
         assert b"acme" not in bytes(taken.arguments) and opened(taken.arguments) == b'{"account": "acme ltd"}'
     with keys_for(), pytest.raises(Refused, match="GREENROOM_JOBS_KEYS is unset"):
         kit.ask(Add(job="job.pay", arguments=arguments))
+
+
+@pytest.mark.parametrize("tag", ["job.pay", "job.unknown"])
+def test_what_others_have_encrypted_is_refused_whoever_gives_it(tag: str) -> None:
+    """They have copied it, and do not know what they ask for."""
+    kit = Kit(queue_of(InstalledJobs([Pay])), key="money")
+    with keys_for(bytes(32)):
+        copied = Raw(seal(b'{"account": "acme"}', tag))
+        id = kit.ask(Add(job=tag, arguments=Raw(b'{"account": "acme"}'))).id
+        edit = EditJob(id=id, arguments=copied)
+        new = NewJob(job=tag, arguments=copied)
+        flow = AddFlow(jobs=[FlowJob(name="a", job=tag, arguments=copied)])
+        messages: list[Ask[Any]] = [edit, Add(job=tag, arguments=copied), AddMany(jobs=[new]), flow]
+        for message in messages:
+            with pytest.raises(Refused, match="are encrypted already: give them in the clear"):
+                kit.ask(message)
+        taken = kit.ask(Take(worker="w"))
+        spawn = Spawn(worker="w", id=id, token=taken.token, group="g", jobs=[SpawnJob(job=tag, arguments=copied)])
+        (child,) = kit.ask(spawn).ids
+        assert kit.actor.desk.jobs[child].arguments == bytes(copied), "which the worker has encrypted"
+        other = SpawnJob(job="job.other", arguments=copied)
+        with pytest.raises(Refused, match="are encrypted already"):
+            kit.ask(Spawn(worker="w", id=id, token=taken.token, group="h", jobs=[other]))
+
+
+def test_what_others_have_encrypted_is_neither_a_step_nor_a_result() -> None:
+    kit = queue()
+    (id,) = add(kit, 1)
+    token = kit.ask(Take(worker="w")).token
+    with keys_for(bytes(32)):
+        copied = Raw(seal(b"4111", "job.pay"))
+    with pytest.raises(Refused, match="marked as encrypted, and not by this job"):
+        kit.ask(StepDone(worker="w", id=id, token=token, name="a", result=copied))
+    writes = Jobs()
+    kit.actor.desk.finish("w", [Finished(id, token, copied)], int(kit.now * 1000), writes)
+    end = writes.ended[id]
+    assert end.state == "failed" and b"its result is marked as encrypted" in (end.error or b"")

@@ -154,8 +154,7 @@ def row(number: int, mode: Mode = "simple", *, others: bool = False, about: str 
     options = Options(unique=one, origin="film:a" if about else "", about=about)
     given = {"queue": "q", "job": "job.x", "arguments": b"%d" % number, "added_ms": NOW, "due_ms": one.due_ms(NOW)}
     return JobRow(
-        **{"id": f"{number:032x}", **given, **fields},
-        options=options.encode(),
+        **{"id": f"{number:032x}", "options": options.encode(), **given, **fields},
         unique_key=one.key,
         is_of_others=others,
     )
@@ -285,6 +284,41 @@ def test_what_somebody_has_had_makes_no_room(mode: Mode, is_in_memory: bool) -> 
     desk.found([row(2, mode, others=True)], now_ms, writes)
     assert not writes.ended and not desk.reports
     assert ready(desk, now_ms)[:1] == [row(1).id]
+
+
+@pytest.mark.parametrize("mode", ["debounce", "keep_last"])
+@pytest.mark.parametrize("lives", [1, 2])
+def test_what_somebody_has_had_and_has_not_begun_makes_room(mode: Mode, lives: int) -> None:
+    desk, now_ms, writes = Desk("q"), NOW + 10_000, Jobs()
+    desk.begin([row(1, mode, about="a")], [], NOW)
+    token, _ = desk.take("w", 1, None, now_ms, writes)
+    desk.finish("w", [Finished(row(1).id, token, refund=True, unbegun=True)], now_ms, writes)
+    if lives > 1:
+        back = writes.back[row(1).id]
+        desk = Desk("q")
+        desk.begin([row(1, mode, about="a", let_go=back.let_go, options=back.options)], [], NOW)
+    desk.found([row(2, mode, others=True)], now_ms, writes)
+    assert list(writes.ended) == [row(1).id] and [one.name for one in desk.reports] == ["job.duplicate"]
+    assert ready(desk, now_ms) == [row(2).id]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_one_that_was_begun_once_was(first: bool) -> None:
+    """And the other time it was not."""
+    desk, now_ms, writes = Desk("q"), NOW + 10_000, Jobs()
+    desk.begin([row(1, "keep_last")], [], NOW)
+    for unbegun in (not first, first):
+        token, _ = desk.take("w", 1, None, now_ms, writes)
+        message = Jobs()
+        desk.finish("w", [Finished(row(1).id, token, refund=True, unbegun=unbegun)], now_ms, message)
+        writes.merge(message)
+    back = writes.back[row(1).id]
+    later = Desk("q")
+    options = back.options or row(1, "keep_last").options
+    later.begin([row(1, "keep_last", let_go=back.let_go, options=options)], [], NOW)
+    for one in (desk, later):
+        one.found([row(2, "keep_last", others=True)], now_ms, writes)
+        assert row(1).id in one.jobs and ready(one, now_ms) == [row(1).id]
 
 
 def test_what_somebody_has_had_goes_first_when_the_queue_begins() -> None:

@@ -426,6 +426,34 @@ def test_tokens_that_former_lives_have_spent_are_spent() -> None:
     assert len(later.take(11_000, 1)) == 1
 
 
+RATES = [Rate(2, per_s=60.0, burst=2), Rate(2, per_s=60.0, window="fixed"), Rate(2, per_s=60.0, window="sliding")]
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("of_keys", [True, False])
+def test_what_nobody_has_begun_gives_its_tokens_back(rate: Rate, of_keys: bool) -> None:
+    order = Order(QueueLimits(per_key_rate=rate) if of_keys else QueueLimits(rate=rate))
+    for number in range(5):
+        order.put(a_job(number, "a"), 0)
+    first, second = order.take(0, 9)
+    assert order.take(0, 9) == [] and (order.next_ms(1_000) or 0) > 1_000, "it waits for its tokens"
+    order.ended(first, 1_000)
+    assert order.take(1_000, 9) == [], "that one was begun"
+    order.ended(second, 1_000, unbegun_ms=0)
+    assert len(order.take(1_000, 9)) == 1, "as if it had not been taken"
+
+
+def test_what_was_taken_by_other_rates_gives_nothing_back() -> None:
+    order = Order()
+    for number in range(5):
+        order.put(a_job(number, "a"), 0)
+    (before,) = order.take(0, 1)
+    order.limit(QueueLimits(rate=Rate(2, per_s=60.0, window="fixed")), 1_000)
+    assert len(order.take(1_000, 9)) == 2
+    order.ended(before, 2_000, unbegun_ms=0)
+    assert order.take(2_000, 9) == []
+
+
 def test_of_a_key_that_is_new_to_this_life_nobody_knows_what_former_ones_have_spent() -> None:
     order = Order(QueueLimits(per_key_rate=Rate(1, per_s=1.0)))
     order.begin(0, 11_000, 10_400)

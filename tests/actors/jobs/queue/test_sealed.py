@@ -1,13 +1,18 @@
 """What was added in the clear of a class that is encrypted is so no longer once its queue has found it."""
 
+from typing import Any
+
 import pytest
 from msgspec import Raw
+from msgspec.structs import replace
 
 from greenroom import Job, Work
+from greenroom.actors.jobs.options import Options, UniqueKey
+from greenroom.actors.jobs.queue import actor
 from greenroom.actors.jobs.queue.messages import Finished, Found, Take
 from greenroom.actors.jobs.queue.sealed import seal_read
 from greenroom.store.jobs.jobs import LONG
-from greenroom.store.jobs.sealing import is_sealed, keys_for, opened
+from greenroom.store.jobs.sealing import CannotOpen, is_sealed, keys_for, opened, seal
 from greenroom.store.journal.consequences.jobs import Jobs
 from greenroom.testing import JobKit
 
@@ -22,10 +27,9 @@ class Pay(Job, queue="money", tag="job.pay", encrypted=True):
         return self.account
 
 
-def added(jobs: JobKit, arguments: bytes = IN_THE_CLEAR) -> str:
+def added(jobs: JobKit, arguments: bytes = IN_THE_CLEAR, **fields: Any) -> str:
     """As SQL does."""
-    row = Pay(account="").to_row(now_ms=int(jobs.now * 1000))
-    row.arguments = arguments
+    row = replace(Pay(account="").to_row(now_ms=int(jobs.now * 1000)), arguments=arguments, **fields)
     jobs._start([row])
     return row.id
 
@@ -77,3 +81,52 @@ def test_what_was_edited_while_it_was_read_stays_as_it_was_edited() -> None:
         read, writes = {job: b'{"account":"before"}'}, Jobs()
         seal_read(desk, read, jobs.queue("money").actor.installed, writes)
         assert not writes.back and desk.jobs[job].arguments == edited
+
+
+@pytest.mark.parametrize("how", ["cancelled", "expired", "a duplicate", "begun at once"])
+@pytest.mark.parametrize("is_long", [True, False])
+def test_nothing_stays_in_the_clear_of_one_that_ends_before_it_is_encrypted(
+    monkeypatch: pytest.MonkeyPatch, how: str, is_long: bool
+) -> None:
+    """As where more are found than are encrypted at once."""
+    monkeypatch.setattr(actor, "SETTLED_AT_ONCE", 0)
+    monkeypatch.setattr(JobKit, "_decode", lambda self, row: Pay(account=""))  # of one that has ended it shows them
+    text = b'{"account":"acme","note":"%s"}' % (b"x" * LONG) if is_long else IN_THE_CLEAR
+    with keys_for(bytes(32)):
+        jobs = JobKit(Pay)
+        kit = jobs.queue("money")
+        options = Options(
+            expires_ms=int(jobs.now * 1000) + 5_000 if how == "expired" else 0,
+            unique=UniqueKey("k", "keep_last") if how == "a duplicate" else None,
+        )
+        job = added(jobs, text, options=options.encode(), unique_key="k" if how == "a duplicate" else None)
+        kit.tell(Found())
+        assert jobs._tables.jobs[job].arguments == text
+        match how:
+            case "cancelled":
+                jobs.cancel(job)
+            case "expired":
+                jobs.advance(6.0)
+            case "a duplicate":
+                added(jobs, text, options=options.encode(), unique_key="k")
+                kit.tell(Found())
+            case _:
+                taken = kit.ask_later(Take(worker="w")).reply
+                kit.ask(Take(worker="w", most=0, finished=[Finished(job, taken.token, Raw(b"1"))]))
+        stored = jobs._tables.done[job][0].arguments
+        assert stored is not None and is_sealed(stored)
+        if is_long and how != "begun at once":  # which it was encrypted for
+            with pytest.raises(CannotOpen, match="removed when its job had ended"):
+                opened(stored, "job.pay")
+        else:
+            assert opened(stored, "job.pay") == text
+
+
+def test_what_is_long_and_encrypted_stays_as_it_ends() -> None:
+    with keys_for(bytes(32)):
+        jobs = JobKit(Pay)
+        sealed = seal(b'{"account":"%s"}' % (b"x" * LONG), "job.pay")
+        job = added(jobs, sealed)
+        jobs.queue("money").tell(Found())
+        jobs.cancel(job)
+        assert jobs._tables.done[job][0].arguments == sealed

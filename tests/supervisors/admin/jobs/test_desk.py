@@ -23,6 +23,7 @@ from greenroom.store.jobs.filter import JobFilter
 from greenroom.store.jobs.jobs import JobFound
 from greenroom.store.jobs.jobs_memory import MemoryJobs
 from greenroom.store.jobs.listing_memory import MemoryListing
+from greenroom.store.jobs.sealing import keys_for, seal
 from greenroom.store.ownership.referee import Member
 from greenroom.supervisors.admin.asked import Asked
 from greenroom.supervisors.admin.jobs.desk import KEPT_MAX, NAMES_S, JobDesk
@@ -234,6 +235,18 @@ async def test_what_is_edited_keeps_what_was_not_shown(autojump_clock: MockClock
             await one.desk.edit(job, {"film": 3}, (await one.job(job))["arguments"], None, None, by="root")
         await one.desk.edit(job, None, None, None, 60.0, by="root")
         assert (await one.job(job))["state"] == "delayed"
+
+
+async def test_what_is_encrypted_is_left_alone_where_something_else_is_edited(autojump_clock: MockClock) -> None:
+    async with scene() as one:
+        job = await one.add(film="a")
+        with keys_for(bytes(32)):
+            sealed = one.run.row(job).arguments = seal(b'{"film":"a"}', "job.cut")
+        shown = (await one.job(job))["arguments"]
+        await one.desk.edit(job, shown, shown, 1, None, by="root")
+        assert one.run.row(job).arguments == sealed and (await one.job(job))["priority"] == 1
+        with pytest.raises(Exception, match=r"sealed as job\.other"):
+            await one.desk.edit(job, shown | {"of": "job.other"}, shown, 1, None, by="root")
 
 
 async def test_lists_are_of_the_filter_and_a_viewer_can_ask_for_nothing_that_people_wrote(

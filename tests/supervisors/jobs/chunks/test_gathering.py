@@ -10,6 +10,8 @@ from msgspec import Raw
 
 from greenroom import Job, Work
 from greenroom.actors.jobs.installed import InstalledJob
+from greenroom.actors.jobs.limits import Rate
+from greenroom.actors.jobs.queue.control import Limit
 from greenroom.actors.jobs.queue.messages import Take, TakenJob
 from greenroom.actors.jobs.queue.single.steering import CancelJob
 from greenroom.supervisors.jobs.chunks.gathering import Gathering, Taken, wants_of
@@ -81,10 +83,13 @@ async def test_what_is_gathered_is_given_back_by_a_worker_that_stops(autojump_cl
     async with stage(Mail) as on:
         worker = on.worker(slots=1)
         async with running(worker):
+            await on.ask(Limit(rate=Rate(1, per_s=3_600.0)))
+            await trio.sleep(1.0)
             id = await on.add(Mail())
             await trio.sleep(1.0)
             await worker.stop(3.0)
             assert on.row(id).attempts == 0 and not on.tables.takes
+        assert [job.id for job in (await on.ask(Take(worker="v"))).jobs] == [id], "of its rate nothing was spent"
 
 
 async def test_one_that_is_cancelled_meanwhile_is_not_waited_with(autojump_clock: trio.testing.MockClock) -> None:
@@ -105,10 +110,12 @@ class Slow(Job, queue="q", tag="job.slow", chunk=3, chunk_wait_s=1.0):
 async def test_what_comes_while_all_slots_are_busy_is_left_to_others(autojump_clock: trio.testing.MockClock) -> None:
     async with stage(Slow) as on, running(on.worker(slots=1)):
         await on.add(Slow())
-        await trio.sleep(2.0)  # more were asked for, and it has begun without
+        await trio.sleep(1.0)
+        await on.ask(Limit(rate=Rate(1, per_s=3_600.0)))
+        await trio.sleep(1.0)  # more were asked for, and it has begun without
         later = await on.add(Slow())
         await trio.sleep(0.5)
-        assert [job.id for job in (await on.ask(Take(worker="v"))).jobs] == [later]
+        assert [job.id for job in (await on.ask(Take(worker="v"))).jobs] == [later], "nor has it spent its token"
 
 
 class Post(Job, queue="q", tag="job.post", chunk=10, chunk_wait_s=10.0):

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
+from greenroom.actors.jobs.limits import QueueLimits, Rate
 from greenroom.actors.jobs.options import ARGUMENTS_MAX, Options, UniqueKey
 from greenroom.actors.jobs.queue.desk import ARGUMENTS_BYTES_MAX, LEASE_MS, LOST_MAX, Desk
 from greenroom.actors.jobs.queue.messages import Finished
@@ -242,6 +243,22 @@ def test_what_is_not_handed_out_after_all_is_where_it_was_and_was_no_attempt() -
     }
     assert [job.id for job in take(one, "v")[1]] == [row(2).id, row(3).id]
     assert one.hands.holds("w", row(1).id, token)
+
+
+@pytest.mark.parametrize("how", ["begun", "not begun", "not begun, and taken in another life"])
+def test_what_nobody_has_begun_has_spent_nothing_of_a_rate(how: str) -> None:
+    one = Desk("q")
+    one.order.limit(QueueLimits(rate=Rate(1, per_s=60.0, window="fixed")), NOW - 1)
+    if how == "not begun, and taken in another life":
+        token = 5
+        one.begin([row(1), row(2), row(3)], [TakeRow("q", token, "w", NOW + 1, [row(1).id])], NOW)
+        assert len(take(one, "v", now_ms=NOW)[1]) == 1, "what was spent for that nobody knows"
+    else:
+        one.add([row(1), row(2)], NOW)
+        token, _ = take(one)
+    unbegun = how != "begun"
+    finish(one, Finished(row(1).id, token, refund=True, retry_s=600.0, unbegun=unbegun), now_ms=NOW + 5)
+    assert len(take(one, "v", now_ms=NOW + 5)[1]) == (how == "not begun")
 
 
 def test_who_does_not_name_what_it_took_from_an_owner_whose_clock_was_ahead_has_lost_it() -> None:

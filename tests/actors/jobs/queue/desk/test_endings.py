@@ -6,6 +6,7 @@ import pytest
 from msgspec import Raw
 
 from greenroom.actors.jobs.queue.desk.endings import ERROR_MAX, RESULT_MAX, error_of, kept_of, why_cancelled, wrong_with
+from greenroom.store.jobs.sealing import keys_for, seal
 
 
 def test_an_error_is_kept_as_far_as_it_can_be_stored() -> None:
@@ -26,4 +27,14 @@ def test_null_is_no_result() -> None:
     ("result", "wrong"), [(b"1", ""), (b'"\xff"', "is no JSON: "), (b"1" * (RESULT_MAX + 1), "has more than ")]
 )
 def test_what_can_not_be_kept_says_why(result: bytes, wrong: str) -> None:
-    assert wrong_with(Raw(result)).startswith(wrong) and bool(wrong_with(Raw(result))) == bool(wrong)
+    said = wrong_with(Raw(result), "job.pay")
+    assert said.startswith(wrong) and bool(said) == bool(wrong)
+
+
+def test_what_others_have_encrypted_is_no_result() -> None:
+    """Whoever reads it would open it, and see what that other job was given in secret."""
+    with keys_for(bytes(32)):
+        stored = Raw(seal(b"4111", "job.pay"))
+    assert wrong_with(stored, "job.pay") == ""
+    for result in (stored, Raw(b'{"$sealed": 7}'), Raw(b'{"$sealed":"1.2.3"}')):
+        assert wrong_with(result, "job.echo") == "is marked as encrypted, and not by this job"

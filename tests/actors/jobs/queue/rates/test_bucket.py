@@ -43,3 +43,32 @@ def test_a_bucket_of_former_times_is_empty_at_most() -> None:
     assert meter.tokens(meter.as_of(10_000, 1_000), 1_000) == 0
     assert meter.tokens(meter.as_of(10_000, 1_000), 2_000) == 1
     assert meter.tokens(meter.as_of(10_000, 20_000), 20_000) == 3
+
+
+@given(rates, steps, st.integers(1, 20), steps)
+def test_what_is_given_back_was_never_spent_or_is_lost(
+    rate: Rate, before: list[tuple[int, int]], unbegun: int, after: list[tuple[int, int]]
+) -> None:
+    """By one from which it was not taken: there is never more."""
+    meter, now_ms = meter_of(rate), 1_000
+    bucket = without = 0
+
+    def spend(wait_ms: int, want: int) -> int:
+        nonlocal bucket, without, now_ms
+        now_ms += wait_ms
+        if spends := min(want, meter.tokens(bucket, now_ms)):
+            bucket, without = meter.spend(bucket, now_ms, spends), meter.spend(without, now_ms, spends)
+        return spends
+
+    for wait_ms, want in before:
+        spend(wait_ms, want)
+    then_ms = last_ms = now_ms
+    if not (unbegun := min(unbegun, meter.tokens(bucket, now_ms))):
+        return
+    bucket = meter.spend(bucket, then_ms, unbegun)
+    for wait_ms, want in after:
+        last_ms = now_ms if spend(wait_ms, want) else last_ms
+    bucket = meter.give_back(bucket, then_ms, last_ms, unbegun)
+    assert meter.tokens(bucket, now_ms) <= meter.tokens(without, now_ms)
+    if last_ms == then_ms:
+        assert meter.tokens(bucket, now_ms) == meter.tokens(without, now_ms)

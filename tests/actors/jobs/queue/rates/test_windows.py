@@ -52,6 +52,26 @@ def test_a_life_that_knows_when_all_are_back_gives_none_back_before(rate: Rate, 
         assert meter.tokens(later, full_ms) == rate.n
 
 
+@given(rates, steps, st.integers(1, 20), steps)
+def test_what_is_given_back_was_never_spent(
+    rate: Rate, before: list[tuple[int, int]], unbegun: int, after: list[tuple[int, int]]
+) -> None:
+    meter, now_ms = meter_of(rate), 1_000_003
+    spent = without = then_ms = 0
+    for number, (wait_ms, want) in enumerate([*before, (0, unbegun), *after]):
+        now_ms += wait_ms
+        spends = min(want, meter.tokens(spent, now_ms))
+        spent = meter.spend(spent, now_ms, spends)
+        if number == len(before):
+            then_ms, unbegun = now_ms, spends
+        else:
+            without = meter.spend(without, now_ms, spends)
+    spent = meter.give_back(spent, then_ms, now_ms, unbegun)
+    for at_ms in (now_ms, now_ms + 1, now_ms + 40, now_ms + 40_000):
+        assert meter.tokens(spent, at_ms) == meter.tokens(without, at_ms)
+    assert meter.tokens(spent, meter.full_ms(spent)) == rate.n
+
+
 @pytest.mark.parametrize("window", ["fixed", "sliding"])
 def test_another_rate_takes_over_what_is_spent(window: Literal["fixed", "sliding"]) -> None:
     bucket, counted = meter_of(Rate(10, burst=10)), meter_of(Rate(8, window=window))
