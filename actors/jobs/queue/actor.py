@@ -74,7 +74,7 @@ log = structlog.get_logger("greenroom.jobs")
 
 QUEUE_KIND = "queue"
 TAKERS_MAX = 10_000  # workers that wait at once
-LATE_MS = LEASE_MS // 2  # between two ticks while somebody works: they are TICK_MS apart
+LATE_MS = LEASE_MS // 2  # between two messages while somebody works: ticks are TICK_MS apart
 TICK_MS = 500  # between two looks at who has waited long enough, or was not heard of
 SLOW_TICK_MS = 5_000  # where nobody works
 TICK_MS_MIN = 1
@@ -120,7 +120,6 @@ class Queue(SteeredQueue):
         super().__init__(entity, runtime)
         self._takers: dict[Later, Taker] = {}  # first come, first served
         self._ticks_ms: int | None = None  # when the next look at time is
-        self._ticked_ms = 0  # when it last was
         self._latest_ms = 0  # when the last message came
         self._looks_ms = 0  # when whoever has waited long enough is looked for again
         self._looking = Looking(Seen(""), 0)  # for what others have added
@@ -164,6 +163,8 @@ class Queue(SteeredQueue):
         now_ms = self.now_ms
         if now_ms < self._latest_ms - BACK_MS:  # begun anew, nothing in memory waits for a time that has gone
             raise ClockSetBack(f"by {self._latest_ms - now_ms} ms")
+        if now_ms - self._latest_ms > LATE_MS:  # it was set ahead, or we stood still: nobody is late by that
+            self.desk.hands.forgive(now_ms)
         self._latest_ms = now_ms
         writes = Jobs()
         try:
@@ -458,9 +459,6 @@ class Queue(SteeredQueue):
 
     def _tick(self, writes: Jobs) -> None:
         now_ms = self.now_ms
-        if not 0 <= now_ms - self._ticked_ms <= LATE_MS:  # the clock was set, or we stood still: nobody is late by that
-            self.desk.hands.forgive(now_ms)
-        self._ticked_ms = now_ms
         if self._reading and (ids := self._reading.again(now_ms, self._has)):
             self.runtime.jobs.read(self.key, ids)
         active = self.desk.order.running
@@ -476,7 +474,7 @@ class Queue(SteeredQueue):
         # What waits in the name of one that has ended would be given to nobody.
         silent = self.single.beats.is_silent
         self._forget_takers(
-            lambda taker: taker.message.worker in lost or silent(taker.message.worker, taker.asked_ms, self._ticked_ms)
+            lambda taker: taker.message.worker in lost or silent(taker.message.worker, taker.asked_ms, now_ms)
         )
         for worker in self.single.beats.due(now_ms):
             self.single.end_beat(worker)

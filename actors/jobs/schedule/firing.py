@@ -52,16 +52,23 @@ class Firing(Actor[ScheduleState]):
     def __init__(self, entity: str, runtime: Runtime) -> None:
         super().__init__(entity, runtime)
         self._looked_ms: dict[str, int] = {}  # by the job's id: when one last looked whether it still runs
+        self._stored: set[str] = set()  # jobs that are, by the time of the next tick
+
+    async def begin(self) -> None:
+        self._stored = set(self.state.running)
 
     def _doubted(self) -> list[str]:
-        """Jobs that run for long, and of which one looks now whether they still do."""
+        """Jobs that run for long, and of which one looks now whether they still do.
+
+        None whose row may be on its way to where one looks, though the clock has been set ahead since.
+        """
         if self.state.spec is None:
             return []
         now_ms = self._now_ms
         long = [
             one.job
             for one in list(self.state.running.values())[:AT_ONCE]
-            if now_ms - max(one.started_ms, self._looked_ms.get(one.job, 0)) >= DOUBT_MS
+            if one.job in self._stored and now_ms - max(one.started_ms, self._looked_ms.get(one.job, 0)) >= DOUBT_MS
         ]
         self._looked_ms = {one: at_ms for one, at_ms in self._looked_ms.items() if one in self.state.running}
         self._looked_ms.update(dict.fromkeys(long, now_ms))
@@ -99,6 +106,7 @@ class Firing(Actor[ScheduleState]):
         for tick_ms in found.ticks:
             self._begin(tick_ms, "tick", spec.overlap)
         self._time()
+        self._stored = set(self.state.running)  # with the timer that the next tick comes by, or before it
         if self.state.next_ms is None:
             self._note()
 

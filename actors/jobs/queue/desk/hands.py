@@ -72,9 +72,11 @@ class Hands(dict[str, Hand]):
         return [token for token in tokens if token not in hand.held], lost
 
     def forgive(self, now_ms: int) -> None:
-        """All workers have a whole lease from now on."""
+        """All workers have a whole lease from now on, and what they have was taken just now."""
         for hand in self.values():
             hand.heard_ms = now_ms
+            for held in hand.held.values():
+                held.since_ms = now_ms
 
     def silent(self, now_ms: int) -> list[str]:
         """Workers that were not heard of for too long."""

@@ -85,6 +85,7 @@ class Flowing:
                 self._queue.require_worker()
                 return self._spawn(message, writes)
             case AskOthers():
+                self._desk.others.stored(message.stored)
                 self._ask_others()
             case WaitedFor():
                 self._desk.bells.hang(message.ids, message.queue, self._queue.now_ms)
@@ -140,7 +141,7 @@ class Flowing:
                 self._stored_ms = now_ms
         self._desk.bells.lapse(now_ms)
         if self._desk.others.is_due(now_ms):
-            self._queue.after(0.0, AskOthers())
+            self._queue.after(0.0, AskOthers(stored=self._desk.others.new()))
 
     def _hint(self, queue: str, message: Message) -> None:
         """It may be lost."""
@@ -206,7 +207,7 @@ class Flowing:
         for row in rows:
             if row.queue != key:
                 writes.started.append(row)
-                desk.others.wait(row.id, row.queue, added_ms=now_ms)
+                desk.others.wait(row.id, row.queue)
                 continue
             options = decode_options(row.options)
             waits = options.waits if options is not None else None
@@ -311,11 +312,11 @@ class Flowing:
             with suppress(Overloaded):  # asked again in time
                 self._ask(partial(self._answered, ids), ids, waits=False)
         else:
-            desk.others.answered((), {}, self._queue.now_ms)
+            desk.others.answered((), {})
 
     def _answered(self, ids: list[str], outcomes: Outcomes) -> None:
         desk = self._desk
-        ended, under_way = desk.others.answered(ids, outcomes, self._queue.now_ms)
+        ended, under_way = desk.others.answered(ids, outcomes)
         for job_id, known in ended.items():
             if job_id not in desk.jobs:
                 self._heard(job_id, known)

@@ -85,7 +85,10 @@ class Spawn(Ask[Spawned], tag="queue.spawn"):
 
 
 class AskOthers(Tell, tag="queue.ask_others"):
-    """To itself: look how jobs of others are, which jobs of one's own wait for."""
+    """To itself: look how jobs of others are, which jobs of one's own wait for. This comes behind all that was written
+    before it was sent, `stored` with it."""
+
+    stored: list[str] = field(default_factory=list)
 
 
 class WaitedFor(Tell, tag="queue.waited_for"):

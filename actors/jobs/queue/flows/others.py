@@ -2,9 +2,14 @@
 
 How they stand is asked of the store, where it is written. The queue that has one is asked to say so as it ends, which
 spares both waiting; what is never said is found when the store is asked again.
+
+Of one whose row is on its way there nobody knows yet, and it would be taken for gone. So one is asked about only once a
+message has come that this queue has sent itself since it waits for it: that comes behind all that was written before,
+however long that takes, and whatever clocks are set to meanwhile.
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from itertools import islice
 
 from msgspec import Struct
 
@@ -14,7 +19,6 @@ ASK_MS = 2_000  # until one that had not ended is asked about again
 LONG_MS = 10_000  # the same, from the second time on: its queue is to say when it ends
 ASK_AT_ONCE = 500
 ANSWER_MS = 40_000  # after which an answer is not waited for
-YOUNG_MS = 30_000  # from when one is added here that its row may take to be there
 
 
 class Other(Struct):
@@ -23,34 +27,51 @@ class Other(Struct):
     queue: str = ""  # that has it, as far as is known
     asked_ms: int = 0
     asks: int = 0  # how often the answer was that it is under way
-    added_ms: int | None = None  # by us, just now: its row need not be there yet
 
 
 class Others:
     """Of one queue."""
 
     def __init__(self) -> None:
+        self._new: dict[str, Other] = {}  # rows of these may be on their way
         self._fresh: dict[str, Other] = {}  # not asked about yet
         self._asked: dict[str, Other] = {}  # by rising `asked_ms`
         self._long: dict[str, Other] = {}  # those whose queue is to say so, likewise
         self._asking_until_ms = 0
 
     def __len__(self) -> int:
-        return len(self._fresh) + len(self._asked) + len(self._long)
+        return sum(map(len, self._all))
 
-    def wait(self, job_id: str, queue: str = "", *, added_ms: int | None = None) -> None:
-        """Somebody here waits for that one. `added_ms`: when it was added, if just now, to be committed with this."""
-        if job_id not in self._fresh and job_id not in self._asked and job_id not in self._long:
-            self._fresh[job_id] = Other(queue, added_ms=added_ms)
+    @property
+    def _all(self) -> tuple[dict[str, Other], ...]:
+        return self._new, self._fresh, self._asked, self._long
+
+    def _get(self, job_id: str) -> Other | None:
+        return next((some[job_id] for some in self._all if job_id in some), None)
+
+    def wait(self, job_id: str, queue: str = "") -> None:
+        """Somebody here waits for that one."""
+        if self._get(job_id) is None:
+            self._new[job_id] = Other(queue)
+
+    def new(self) -> list[str]:
+        """Those that are stored once the message comes which is sent to oneself now."""
+        return list(islice(self._new, ASK_AT_ONCE))
+
+    def stored(self, ids: Iterable[str]) -> None:
+        """It has come."""
+        for job_id in ids:
+            if (other := self._new.pop(job_id, None)) is not None:
+                self._fresh[job_id] = other
 
     def queue_of(self, job_id: str) -> str:
         """ "" where nobody has said."""
-        found = self._asked.get(job_id) or self._long.get(job_id) or self._fresh.get(job_id)
+        found = self._get(job_id)
         return found.queue if found is not None else ""
 
     def next_ms(self) -> int | None:
         """When the store is to be asked; None: not at all."""
-        if self._fresh:
+        if self._new or self._fresh:
             return self._asking_until_ms
         due = [
             next(iter(some.values())).asked_ms + rest_ms
@@ -60,7 +81,7 @@ class Others:
         return max(min(due), self._asking_until_ms) if due else None
 
     def is_due(self, now_ms: int) -> bool:
-        """Is somebody to ask now? Then they are, until they are `answered`."""
+        """Is somebody to ask now? Then they are, until they are `answered`. They are told of those that are `new`."""
         next_ms = self.next_ms()
         if next_ms is None or next_ms > now_ms:
             return False
@@ -83,7 +104,7 @@ class Others:
         return ids
 
     def answered(
-        self, ids: Iterable[str], outcomes: Mapping[str, JobOutcome], now_ms: int
+        self, ids: Iterable[str], outcomes: Mapping[str, JobOutcome]
     ) -> tuple[dict[str, JobOutcome | None], dict[str, list[str]]]:
         """How those have ended that have, None: nobody knows; and by queue those that have not."""
         self._asking_until_ms = 0
@@ -95,9 +116,8 @@ class Others:
                 continue
             outcome = outcomes.get(job_id)
             if outcome is None:
-                if other.added_ms is None or other.added_ms + YOUNG_MS <= now_ms:
-                    ended[job_id] = None
-                    self._forget(job_id)
+                ended[job_id] = None
+                self._forget(job_id)
             elif outcome.has_ended:
                 ended[job_id] = outcome
                 self._forget(job_id)
@@ -131,5 +151,5 @@ class Others:
         self._forget(job_id)
 
     def _forget(self, job_id: str) -> None:
-        for some in (self._fresh, self._asked, self._long):
+        for some in self._all:
             some.pop(job_id, None)

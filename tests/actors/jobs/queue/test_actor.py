@@ -303,6 +303,16 @@ def test_a_clock_that_is_set_costs_no_worker_its_jobs() -> None:
     assert kit.view()["unfinished"] == 0
 
 
+def test_a_clock_that_is_set_ahead_costs_no_worker_what_is_on_its_way_to_it() -> None:
+    kit = queue()
+    ids = add(kit, 1)
+    taken = kit.ask(Take(worker="w"))
+    kit._world.now_s += 3_600.0
+    kit.ask(Beat(worker="w"))  # which was sent before that had come
+    kit.ask(Complete(worker="w", id=ids[0], token=taken.token))
+    assert kit.view()["unfinished"] == 0
+
+
 def test_who_has_ceased_to_beat_is_given_nothing_that_it_waits_for() -> None:
     """It has ended, on another host: what it were given would wait for its lease to end."""
     kit = queue()

@@ -162,3 +162,15 @@ def test_ticks_that_may_overlap_do_not_hold_up_what_is_made_up_for() -> None:
         stage.end()
     assert (len(stage.started), stage.seen("backfills")) == (4, [])
     assert [run["why"] for run in stage.seen("running")] == ["tick"]
+
+
+def test_a_job_whose_row_is_on_its_way_is_not_taken_for_gone_though_the_clock_is_set_ahead_meanwhile() -> None:
+    stage = Stage(**MINUTELY)
+    stage.trigger()
+    stage.jobs.gone.add(stage.started[0])  # its append takes long
+    stage.kit._world.now_s += 31 * MINUTE
+    stage.kit.advance(1)
+    assert stage.seen("recent")[0]["outcome"] == ""
+    stage.kit.restart()  # after which it is stored, or was never to be
+    stage.kit.advance(MINUTE)
+    assert stage.seen("recent")[0]["outcome"] == "lost"

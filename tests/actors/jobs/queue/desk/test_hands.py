@@ -29,3 +29,12 @@ def test_silence_counts_from_when_a_worker_was_heard_of_or_forgiven() -> None:
     hands.forgive(200)
     assert not hands.silent(100 + LEASE_MS)
     assert (hands.of_process("host/1"), hands.of_process("host/2")) == (["w"], [])
+
+
+def test_what_a_worker_does_not_know_of_yet_is_not_lost_though_the_clock_is_set_ahead_meanwhile() -> None:
+    hands = Hands()
+    hands.hold(7, "w", 0, [a_job(1)], 0, "")
+    hands.forgive(3_600_000)
+    assert hands.heard("w", [], 3_600_000) == ([], []), "it may be on its way"
+    void, lost = hands.heard("w", [], 3_600_000 + LEASE_MS)
+    assert not void and [one.token for one in lost] == [7]

@@ -71,8 +71,11 @@ def test_what_was_never_said_is_asked_for() -> None:
 def test_whoever_asks_before_what_was_added_is_written_does_not_take_it_for_unknown() -> None:
     one = world()
     one.add("a", job("out", after=[WaitFor("in")]), job("in", queue="b"))
-    one.lives["a"].handle(AskOthers())
+    one.wait(3_600_000)  # its clock is set
+    one.lives["a"].handle(AskOthers())  # from before
     assert len(one.lives["a"].desk.blocked.jobs) == 1 and len(one.lives["a"].desk.others) == 1
+    settle(one)
+    assert list(one.lives["b"].desk.bells.of), "it has asked since"
 
 
 def test_jobs_that_have_ended_are_waited_for_no_more_and_unknown_ones_are_refused() -> None:
