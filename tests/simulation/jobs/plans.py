@@ -12,12 +12,13 @@ import msgspec
 import trio
 from msgspec import Raw, Struct, field
 
-from greenroom import Discard, Job, Retry, WaitFor
+from greenroom import Discard, Job, Retry, Unique, WaitFor
 from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.jobs.queue.flows.messages import AddFlow, FlowJob
 from greenroom.actors.jobs.schedule.messages import Backfill, Pause, Resume, Set, Trigger
 from greenroom.actors.jobs.schedule.overlap import Overlap
 from greenroom.actors.jobs.single.messages import Cancel, Edit
+from greenroom.actors.jobs.single.messages import Retry as TryAgain
 from greenroom.actors.jobs.waits import OnFailure, When
 from greenroom.actors.jobs.work import Work
 from greenroom.actors.model.actor import Actor, KindLimits
@@ -42,10 +43,12 @@ SCHEDULES: dict[str, Overlap] = {
     "all": "buffer_all",
     "other": "cancel_other",
 }
-ENDLESS_S = 100.0  # what takes so long is cancelled by the next tick long before
+ENDLESS_S = 86_400.0  # what takes so long is cancelled, however late anybody hears of it: no world goes on for as long
 TAKES_S = {"each": 0.2, "all": 6.0}
 ADD_EVERY_S = 12.0
+MEDDLE_EVERY_S = 4.0
 ASKED_S, AGAIN_S, LONG_S = 30.0, 1.0, 20.0
+EXPIRES_S = {0.5: 1.5}  # by how long it takes: the others need not begin in time
 RETRY = Retry(attempts=3, first_s=0.5, max_s=2.0)
 Fate = Literal["keep", "stumbles", "discards"]
 FATES: tuple[Fate, ...] = ("keep", "keep", "keep", "stumbles", "discards")
@@ -67,6 +70,12 @@ class Part(Job, queue="parts", tag="job.part"):
         return work.id
 
 
+class Lone(Part, queue="parts", tag="job.lone"):
+    """One of an errand's, that makes room for another's."""
+
+    unique = Unique(mode="keep_last")
+
+
 class Whole(Job, queue="wholes", tag="job.whole"):
     """Made of parts: it says which it has found, and how they had ended."""
 
@@ -77,8 +86,14 @@ class Whole(Job, queue="wholes", tag="job.whole"):
         return [[one.id, one.state] for one in await work.children()]
 
 
-INSTALLED = Jobs((Part, Whole))
-Errands = errands_of(lambda fate, takes_s: Part(fate=cast("Fate", fate), takes_s=takes_s))
+INSTALLED = Jobs((Part, Lone, Whole))
+
+
+def _step(fate: str, takes_s: float) -> Job:
+    return (Lone if fate == "stumbles" else Part)(fate=cast("Fate", fate), takes_s=takes_s)
+
+
+Errands = errands_of(_step)
 
 
 class Planned(Struct, frozen=True):
@@ -118,7 +133,10 @@ class Planner(Actor[PlannerState]):
     def handle(self, message: Message) -> Any:
         match message:
             case Make(token=token, flow=flow):
-                ids = [self.start_job(Part(fate=fate, takes_s=takes_s)) for fate, _, takes_s in flow.parts]
+                ids = [
+                    self.start_job(Part(fate=fate, takes_s=takes_s), expires_s=EXPIRES_S.get(takes_s))
+                    for fate, _, takes_s in flow.parts
+                ]
                 waits = [WaitFor(one, policy) for one, (_, policy, _) in zip(ids, flow.parts, strict=True)]
                 after, children = ((), waits) if flow.are_children else (waits, ())
                 ids.append(self.start_job(Whole(), about=token, after=after, children=children, when=flow.when))
@@ -180,7 +198,8 @@ class Planners:
         draw = world.draw_of_crews
         adding = partial(self._add_on, world.outside(), Random(draw.getrandbits(64)))
         timing = partial(self._time, world.outside(), Random(draw.getrandbits(64)))
-        return [adding, timing]
+        meddling = partial(self._meddle, world, world.outside(), Random(draw.getrandbits(64)))
+        return [adding, timing, meddling]
 
     async def _add_on(self, ask: Outside, draw: Random) -> None:
         count = 0
@@ -189,7 +208,14 @@ class Planners:
             count += 1
             flow = self._wishes.flow(draw)
             jobs = [
-                FlowJob("job.part", _raw({"fate": fate, "takes_s": takes_s}), attempts=3, name=f"{n}", queue="parts")
+                FlowJob(
+                    "job.part",
+                    _raw({"fate": fate, "takes_s": takes_s}),
+                    attempts=3,
+                    name=f"{n}",
+                    queue="parts",
+                    expires_s=EXPIRES_S.get(takes_s),
+                )
                 for n, (fate, _, takes_s) in enumerate(flow.parts)
             ]
             waits = [WaitFor(f"{n}", policy) for n, (_, policy, _) in enumerate(flow.parts)]
@@ -211,6 +237,17 @@ class Planners:
             made_up = self._made_up(draw)
             message = draw.choice((Pause(note="for now"), Resume(), Resume(), Trigger(), made_up, made_up))
             await self._try(ask, f"schedule:{name}", message)
+
+    async def _meddle(self, world: "World", ask: Outside, draw: Random) -> None:
+        """With jobs of errands: those that are to be done, and those that have ended, which go on as they did."""
+        while True:
+            await trio.sleep(draw.expovariate(1.0 / MEDDLE_EVERY_S))
+            tables = world.database.rows.consequences.of(JobTables)
+            rows = [*tables.jobs.values(), *(row for row, _ in tables.done.values())]
+            ids = [row.id for row in rows if b'"errand:' in (row.options or b"")]
+            if ids:
+                edit = Edit(arguments=_raw({"fate": "keep", "takes_s": 0.1}), priority=draw.randint(0, 9))
+                await self._try(ask, f"job:{draw.choice(ids)}", draw.choice((TryAgain(), TryAgain(), edit, Cancel())))
 
     def _made_up(self, draw: Random) -> Backfill:
         now_ms = int((STARTED + trio.current_time()) * 1000)

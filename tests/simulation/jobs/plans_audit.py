@@ -31,6 +31,8 @@ class Known(Struct):
     fate: str
     waits: Waits | None
     about: str
+    expires_ms: int = 0  # by when it is to have begun; 0: it need not
+    attempts: int = 0
     lost: int = 0
     was_taken: bool = False
     state: str = ""  # in which it has ended
@@ -39,7 +41,9 @@ class Known(Struct):
     def of(cls, row: JobRow) -> "Known":
         options = decode_options(row.options)
         fate = decode(row.arguments or b"{}").get("fate", "keep")
-        return cls(row.id, fate, options.waits if options else None, options.about if options else "")
+        known = cls(row.id, fate, options.waits if options else None, options.about if options else "")
+        known.expires_ms = options.expires_ms if options else 0
+        return known
 
 
 class PlansAudit:
@@ -114,15 +118,19 @@ class PlansAudit:
     # Queues.
 
     def _queue(self, jobs: Jobs) -> None:
+        assert not jobs.revived, f"{jobs.revived[0].id} begins anew, and who has started it has gone on"
         for back in jobs.back.values():
-            self._jobs[back.id].lost = max(self._jobs[back.id].lost, back.lost)
+            job = self._jobs[back.id]
+            job.lost, job.attempts = max(job.lost, back.lost), max(job.attempts, back.attempts)
+            if back.arguments is not None:
+                job.fate = decode(back.arguments)["fate"]
         for row, _ in jobs.over:
             self._is_new(row)
         for end in (*jobs.ended.values(), *(end for _, end in jobs.over)):
             self._ended(end)
         for take in jobs.taken:
             for one in take.ids:
-                self._taken(self._jobs[one])
+                self._taken(self._jobs[one], take.at_ms)
 
     def _ends(self, waits: Waits) -> list[tuple[str, str]]:
         """For each that it waits for its policy, and how that has ended."""
@@ -132,8 +140,10 @@ class PlansAudit:
         """Has one of them ended where it was read, and the database that took over knows nothing of it yet?"""
         return self._failovers and not all(state for _, state in ends)
 
-    def _taken(self, job: Known) -> None:
+    def _taken(self, job: Known, at_ms: int) -> None:
         job.was_taken = True
+        is_late = 0 < job.expires_ms <= at_ms and not (job.lost or job.attempts)
+        assert not is_late, f"{job.id} begins at {at_ms}, and has expired at {job.expires_ms}"
         if job.waits is None:
             return
         ends = self._ends(job.waits)
@@ -155,8 +165,12 @@ class PlansAudit:
         job = self._jobs[end.id]
         assert not job.state, f"{end.id} is {end.state}, and was {job.state}"
         job.state = end.state
+        assert not (end.instead and job.was_taken), f"{job.id} has begun, and is given up for {end.instead}"
         if job.about and job.about != RUN:
             self._unheard[job.id] = OUTCOMES[end.state]
+        if b"expired" in (end.error or b""):
+            is_so = 0 < job.expires_ms <= end.ended_ms and not (job.lost or job.attempts)
+            assert is_so and end.state == "cancelled", f"{job.id} expires at {end.ended_ms}: {job}"
         is_poor = job.lost >= LOST_MAX - 1
         if job.waits is None:  # a part
             wanted = ("completed", "cancelled") if job.fate != "discards" else ("failed", "cancelled")
