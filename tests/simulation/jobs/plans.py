@@ -1,6 +1,7 @@
 """Planners that start flows with their events, services that add others, and schedules: the world `plans`.
 
-Parts are done in one queue, wholes in another, which wait for them. A job's arguments say what becomes of it.
+Parts are done in one queue, wholes in another, which wait for them, and add some. A job's arguments say what becomes of
+it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -77,13 +78,17 @@ class Lone(Part, queue="parts", tag="job.lone"):
 
 
 class Whole(Job, queue="wholes", tag="job.whole"):
-    """Made of parts: it says which it has found, and how they had ended."""
+    """Made of parts, some of which it adds itself: it says which it has found, and how they had ended."""
 
+    adds: list[tuple[Fate, OnFailure]] = field(default_factory=list)
+    asks: bool = True  # else it is begun again since it has returned
     retry = RETRY
 
     async def run(self, work: Work) -> list[list[str]]:
         await trio.sleep(0.2)
-        return [[one.id, one.state] for one in await work.children()]
+        for number, (fate, on_failure) in enumerate(self.adds):
+            await work.spawn(f"{number}", [Part(fate=fate, takes_s=0.05)], on_failure=on_failure)
+        return [[one.id, one.state] for one in await work.children()] if self.asks else []
 
 
 INSTALLED = Jobs((Part, Lone, Whole))
@@ -102,6 +107,12 @@ class Planned(Struct, frozen=True):
     parts: list[tuple[Fate, OnFailure, float]]
     are_children: bool
     when: When
+    adds: list[tuple[Fate, OnFailure]]
+    asks: bool
+
+    @property
+    def whole(self) -> Whole:
+        return Whole(adds=self.adds, asks=self.asks)
 
 
 class Made(Event, tag="planner.made"):
@@ -139,7 +150,7 @@ class Planner(Actor[PlannerState]):
                 ]
                 waits = [WaitFor(one, policy) for one, (_, policy, _) in zip(ids, flow.parts, strict=True)]
                 after, children = ((), waits) if flow.are_children else (waits, ())
-                ids.append(self.start_job(Whole(), about=token, after=after, children=children, when=flow.when))
+                ids.append(self.start_job(flow.whole, about=token, after=after, children=children, when=flow.when))
                 self.record(Made(token=token, ids=ids))
             case Answered():
                 self.record(Heard(job=message.entity.partition(":")[2], how="job.completed"))
@@ -171,7 +182,9 @@ class Wishes:
             for _ in range(draw.randint(1, 3))
         ]
         when = draw.choice(WHENS)
-        return Planned([(fate, "fail" if when else policy, s) for fate, policy, s in parts], draw.random() < 0.5, when)
+        parts = [(fate, "fail" if when else policy, s) for fate, policy, s in parts]
+        adds = [(draw.choice(FATES), draw.choice(POLICIES)) for _ in range(draw.choice((0, 0, 1, 2)))]
+        return Planned(parts, draw.random() < 0.5, when, adds, draw.random() < 0.8)
 
     def __call__(self, draw: Random, user: str) -> Command:
         if draw.random() < 0.4:
@@ -220,7 +233,8 @@ class Planners:
             ]
             waits = [WaitFor(f"{n}", policy) for n, (_, policy, _) in enumerate(flow.parts)]
             after, children = ([], waits) if flow.are_children else (waits, [])
-            jobs.append(FlowJob("job.whole", name="whole", after=after, children=children, when=flow.when))
+            whole = Raw(msgspec.json.encode(flow.whole))
+            jobs.append(FlowJob("job.whole", whole, name="whole", after=after, children=children, when=flow.when))
             added = await self._until(ask, "queue:wholes", AddFlow(jobs=jobs, idempotency_key=f"flow-{count}"))
             self.acknowledged |= set(added.ids.values())
 

@@ -1,7 +1,7 @@
 """The audit of the world `plans`: is each job begun after all that it waits for, does it end as these say, and does a
 schedule fire each tick once, as its overlap allows? It knows what was committed, in the order in which it was."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -10,7 +10,7 @@ from msgspec import Struct
 from greenroom.actors.jobs.options import decode_options
 from greenroom.actors.jobs.queue.desk import LOST_MAX
 from greenroom.actors.jobs.schedule.firing import RUN
-from greenroom.actors.jobs.waits import Waits
+from greenroom.actors.jobs.waits import Awaited, Waits
 from greenroom.store.journal.consequences.jobs import EndRow, JobRow, Jobs, JobTables
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.store.journal.records import Append
@@ -124,6 +124,11 @@ class PlansAudit:
             job.lost, job.attempts = max(job.lost, back.lost), max(job.attempts, back.attempts)
             if back.arguments is not None:
                 job.fate = decode(back.arguments)["fate"]
+            if job.waits is not None and (options := decode_options(back.options)) is not None:
+                self._waits(job, options.waits or Waits([]))
+        said = {one.id for back in jobs.back.values() for one in self._added_by(self._jobs[back.id])}
+        unsaid = [row.id for row in (*jobs.started, *jobs.added) if _depth(row) and row.id not in said]
+        assert not unsaid, f"{unsaid} were added by jobs that do not know of them"
         for row, _ in jobs.over:
             self._is_new(row)
         for end in (*jobs.ended.values(), *(end for _, end in jobs.over)):
@@ -132,9 +137,26 @@ class PlansAudit:
             for one in take.ids:
                 self._taken(self._jobs[one], take.at_ms)
 
-    def _ends(self, waits: Waits) -> list[tuple[str, str]]:
-        """For each that it waits for its policy, and how that has ended."""
-        return [(one.on_failure, self._jobs[one.id].state if one.id in self._jobs else "") for one in waits.jobs]
+    @staticmethod
+    def _added_by(job: Known) -> list[Awaited]:
+        """Jobs that it has added itself, while it was worked on."""
+        return [one for one in job.waits.jobs if one.group] if job.waits is not None else []
+
+    def _waits(self, job: Known, waits: Waits) -> None:
+        """It has added some, rests until they have ended, or goes on since they have."""
+        assert job.waits is not None
+        passed = [one for one in waits.jobs[job.waits.past : waits.past] if one.group]
+        job.waits = waits
+        groups = [one.group for one in self._added_by(job)]
+        assert len(groups) == len(set(groups)), f"{job.id} has added twice what it adds once: {groups}"
+        if passed:
+            ends = self._ends(passed)
+            may = _goes(ends) or self._may_have_been_lost(ends)
+            assert may, f"{job.id} goes on, and those that it has added have ended as {ends}"
+
+    def _ends(self, awaited: Iterable[Awaited]) -> list[tuple[str, str]]:
+        """For each of these its policy, and how it has ended."""
+        return [(one.on_failure, self._jobs[one.id].state if one.id in self._jobs else "") for one in awaited]
 
     def _may_have_been_lost(self, ends: list[tuple[str, str]]) -> bool:
         """Has one of them ended where it was read, and the database that took over knows nothing of it yet?"""
@@ -146,8 +168,9 @@ class PlansAudit:
         assert not is_late, f"{job.id} begins at {at_ms}, and has expired at {job.expires_ms}"
         if job.waits is None:
             return
-        ends = self._ends(job.waits)
-        bad = [policy for policy, state in ends if state in ("failed", "cancelled")]
+        assert not job.waits.rests, f"{job.id} begins, and rests until others have ended"
+        ends = self._ends(one for one in job.waits.jobs if not one.group)
+        bad = _bad(ends)
         is_whole = all(state for _, state in ends)
         match job.waits.when:
             case "ended":
@@ -157,7 +180,7 @@ class PlansAudit:
             case "failure":
                 may = bool(bad)
             case _:
-                may = "continue" in bad or (is_whole and all(policy in FORGIVING for policy in bad))
+                may = _goes(ends)
         may = may or self._may_have_been_lost(ends)
         assert may, f"{job.id} ({job.waits.when!r}) begins, and those that it waits for have ended as {ends}"
 
@@ -176,10 +199,12 @@ class PlansAudit:
             wanted = ("completed", "cancelled") if job.fate != "discards" else ("failed", "cancelled")
             assert end.state in wanted or is_poor, f"{job.id} is {end.state}, and {job.fate}"
             return
-        ends = self._ends(job.waits)
-        bad = [policy for policy, state in ends if state in ("failed", "cancelled")]
+        ends = self._ends(job.waits.jobs)
+        bad = _bad(ends)
         if end.state == "completed":
             assert job.was_taken, f"{job.id} is completed, and nobody had it"
+            is_through = not job.waits.has_spawned or job.waits.past == len(job.waits.jobs)
+            assert is_through, f"{job.id} is completed, and those that it waits for have ended as {ends}"
             for part, state in decode(end.result or b"[]"):
                 stored = self._jobs[part].state if part in self._jobs else ""
                 is_right = state in (stored, "unfinished") or self._failovers
@@ -208,3 +233,20 @@ class PlansAudit:
         if not self._failovers:  # else what was answered may be lost
             missing = self._planners.acknowledged - stored.keys()
             assert not missing, f"{missing} were added, and are not there"
+
+
+def _bad(ends: list[tuple[str, str]]) -> list[str]:
+    """Policies of those that have not succeeded."""
+    return [policy for policy, state in ends if state in ("failed", "cancelled")]
+
+
+def _goes(ends: list[tuple[str, str]]) -> bool:
+    """Does what waits for them go on, by their policies alone?"""
+    bad = _bad(ends)
+    return "continue" in bad or (all(state for _, state in ends) and all(policy in FORGIVING for policy in bad))
+
+
+def _depth(row: JobRow) -> int:
+    """So many jobs are above it, each of which has added the next."""
+    options = decode_options(row.options)
+    return options.depth if options is not None else 0

@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from greenroom.actors.jobs.queue.desk import Desk
 from greenroom.actors.jobs.queue.desk.expiries import Expiries
-from greenroom.actors.jobs.queue.flows import blocked
+from greenroom.actors.jobs.queue.flows import blocked, flowing
 from greenroom.actors.jobs.queue.flows.blocked import GO, Blocked, Decided
+from greenroom.actors.jobs.queue.flows.others import Others
+from greenroom.actors.jobs.queue.messages import Finished
 from greenroom.actors.jobs.queue.single import single_jobs
 from greenroom.actors.jobs.schedule import firing
 from greenroom.actors.jobs.schedule.due import Due, due
@@ -89,6 +92,17 @@ def nobody(*_: Any) -> str:
     return ""
 
 
+def if_it_asks(desk: Desk, job: Any, one: Finished) -> bool:
+    """One that returns is completed."""
+    return one.rests and REST(desk, job, one)
+
+
+def at_once_stored(one: Others, job_id: str, queue: str = "") -> None:
+    """It is looked for before its row is there."""
+    WAIT(one, job_id, queue)
+    one.stored([job_id])
+
+
 def says_nothing(*_: Any) -> None: ...
 
 
@@ -97,6 +111,7 @@ def never(*_: Any) -> bool:
 
 
 BLOCK, JUDGE, BEGIN, DUE = Blocked.block, blocked.judge, Firing._begin, due
+REST, WAIT = Desk._is_to_rest, Others.wait
 IN_THE_RUNTIME: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "a job waits for others": (Blocked, "block", at_once),
     "it fails with what it waits for": (blocked, "judge", is_forgiven),
@@ -106,12 +121,19 @@ IN_THE_RUNTIME: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "what waits goes once it may": (Firing, "_end", goes_on_with_nothing),
     "each tick is made up for": (Firing, "_begin", every_other),
     "what has expired is not begun": (Expiries, "due", none),
+    "a job is looked for once its row would be there": (Others, "wait", at_once_stored),
+    "a job that has added others waits for them": (Desk, "_is_to_rest", if_it_asks),
+    "a job adds once what it adds once": (flowing, "spawned_before", none),
     "a step that is over is not begun anew": (single_jobs, "settled_with", nobody),
     "a step is taken back once its job has ended": (plan, "is_under_way", never),
 }
 
 
-FIRST = {"each tick is made up for": 5}  # where it is missed as things are; the other seeds are tried after it
+FIRST = {  # where it is missed as things are; the other seeds are tried after it
+    "each tick is made up for": 5,
+    "a job is looked for once its row would be there": 1,
+    "a job that has added others waits for them": 2,
+}
 
 
 @pytest.mark.parametrize("guard", IN_THE_RUNTIME)
