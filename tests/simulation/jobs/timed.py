@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from greenroom.actors.jobs.schedule.overlap import WAITING_MAX, Overlap
+from greenroom.actors.jobs.schedule.overlap import RUNNING_MAX, WAITING_MAX, Overlap
 
 EVERY_MS = 7_000
 WAIT: tuple[Overlap, ...] = ("buffer_one", "buffer_all", "cancel_other")
@@ -90,5 +90,8 @@ class Timed(Struct):
 
     def _skips(self, tick: Tick) -> None:
         self._taken(tick)
+        if self.overlap == "allow":
+            assert len(self.running) >= RUNNING_MAX, f"{tick} is left out"
+            return
         may = {"skip": 0, "buffer_one": 1, "buffer_all": WAITING_MAX}.get(self.overlap)
         assert self.running and may is not None and len(self.waiting) >= may, f"{tick} is left out"

@@ -248,6 +248,17 @@ async def test_a_job_that_waits_for_others_is_blocked_until_it_is_free(cluster: 
     assert await numbers(listing_of(cluster), JobFilter("q", ("waiting",))) == [2]
 
 
+async def test_one_that_was_free_is_blocked_while_it_rests_for_what_it_has_added(cluster: Cluster) -> None:
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    child = [Awaited(id_of(9), is_child=True, group='"rests":true')]
+    rests, rested = Options(waits=Waits(child, rests=True)), Options(waits=Waits(child, past=1))
+    rows = [added(n, options=one.encode(), let_go=FREED) for n, one in ((1, rests), (2, rested))]
+    await write(node, queue, Jobs(added=rows))
+    assert await numbers(listing_of(cluster), JobFilter("q", ("blocked",))) == [1]
+    assert await numbers(listing_of(cluster), JobFilter("q", ("waiting",))) == [2]
+
+
 async def test_queues_by_name(cluster: Cluster) -> None:
     await fill(cluster)
     listing = listing_of(cluster)

@@ -3,15 +3,17 @@
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from greenroom import Job, Refused, Unique, Work
-from greenroom.actors.jobs.options import decode_options
+from greenroom.actors.jobs.options import ARGUMENTS_MAX, decode_options
 from greenroom.actors.jobs.queue.control import Why
 from greenroom.actors.jobs.queue.flows import spawning
 from greenroom.actors.jobs.queue.flows.messages import Spawn, SpawnJob
-from greenroom.actors.jobs.queue.messages import Finished, Take, Taken
+from greenroom.actors.jobs.queue.messages import Add, Finished, Take, Taken
 from greenroom.actors.jobs.queue.single.steering import CancelJob, RetryJob
 from greenroom.store.jobs.filter import state_of
+from greenroom.supervisors.testing.reads import KitReads
 from greenroom.testing import JobKit
 
 
@@ -250,8 +252,37 @@ def test_only_so_many_and_so_much_and_none_that_are_one_with_others(monkeypatch:
         patched.setattr(spawning, "SPAWN_BYTES_MAX", 1)
         assert refusal(one, parent) == "queue.group_too_long"
     assert refusal(one, parent, queue="é" * 200) == "queue.no_such_queue"
+    assert refusal(one, parent, arguments=Raw(b'"%b"' % (b"x" * ARGUMENTS_MAX))) == "queue.arguments_too_long"
+    assert refusal(one, parent, arguments=Raw(b"[]")) == "queue.arguments"
     one.finish(parent)
     assert refusal(one, parent) == "queue.lease_over"
+
+
+def test_what_counts_is_all_that_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spawning, "WAITS_MAX", 2)
+    one = Hands()
+    parent = one.parent()
+    one.spawn(parent, "f", 1)
+    assert refusal(one, parent, 1, 2) == "queue.too_many_children"
+    one.spawn(parent, "g", 1)
+
+
+def test_one_that_is_one_with_others_adds_none() -> None:
+    one = Hands()
+    one.queue.ask(Add(job="job.whole", arguments=Raw(b'{"parts":1}'), unique=KEY))
+    assert refusal(one, one.take()) == "queue.unique_in_flow"
+
+
+def test_none_are_added_to_a_queue_that_was_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def is_forgotten(_: object, queues: list[str]) -> list[str]:
+        return queues
+
+    one = Hands()
+    parent = one.parent()
+    with monkeypatch.context() as patched:
+        patched.setattr(KitReads, "forgotten", is_forgotten)
+        assert refusal(one, parent, queue="b") == "queue.no_such_queue"
+    one.spawn(parent, queue="b")
 
 
 def test_children_are_for_whom_their_parent_is() -> None:
