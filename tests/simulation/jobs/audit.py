@@ -4,7 +4,7 @@ It knows of jobs only what lies in the rows and what their code has returned, an
 them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -98,7 +98,7 @@ class JobsAudit:
         for taken in jobs.taken:
             self._taken(taken)
         for back in jobs.back.values():
-            self._back(back)
+            self._back(back, jobs.taken)
         for take in jobs.taken:
             for one in take.ids:
                 self._is_free(one, before[one], take)
@@ -144,7 +144,7 @@ class JobsAudit:
         assert not 0 < expires_ms <= take.at_ms, f"{one} begins at {take.at_ms}, and has expired at {expires_ms}"
         assert not before.token or let_go >= before.token, f"{one} is handed out to {take.worker}, and somebody has it"
 
-    def _back(self, back: BackRow) -> None:
+    def _back(self, back: BackRow, taken: Sequence[TakeRow]) -> None:
         job = self._jobs.get(back.id)
         assert job is not None, f"{back.id} is put back, and has ended"
         failed, lost = back.attempts - job.attempts, back.lost - job.lost
@@ -155,7 +155,8 @@ class JobsAudit:
         assert not (lost and self._lossless), f"{job.id} was lost, and every worker ended as it should"
         job.change(back)
         if back.arguments is not None and not job.wanted["token"].startswith("editor"):
-            assert not job.takes, f"{job.id} has begun, and is to be as another one"
+            begun = [take for take in job.takes if take not in taken]  # by the same append: once it was as that one
+            assert not begun, f"{job.id} has begun, and is to be as another one"
             assert bool(job.expires_ms) is bool(job.wanted.get("within_s")), f"{job.id} expires as another one does"
 
     def _ended(self, end: EndRow, before: dict[str, Place]) -> None:
