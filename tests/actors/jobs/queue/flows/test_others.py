@@ -63,7 +63,6 @@ def test_one_that_is_nowhere_is_unknown_once_its_row_would_be_there() -> None:
     assert one.answered(["y"], {}) == ({"y": None}, {}) and not len(one)
 
 
-@pytest.mark.bound("jobs of others that a queue asks about at once")
 def test_so_many_are_said_to_be_stored_by_one_message() -> None:
     one = Others()
     for number in range(ASK_AT_ONCE + 1):
