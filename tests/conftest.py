@@ -24,6 +24,7 @@ from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.migrate import migrate
 from tests.starting.cluster_template import FOLDER, new_folder
 from tests.starting.in_memory import folder_in_memory
+from tests.starting.kept_session import KeptSession
 from tests.starting.rewriting import rewrite_ahead
 
 TEMPLATE = "greenroom_template"
@@ -171,14 +172,20 @@ def migrated_template(own_servers: OwnServers) -> str:
     return TEMPLATE
 
 
+@pytest.fixture(scope="session")
+def _kept_session(own_servers: OwnServers) -> Iterator[KeptSession]:
+    with KeptSession(own_servers.database_url) as session:
+        yield session
+
+
 @pytest.fixture
-def database_url(own_servers: OwnServers, migrated_template: str) -> Iterator[str]:
+def database_url(own_servers: OwnServers, migrated_template: str, _kept_session: KeptSession) -> Iterator[str]:
     """A database of the test's own, migrated and empty."""
     name = f"test_{next(database_numbers)}"
     # Its files are copied; through the log, as is the default, the same takes twice as much of a core.
-    administer(own_servers, f"CREATE DATABASE {name} TEMPLATE {migrated_template} STRATEGY = FILE_COPY")
+    _kept_session.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template} STRATEGY = FILE_COPY")
     yield url_of(own_servers, name)
-    administer(own_servers, f"DROP DATABASE {name} WITH (FORCE)")
+    _kept_session.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
