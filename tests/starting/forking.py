@@ -133,7 +133,9 @@ def _forker_on(_network: int) -> Forker:
 
 def fork_for_each() -> None:
     """The process: a request a line in; a line out for each process that was made, and for each that has ended."""
-    import greenroom.supervisors.node.node  # noqa: F401
+    import greenroom.supervisors.node.node
+    import greenroom.transports.http.page_server  # what a server imports when somebody first asks for a page
+    import greenroom.transports.pages.app  # noqa: F401
     from greenroom.supervisors.cli.app import main
 
     def reap(number: int, frame: object) -> None:
