@@ -14,6 +14,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Protocol
 
 from greenroom.store.own.processes import die_with_parent
+from tests.starting.networks import enter_network, other_network
 
 ROOT = Path(__file__).parents[2]
 FORKED = "forked"  # how the line about a process begins that has been made; others are of processes that have ended
@@ -88,9 +90,10 @@ class Forker:
         atexit.register(self._end)
 
     def fork(self, arguments: Sequence[str], *, cwd: Path, environment: Mapping[str, str], output: Path) -> Forked:
-        """A process that does what `greenroom ARGUMENTS` does."""
+        """A process that does what `greenroom ARGUMENTS` does, on the network on which this thread is."""
         assert self._process.stdin is not None
-        request = json.dumps([list(arguments), str(cwd), dict(environment), str(output)])
+        network = f"/proc/{os.getpid()}/task/{threading.get_native_id()}/ns/net"
+        request = json.dumps([list(arguments), str(cwd), dict(environment), str(output), network])
         self._process.stdin.write(request.encode() + b"\n")
         self._process.stdin.flush()
         while not self._forked:
@@ -117,17 +120,9 @@ class Forker:
         self._process.wait()
 
 
-def forker() -> Forker:
-    """That of this process, on the network on which this thread is: where a test has several, it goes into another."""
-    try:
-        network = Path("/proc/thread-self/ns/net").stat().st_ino
-    except OSError:
-        network = 0
-    return _forker_on(network)
-
-
 @cache
-def _forker_on(_network: int) -> Forker:
+def forker() -> Forker:
+    """That of this process."""
     return Forker()
 
 
@@ -149,7 +144,8 @@ def fork_for_each() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the tests is for the tests
     signal.signal(signal.SIGCHLD, reap)
     for line in iter(sys.stdin.readline, ""):
-        arguments, cwd, environment, output = json.loads(line)
+        arguments, cwd, environment, output, network = json.loads(line)
+        other = other_network(network)  # before we answer: whoever asks may leave it then
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])  # that it was made is said before that it has ended
         pid = os.fork()
         if pid:
@@ -158,6 +154,10 @@ def fork_for_each() -> None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
+        if other is not None:
+            if not pid:
+                enter_network(other)
+            os.close(other)
         if not pid:
             if with_us is not None:
                 with_us()

@@ -5,7 +5,6 @@ Made with `ip` as root, and gone with the processes that hold them, however the 
 """
 
 import contextlib
-import ctypes
 import functools
 import os
 import shutil
@@ -17,11 +16,11 @@ from types import TracebackType
 from typing import Self
 
 from greenroom.store.own.processes import die_with_parent, end
+from tests.starting.networks import PRESENT, enter_network
 
 NET = "198.18.0"  # set apart for such things (RFC 2544)
 PROGRAMS = ("ip", "unshare", "nsenter")
 NOBODY = "02:00:00:00:00:00"  # an address on the wire that no host has
-NEWNET = 0x40000000  # CLONE_NEWNET in <sched.h>
 MAKE = "link add a0 type veth peer name a1\nlink add b0 type bridge\nlink set a1 master b0"
 
 
@@ -75,24 +74,19 @@ class Host:
     @contextlib.contextmanager
     def inside(self) -> Iterator[None]:
         """This thread is in here."""
-        before, here = (os.open(path, os.O_RDONLY) for path in ("/proc/thread-self/ns/net", f"/proc/{self.pid}/ns/net"))
+        before, here = (os.open(path, os.O_RDONLY) for path in (PRESENT, f"/proc/{self.pid}/ns/net"))
         try:
-            _enter(here)
+            enter_network(here)
             try:
                 yield
             finally:
-                _enter(before)
+                enter_network(before)
         finally:
             os.close(before)
             os.close(here)
 
     def end(self) -> None:
         end(self._holder, ((signal.SIGKILL, 5.0),))
-
-
-def _enter(namespace: int) -> None:
-    if ctypes.CDLL(None, use_errno=True).setns(namespace, NEWNET):
-        raise OSError(ctypes.get_errno(), "setns")
 
 
 class Lab:
