@@ -1,8 +1,8 @@
 """What the served OpenAPI document promises, tried by schemathesis: what fits is taken, what does not is refused.
 
-Bounded: so many examples of each operation. A process that has imported the same modules makes the same ones; Hypothesis
-takes constants from whatever it has imported, so another part of the suite meets others. What is found and stays stands
-in `excepted`, with the reason.
+Bounded: so many examples of each operation, the same ones in each process that has imported the same modules: it is
+from these that Hypothesis takes constants, so another part of the suite meets others. What is found and stays stands in
+`excepted`, with the reason.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,7 @@
 // Windows of one Chromium, for scenarios; whatever its console complains of fails the scenario.
 
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { chromium } from "playwright-core";
 import { serve } from "./scenarios.mjs";
 
@@ -8,6 +9,7 @@ const ARGUMENTS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync",
 ];
+const PROGRAM = ["/usr/bin/chromium-headless-shell", "/usr/bin/chromium"].find(existsSync); // as tests/e2e/conftest.py has them
 const PATIENCE_MS = 20_000;
 
 let browser = null;
@@ -16,7 +18,7 @@ let complaints = [];
 
 /** A window of somebody's own: other storage, other cookies. */
 export async function openWindow(address, user, options = {}) {
-  browser ??= await chromium.launch({ executablePath: "/usr/bin/chromium", headless: true, args: ARGUMENTS });
+  browser ??= await chromium.launch({ executablePath: PROGRAM, headless: true, args: ARGUMENTS });
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce", ...options });
   contexts.push(context);
   context.setDefaultTimeout(PATIENCE_MS);

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.browser.studio import Studio
-from tests.e2e.conftest import need
+from tests.e2e.conftest import need_browser
 from tests.e2e.javascript import JavaScript
 from tests.e2e.server import Server, wait_until
 
@@ -21,8 +21,7 @@ SECRET = "whispered"
 
 @pytest.fixture(scope="module")
 def chromium_of_admins() -> Iterator[JavaScript]:
-    need("Node (npm ci in tests/js)", JavaScript.available(JS / "node_modules" / "playwright-core"))
-    need("Chromium", Path("/usr/bin/chromium").exists())
+    need_browser()
     with JavaScript(JS / "admin.mjs") as script:
         yield script
 

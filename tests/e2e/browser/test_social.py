@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import JS, need
+from tests.e2e.conftest import JS, need_browser
 from tests.e2e.javascript import JavaScript
 from tests.e2e.media.files import picture
 from tests.e2e.server import Server, wait_until
@@ -18,8 +18,7 @@ POSTS = 45  # more than two pages
 @pytest.fixture(scope="module")
 def people() -> Iterator[JavaScript]:
     """The scenarios, in Chromium."""
-    need("Node (npm ci in tests/js)", JavaScript.available(JS / "node_modules" / "playwright-core"))
-    need("Chromium", Path("/usr/bin/chromium").exists())
+    need_browser()
     with JavaScript(JS / "social.mjs") as script:
         yield script
 

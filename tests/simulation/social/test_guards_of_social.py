@@ -117,11 +117,11 @@ FAR = ("a late yes is answered",)  # as where no author is in reach: who is let 
 ENDING = "a story ends"
 # Where each is missed as things are: the other seeds are tried after it.
 GUARDS: dict[str, tuple[Any, str, Callable[..., Any], Faults, int, float]] = {
-    "a late yes is answered": (Follows, "_hear", whoever_is_late, CALM_VIEWS, 4, MINUTES),
+    "a late yes is answered": (Follows, "_hear", whoever_is_late, CALM_VIEWS, 8, MINUTES),
     "who comes in is counted": (Follows, "_hear", whoever_comes, NO_FAULTS, 0, MINUTES),
     "rows may be late": (gathering, "_is_written_to", already, CALM_VIEWS, 106, MINUTES),
     "authors are told of a block": (Follows, "_tell_barred", says_nothing, NO_FAULTS, 1, MINUTES),
-    "what is shared is told": (Post, "_tell_shared", says_nothing, NO_FAULTS, 0, MINUTES),
+    "what is shared is told": (Post, "_tell_shared", says_nothing, NO_FAULTS, 1, MINUTES),
     "what is taken back is withdrawn": (Inbox, "_withdraw", says_nothing, NO_FAULTS, 1, 1.0),
     "feeds mirror whom they follow": (Feed, "_mirror", says_nothing, NO_FAULTS, 0, MINUTES),
     "pages are written": (SpreadPage, "_write", to_nobody, NO_FAULTS, 3, MINUTES),
