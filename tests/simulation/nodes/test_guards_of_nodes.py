@@ -206,12 +206,12 @@ REMOVALS = {
     "the silent are seen to be silent": Removal(
         [(Witness, "may_bury", lambda witness, one, now: one.left_s <= 0)], the_database_is_away
     ),
-    "entries have numbers": Removal([(Link, "arrived", takes_whatever_comes)], None, LOSSY),
+    "entries have numbers": Removal([(Link, "arrived", takes_whatever_comes)], None, LOSSY, seed=1),
     "a link has lives": Removal([(Link, "arrived", knows_one_life)], links_part_one_by_one),
     "answers have numbers": Removal([(Asking, "_take", takes_any)], None, LOSSY),
     "only what has an id is repeated": Removal([(Asked, "may_be_repeated", True)], links_part, seed=4),
     "nothing overtakes what comes back": Removal(
-        [(Asking, "keeps", lambda asking, entity: False)], nodes_come_and_go, SLOW_WAYS, seed=7
+        [(Asking, "keeps", lambda asking, entity: False)], nodes_come_and_go, SLOW_WAYS, seed=1
     ),
     "a feed is asked for before its entity": Removal(
         [(Feeds, "before_inspect", feeds_nothing_yet), (Feeds, "before", feeds_when_answered)],
@@ -219,7 +219,7 @@ REMOVALS = {
         SLOW_WAYS,
     ),
     "a feed is asked for again": Removal([(Feeds, "parted", lambda feeds, node: None)], links_part),
-    "claims are under the shard's term": Removal([], the_database_forgets, guards=Guards(term=False)),
+    "claims are under the shard's term": Removal([], the_database_forgets, seed=2, guards=Guards(term=False)),
 }
 
 
