@@ -4,7 +4,7 @@ It knows of jobs only what lies in the rows and what their code has returned, an
 them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -91,6 +91,7 @@ class JobsAudit:
         for row in (*jobs.added, *jobs.revived):
             if row in jobs.revived:
                 assert self._done.pop(row.id, None) is not None, f"{row.id} begins anew, and had not ended"
+                self._yard.given_up.discard(row.id)
                 self._is_new(Known.of(row, is_of_others=False))
             else:
                 self._is_new(self._as_ordered(row, is_of_others=False))
@@ -98,7 +99,7 @@ class JobsAudit:
         for taken in jobs.taken:
             self._taken(taken)
         for back in jobs.back.values():
-            self._back(back, jobs.taken)
+            self._back(back, before)
         for take in jobs.taken:
             for one in take.ids:
                 self._is_free(one, before[one], take)
@@ -144,7 +145,7 @@ class JobsAudit:
         assert not 0 < expires_ms <= take.at_ms, f"{one} begins at {take.at_ms}, and has expired at {expires_ms}"
         assert not before.token or let_go >= before.token, f"{one} is handed out to {take.worker}, and somebody has it"
 
-    def _back(self, back: BackRow, taken: Sequence[TakeRow]) -> None:
+    def _back(self, back: BackRow, before: dict[str, Place]) -> None:
         job = self._jobs.get(back.id)
         assert job is not None, f"{back.id} is put back, and has ended"
         failed, lost = back.attempts - job.attempts, back.lost - job.lost
@@ -155,9 +156,15 @@ class JobsAudit:
         assert not (lost and self._lossless), f"{job.id} was lost, and every worker ended as it should"
         job.change(back)
         if back.arguments is not None and not job.wanted["token"].startswith("editor"):
-            begun = [take for take in job.takes if take not in taken]  # by the same append: once it was as that one
-            assert not begun, f"{job.id} has begun, and is to be as another one"
-            assert bool(job.expires_ms) is bool(job.wanted.get("within_s")), f"{job.id} expires as another one does"
+            # It may also have been taken by the same append. After that: then what was done is not what is stored.
+            is_free = job.let_go >= before[job.id].token
+            assert is_free and not self._has_begun(job), f"{job.id} has begun, and is to be as another one"
+            expires = bool(job.options.expires_ms)  # though it may have been lost since, likewise
+            assert expires is bool(job.wanted.get("within_s")), f"{job.id} expires as another one does"
+
+    def _has_begun(self, job: Known) -> bool:
+        """Was anything done of it, since it was added or begun anew?"""
+        return any((job.id, take.token) in self._yard.begun for take in job.takes)
 
     def _ended(self, end: EndRow, before: dict[str, Place]) -> None:
         job = self._jobs.get(end.id)
@@ -175,7 +182,8 @@ class JobsAudit:
             wanted |= end.id in self._yard.unwanted  # one append that says so and ends it says only that it has ended
             assert wanted, f"{end.id} was given up by {end.worker}, and is cancelled, which nobody asked for"
         elif end.instead:
-            assert not job.takes, f"{end.id} has begun, and is given up for {end.instead}"
+            assert not self._has_begun(job), f"{end.id} has begun, and is given up for {end.instead}"
+            self._yard.given_up.add(end.id)
         self._check_expired(job, end)
         if end.state == "completed":
             self._check_result(job, end, before[end.id].token)
@@ -271,7 +279,8 @@ class JobsAudit:
         still = [
             job
             for job in self._of(name)
-            if job.id not in jobs.ended and job.options.unique is None and not job.is_of_others
+            if job.id not in jobs.ended and job.id not in jobs.back
+            if job.options.unique is None and not job.is_of_others
             if was.get(job.id) == job.place and not job.place.token
         ]
         for take in jobs.taken:

@@ -42,6 +42,8 @@ class Yard:
         self.unwanted: set[str] = set()  # that somebody has asked to be cancelled
         self.cancelled: set[str] = set()  # of which somebody was told that they are
         self.retried: set[str] = set()
+        self.begun: set[tuple[str, int]] = set()  # jobs, each with the token of who has begun it
+        self.given_up: set[str] = set()  # for another one of their key: nobody is to begin these
         self.wrong: list[str] = []  # what no call of jobs may see
         self._snoozed: set[str] = set()
         self._had_poison: set[str] = set()  # jobs that were in hand where one of them has ended the worker
@@ -62,6 +64,7 @@ class Yard:
 
     async def do(self, job: Any, work: Work, in_hand: Set[str] = NOBODY) -> Any:
         """`in_hand`: those that are done by the same call."""
+        self._begin(work)
         await trio.sleep(job.takes_s)
         result: dict[str, Any] = {"token": job.token, "lease": getattr(work, "token")}  # noqa: B009 - no part of Work
         if job.secret:
@@ -106,6 +109,8 @@ class Yard:
         """By one call, one after the other: what becomes of each is its own."""
         ids = {work.id for work in works}
         self._look_at(jobs, ids)
+        for work in works:
+            self._begin(work)
         outcomes: list[Any] = []
         for job, work in zip(jobs, works, strict=True):
             try:
@@ -115,6 +120,11 @@ class Yard:
             except Exception as error:
                 outcomes.append(error)
         return outcomes
+
+    def _begin(self, work: Any) -> None:
+        self.begun.add((work.id, work.token))
+        if work.id in self.given_up and self.world is not None and not self.world.checker.failovers:
+            self.wrong.append(f"{work.id} begins, and was given up for another one")
 
     def _look_at(self, jobs: Sequence[Any], ids: set[str]) -> None:
         if len({(type(job), job.key) for job in jobs}) > 1:
