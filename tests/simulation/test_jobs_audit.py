@@ -4,15 +4,17 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
+from greenroom.actors.jobs.limits import QueueLimits, Rate
 from greenroom.actors.jobs.options import Options, UniqueKey
 from greenroom.actors.jobs.queue.desk import Desk
 from greenroom.actors.jobs.queue.desk.endings import one_of
 from greenroom.actors.jobs.queue.messages import Finished
 from greenroom.store.journal.consequences.consequences import Consequences
 from greenroom.store.journal.consequences.jobs import BackRow, JobRow, Jobs
-from greenroom.store.journal.records import Append
+from greenroom.store.journal.records import Append, StoredEvent
 from greenroom.testing import NO_FAULTS
 from tests.simulation.jobs.audit import JobsAudit
 from tests.simulation.jobs.classes import Chore, Yard
@@ -77,10 +79,18 @@ class Chores:
         work: Any = SimpleNamespace(id=job_id, token=token)
         await self.yard.do(Chore(token="t", takes_s=0.0), work)
 
+    def limit(self, rate: Rate) -> None:
+        """As the audit takes it; the desk does not."""
+        event = {"type": "queue.limited", "limits": msgspec.to_builtins(QueueLimits(rate=rate))}
+        self._commit([StoredEvent(1, NOW, msgspec.json.encode(event))])
+
     def commit(self) -> None:
         """Raises: AssertionError."""
+        self._commit([])
+
+    def _commit(self, events: list[StoredEvent]) -> None:
         writes, self._writes = self._writes, Jobs()
-        self._audit.committed("queue:chores", Append(1, 1, 0, [], Consequences(jobs=writes)))
+        self._audit.committed("queue:chores", Append(1, 1, 0, events, Consequences(jobs=writes)))
 
     def _write(self, do: Any, *given: Any) -> Any:
         writes = Jobs()
@@ -150,3 +160,26 @@ async def test_what_has_begun_is_not_given_up_for_another_one_and_what_was_given
         chores.commit()
         await chores.do(one, token)
         assert chores.yard.wrong == [f"{one} begins, and was given up for another one"]
+
+
+@pytest.mark.parametrize("has_begun", [True, False])
+async def test_a_rate_is_of_what_has_begun_or_may_still(has_begun: bool) -> None:
+    chores = Chores()
+    chores.limit(Rate(1, per_s=10.0, window="sliding"))
+    one = chores.add(1)
+    token = chores.take()
+    chores.commit()
+    if has_begun:
+        await chores.do(one, token)
+    chores.give_back(one, token)
+    chores.commit()
+    assert chores.take()
+    if has_begun:
+        with pytest.raises(AssertionError, match="2 have begun in"):
+            chores.commit()
+        return
+    chores.commit()
+    chores.add(2)
+    assert chores.take()
+    with pytest.raises(AssertionError, match="2 have begun in"):  # the first may be begun by now
+        chores.commit()

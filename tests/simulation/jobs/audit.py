@@ -16,7 +16,7 @@ from greenroom.store.journal.consequences.jobs import BackRow, EndRow, JobRow, J
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.store.journal.records import Append
 from tests.simulation.jobs.classes import BY_TAG, SECRET, WITHOUT_FAILURE, Yard
-from tests.simulation.jobs.standing import Known, KnownQueue, Place
+from tests.simulation.jobs.standing import Handed, Known, KnownQueue, Place
 
 decode = msgspec.json.decode
 NOTHING = Jobs()
@@ -120,8 +120,11 @@ class JobsAudit:
             self._check_keys(name, jobs)
         if jobs.taken and not is_set and self._yard.clocks_are_right:
             for take in jobs.taken:
-                begun = [(job.partition, job.weight) for job in map(self._known, take.ids)]
-                wrong = queue.exceeds(take.at_ms, begun)
+                handed = [
+                    Handed(job.id, take.token, take.at_ms, job.partition, job.weight)
+                    for job in map(self._known, take.ids)
+                ]
+                wrong = queue.exceeds(take.at_ms, handed, self._counts)
                 assert not wrong, f"{name}: {wrong}"
         for take in jobs.taken:
             self._check_left(name, take, jobs)
@@ -165,6 +168,12 @@ class JobsAudit:
     def _has_begun(self, job: Known) -> bool:
         """Was anything done of it, since it was added or begun anew?"""
         return any((job.id, take.token) in self._yard.begun for take in job.takes)
+
+    def _counts(self, handed: Handed) -> bool:
+        """Has it begun, or may whoever it was handed to begin it still?"""
+        job = self._jobs.get(handed.job)
+        is_held = job is not None and job.holder is not None and job.holder.token == handed.token
+        return is_held or (handed.job, handed.token) in self._yard.begun
 
     def _ended(self, end: EndRow, before: dict[str, Place]) -> None:
         job = self._jobs.get(end.id)

@@ -1,7 +1,7 @@
 """What the jobs' audit knows of one job, and of one queue: from what was committed, in the order in which it was."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -107,29 +107,45 @@ class Place(Struct, frozen=True):
     token: int  # of who has it; 0: nobody
 
 
+class Handed(Struct, frozen=True):
+    """A job, as it was handed out."""
+
+    job: str
+    token: int
+    at_ms: int
+    partition: str
+    weight: int
+
+
+Counts = Callable[[Handed], bool]  # has it begun, or may it still?
+
+
 class Begun(Struct):
-    """What has begun under one rate: when, and what it weighs."""
+    """What has begun under one rate."""
 
     rate: Rate | None = None
-    jobs: deque[tuple[int, int]] = field(default_factory=deque)
+    jobs: deque[Handed] = field(default_factory=deque)
 
-    def exceeds(self, rate: Rate | None, at_ms: int, weights: Iterable[int], *, forgets_debts: bool = False) -> str:
-        """By what these do, which have begun at that moment; "": by nothing. `forgets_debts`: another life does not
-        know what one that was heavier than all tokens has taken."""
+    def exceeds(
+        self, rate: Rate | None, at_ms: int, handed: Iterable[Handed], counts: Counts, *, forgets_debts: bool = False
+    ) -> str:
+        """By what these do, which were handed out at that moment; "": by nothing. `forgets_debts`: another life does
+        not know what one that was heavier than all tokens has taken."""
         if rate is None:
             return ""
         if rate != self.rate:
             self.rate, self.jobs = rate, deque()
-        self.jobs.extend((at_ms, weight) for weight in weights)
+        self.jobs.extend(handed)
         span_ms = round(rate.per_s * 1000)
         last_ms = at_ms // span_ms * span_ms - 1 if rate.window == "fixed" else at_ms - span_ms
-        while self.jobs and self.jobs[0][0] <= last_ms:
+        while self.jobs and self.jobs[0].at_ms <= last_ms:
             self.jobs.popleft()
-        begun = sum(weight for _, weight in self.jobs)
+        self.jobs = deque(filter(counts, self.jobs))
+        begun = sum(one.weight for one in self.jobs)
         if rate.window is not None:
             most = rate.n if len(self.jobs) > 1 else begun  # the heaviest goes alone
         else:
-            owed = max(0, max(weight for _, weight in self.jobs) - rate.tokens)
+            owed = max(0, max((one.weight for one in self.jobs), default=0) - rate.tokens)
             most = begun if owed and forgets_debts else rate.n + rate.tokens - 1 + owed
         return f"{begun} have begun in {rate.per_s} s, of {most}" if begun > most else ""
 
@@ -161,13 +177,13 @@ class KnownQueue(Struct):
             case {"type": "queue.resumed"}:
                 self.is_paused = False
 
-    def exceeds(self, at_ms: int, begun: list[tuple[str, int]]) -> str:
-        """By what these do that have begun at that moment, each with its key and weight; "": by nothing."""
+    def exceeds(self, at_ms: int, handed: list[Handed], counts: Counts) -> str:
+        """By what these do that were handed out at that moment; "": by nothing."""
         limits = self.effective
-        wrong = self.begun.exceeds(limits.rate, at_ms, (weight for _, weight in begun))
-        for name in dict(begun):
+        wrong = self.begun.exceeds(limits.rate, at_ms, handed, counts)
+        for name in dict.fromkeys(one.partition for one in handed):
             key = self.begun_of.setdefault(name, Begun())
-            weights = [weight for key_name, weight in begun if key_name == name]
-            its = key.exceeds(limits.per_key_rate, at_ms, weights, forgets_debts=True)
-            wrong = wrong or (its and f"of the key {name} {its}")
+            its = [one for one in handed if one.partition == name]
+            over = key.exceeds(limits.per_key_rate, at_ms, its, counts, forgets_debts=True)
+            wrong = wrong or (over and f"of the key {name} {over}")
         return wrong
