@@ -28,7 +28,6 @@ from greenroom.actors.inbox.state import (
     FLIGHTS_IN_ALL_MAX,
     FLIGHTS_MAX,
     TOLD,
-    TOLD_BEFORE,
     WAITS,
     Flight,
     Group,
@@ -36,6 +35,7 @@ from greenroom.actors.inbox.state import (
     InboxState,
     Mail,
     Push,
+    again,
 )
 from greenroom.actors.inbox.wording import PLAIN, Words
 from greenroom.actors.jobs.single.messages import Cancel
@@ -103,7 +103,8 @@ class Outgoing:
         for channel in OUTSIDE:
             pace = pace_of(state.preferences, kind, channel)
             if self._has_told(id_, channel):  # first of all: this decision takes the place of the one that says so
-                plan.outcomes[channel] = TOLD_BEFORE
+                decision = state.decisions.get(id_)
+                plan.outcomes[channel] = again("" if decision is None else decision.channels[channel])
             elif pace == "off":
                 plan.outcomes[channel] = "you have it off"
             elif missing := self._missing(channel):

@@ -51,7 +51,8 @@ BY_US, BY_THEM = 1, 2  # bits: who has blocked whom
 UNDER_WAY = "under way"
 SENT = "sent"
 TOLD_BEFORE = "you were told of it before"
-TOLD = (SENT, UNDER_WAY, TOLD_BEFORE)
+HAS_TOLD = (SENT, TOLD_BEFORE)
+TOLD = (*HAS_TOLD, UNDER_WAY)  # or will have
 WAITS = "waits"  # what an outcome begins with that is none yet
 
 Value = TypeVar("Value")
@@ -107,6 +108,7 @@ class Decision(Struct):
     at_ms: int
     group: int
     channels: dict[str, str]
+    under_way: dict[str, list[int]] = field(default_factory=dict)  # by channel: see Flight.dispatched
 
 
 class Waiting(Struct, array_like=True):
@@ -122,6 +124,7 @@ class Flight(Struct, array_like=True):
     channel: str
     groups: list[int]
     to: str = ""  # a digest of the address
+    dispatched: int = 0  # the offset of that event: all its jobs tell of the same notices
 
 
 class Mail(Struct):
@@ -190,9 +193,9 @@ class InboxState(Struct):
                 self._notice(event, offset)
             case Withheld():
                 before = self.decisions.get(event.id)  # of one that was withdrawn, and comes back
-                told = [name for name, said in before.channels.items() if said in TOLD] if before is not None else []
-                channels = {"all": event.reason} | dict.fromkeys(told, TOLD_BEFORE)
-                self._decide(event.id, event, 0, channels, event.at_ms)
+                said = before.channels if before is not None else {}
+                told = {name: again(what) for name, what in said.items() if what in TOLD}
+                self._decide(event.id, event, 0, {"all": event.reason} | told, event.at_ms)
             case Withdrawn():
                 self._withdraw(event)
             case TakenBack():
@@ -214,7 +217,7 @@ class InboxState(Struct):
                 for number in event.groups:
                     del self.groups[number]
             case Dispatched():
-                self._dispatch(event, at_ms)
+                self._dispatch(event, offset, at_ms)
             case Kept():
                 self._keep(event.groups, event.reason, event.channel)
             case Delivered():
@@ -277,8 +280,9 @@ class InboxState(Struct):
                     known.live = False
 
     def _decide(self, id_: str, of: Noticed | Withheld, group: int, channels: dict[str, str], at_ms: int) -> None:
-        self.decisions.pop(id_, None)
-        self.decisions[id_] = Decision(of.kind, of.by, of.about, at_ms, group, channels)
+        before = self.decisions.pop(id_, None)
+        under_way = before.under_way if before is not None else {}
+        self.decisions[id_] = Decision(of.kind, of.by, of.about, at_ms, group, channels, under_way)
         _trim(self.decisions, DECISIONS_MAX)
 
     # What goes out.
@@ -295,27 +299,39 @@ class InboxState(Struct):
             if decision.group == group:
                 _settle(decision, channel, outcome)
 
-    def _dispatch(self, event: Dispatched, at_ms: int) -> None:
-        waiting = self.waiting.get(event.channel, {})
+    def _dispatch(self, event: Dispatched, offset: int, at_ms: int) -> None:
+        """What goes out tells of all that is in these groups, whatever kept it back when it came."""
+        channel, groups = event.channel, set(event.groups)
+        waiting = self.waiting.get(channel, {})
         for number in event.groups:
             waiting.pop(number, None)
-            self.groups[number].sent_ms[event.channel] = at_ms
-            self._settle(number, event.channel, UNDER_WAY)
+            self.groups[number].sent_ms[channel] = at_ms
+        for id_, decision in self.decisions.items():
+            known = self.known.get(id_)
+            is_in_it = decision.group in groups and known is not None and known.live
+            if is_in_it and decision.channels.get(channel) not in HAS_TOLD:
+                decision.channels[channel] = UNDER_WAY
+                decision.under_way.setdefault(channel, []).append(offset)
         for job, to in event.jobs.items():
-            self.flights[job] = Flight(event.channel, event.groups, to)
+            self.flights[job] = Flight(channel, event.groups, to, offset)
 
     def _deliver(self, event: Delivered) -> None:
         flight = self.flights.pop(event.job, None)
         if flight is None:
             return
-        others = any(one.channel == flight.channel and one.groups == flight.groups for one in self.flights.values())
+        channel, number = flight.channel, flight.dispatched
+        is_last = not any(one.dispatched == number for one in self.flights.values())
         for decision in self.decisions.values():
-            if decision.group not in flight.groups or decision.channels.get(flight.channel) != UNDER_WAY:
+            by = decision.under_way.get(channel, [])
+            if number not in by:
                 continue
             if not event.reason:
-                decision.channels[flight.channel] = SENT
-            elif not others:
-                decision.channels[flight.channel] = f"not delivered: {event.reason}"
+                by.clear()
+                decision.channels[channel] = SENT
+            elif is_last:
+                by.remove(number)
+                if not by:
+                    decision.channels[channel] = f"not delivered: {event.reason}"
 
     # What its user has set.
 
@@ -342,6 +358,11 @@ class InboxState(Struct):
                 self.hook = Hook(event.url, event.secret)
             case HookRemoved():
                 self.hook = None
+
+
+def again(said: str) -> str:
+    """What a channel says of a notice that comes again, where it has told of it, or is about to."""
+    return UNDER_WAY if said == UNDER_WAY else TOLD_BEFORE
 
 
 def _settle(decision: Decision, channel: str | None, outcome: str) -> None:

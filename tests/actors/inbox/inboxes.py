@@ -1,8 +1,10 @@
-"""Inboxes for tests: with addresses, and something to tell."""
+"""Inboxes for tests: with addresses, something to tell, and what became of it."""
 
 from greenroom.actors.inbox.actor import Inbox
-from greenroom.actors.inbox.deliveries.orders import MailOrder
-from greenroom.actors.inbox.messages import AddPush, ConfirmMail, NoticeKind, Notify, SetHook, SetMail
+from greenroom.actors.inbox.deliveries.orders import MailOrder, Outcome
+from greenroom.actors.inbox.messages import AddPush, ConfirmMail, NoticeKind, Notify, SetHook, SetMail, Why
+from greenroom.actors.jobs.single.messages import Cancel
+from greenroom.actors.model.effects import StartJob, Told
 from greenroom.testing import JobKit, Kit
 from greenroom.transports.notices.hook import SendHook
 from greenroom.transports.notices.mail import SendMail
@@ -51,3 +53,21 @@ def with_push(kit: Kit[Inbox], endpoint: str = ENDPOINT) -> Kit[Inbox]:
 def with_hook(kit: Kit[Inbox]) -> Kit[Inbox]:
     kit.ask(SetHook(url="https://me.example.org/hook"), user="me")
     return kit
+
+
+def sent(kit: Kit[Inbox]) -> list[StartJob]:
+    """All but mails with a code."""
+    return [one for one in kit.started if one.about]
+
+
+def outcome(kit: Kit[Inbox], id_: str, channel: str) -> str:
+    (found,) = kit.ask(Why(id=id_), user="me").decisions
+    return found.channels[channel]
+
+
+def ended(kit: Kit[Inbox], job: StartJob, result: Outcome | None = None, *, refused: str = "") -> None:
+    told = Told(f"job:{job.id}", Cancel(), job.about)
+    if refused:
+        kit.undelivered(told, refused)
+    else:
+        kit.answered(told, result or Outcome())

@@ -24,28 +24,34 @@ from greenroom.actors.inbox.messages import (
     SetHook,
     SetHours,
     SetMail,
-    Why,
     Withdraw,
 )
 from greenroom.actors.inbox.outgoing import SENDER_PER_H
 from greenroom.actors.inbox.state import FLIGHTS_IN_ALL_MAX, FLIGHTS_MAX, Flight
 from greenroom.actors.inbox.wording import Wording, Words
 from greenroom.actors.jobs.single.messages import Cancel
-from greenroom.actors.model.effects import StartJob, Told
+from greenroom.actors.model.effects import Told
 from greenroom.store.errors import StoreUnavailable
 from greenroom.testing import Kit
-from tests.actors.inbox.inboxes import AUTH, ENDPOINT, code_of, inbox, notice, with_hook, with_mail, with_push
+from tests.actors.inbox.inboxes import (
+    AUTH,
+    ENDPOINT,
+    code_of,
+    ended,
+    inbox,
+    notice,
+    outcome,
+    sent,
+    with_hook,
+    with_mail,
+    with_push,
+)
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
 def at(text: str, *, fold: int = 0) -> float:
     return datetime.fromisoformat(text).replace(tzinfo=BERLIN, fold=fold).timestamp()
-
-
-def sent(kit: Kit[Inbox]) -> list[StartJob]:
-    """All but mails with a code."""
-    return [one for one in kit.started if one.about]
 
 
 def orders(kit: Kit[Inbox]) -> list[str]:
@@ -60,19 +66,6 @@ def orders(kit: Kit[Inbox]) -> list[str]:
             case HookOrder(body=body):
                 found.append(f"hook: {len(msgspec.json.decode(body)['groups'])}")
     return found
-
-
-def outcome(kit: Kit[Inbox], id_: str, channel: str) -> str:
-    (found,) = kit.ask(Why(id=id_), user="me").decisions
-    return found.channels[channel]
-
-
-def ended(kit: Kit[Inbox], job: StartJob, result: Outcome | None = None, *, refused: str = "") -> None:
-    told = Told(f"job:{job.id}", Cancel(), job.about)
-    if refused:
-        kit.undelivered(told, refused)
-    else:
-        kit.answered(told, result or Outcome())
 
 
 def test_a_push_waits_a_moment_and_says_what_has_come_by_then() -> None:
@@ -426,6 +419,7 @@ def test_a_like_taken_back_and_given_again_goes_out_once() -> None:
     kit.tell(notice("ann"))
     kit.advance(1)
     assert orders(kit) == ["hook: 1"], "it had not been told yet"
+    ended(kit, sent(kit)[0])
     kit.tell(Withdraw(id="like:p1:ann"))
     kit.tell(notice("ann"))
     assert kit.view()["unread"] == 1 and outcome(kit, "like:p1:ann", "hook") == "you were told of it before"
@@ -457,6 +451,7 @@ def test_what_was_told_once_is_not_told_again_for_what_has_been_decided_between(
     kit.tell(notice("ann"))
     kit.advance(1)
     assert orders(kit) == ["hook: 1"]
+    ended(kit, sent(kit)[0])
     kit.tell(Withdraw(id="like:p1:ann"))
     change(meanwhile)
     kit.tell(notice("ann"))

@@ -11,7 +11,7 @@ from greenroom.actors.inbox.actor import Inbox
 from greenroom.actors.inbox.deliveries.orders import HookOrder, Outcome
 from greenroom.actors.inbox.events import Barred, Muted, Noticed
 from greenroom.actors.inbox.messages import BarredChanged, MarkRead, MutedChanged, Notify, ReadAll, SetHours, Withdraw
-from greenroom.actors.inbox.state import BARRED_MAX, KNOWN_MAX, MUTED_MAX, InboxState
+from greenroom.actors.inbox.state import BARRED_MAX, HAS_TOLD, KNOWN_MAX, MUTED_MAX, InboxState
 from greenroom.actors.jobs.single.messages import Cancel
 from greenroom.actors.model.effects import Told
 from greenroom.testing import Kit
@@ -44,6 +44,7 @@ def test_at_random(taken: list[Any]) -> None:
     live: dict[str, tuple[str, str]] = {}  # id -> (by, post), as a plain model has it
     muted: set[str] = set()
     barred: set[tuple[str, bool]] = set()
+    told: set[str] = set()
     for step in taken:
         match step:
             case Notify():
@@ -72,6 +73,8 @@ def test_at_random(taken: list[Any]) -> None:
                 end(kit, step)
             case _:
                 kit.ask(step, user="me")
+        before, told = told, {id_ for id_, one in kit.state.decisions.items() if one.channels.get("hook") in HAS_TOLD}
+        assert before <= told, "who was told stays so"
     check_counts(kit, live)
     kit.ask(SetHours(), user="me")
     kit.advance(2 * 86_400)

@@ -1,7 +1,8 @@
 """What must be true of all that leaves inboxes, once all is calm: by the journals, and by what was taken outside.
 
 A group goes out on a channel once for each time that a notice made it wait; what is said to be sent was taken; one
-message is brought by one job; and of what has not gone out, the decision says why, or when it will.
+message is brought by one job; a channel that has told of a notice says so, and no other does; and of what has not gone
+out, the decision says why, or when it will.
 """
 
 from collections import Counter
@@ -10,8 +11,9 @@ from typing import Any
 
 from msgspec.json import decode
 
+from greenroom.actors.inbox.preferences import OUTSIDE
 from greenroom.actors.inbox.quiet import Quiet, quiet_until
-from greenroom.actors.inbox.state import UNDER_WAY, WAITS, InboxState
+from greenroom.actors.inbox.state import HAS_TOLD, UNDER_WAY, WAITS, InboxState
 from greenroom.store.journal.records import StoredEvent
 from tests.simulation.social.provider import Provider
 
@@ -41,7 +43,7 @@ def told(
         if clocks_are_right:
             at_ms = [event.at_ms for event in journals.get(entity, [])]
             yield from (f"{entity}: {wrong}" for wrong in _quiet(events, at_ms))
-        yield from (f"{entity}: {wrong}" for wrong in _sent(events, by_job))
+        yield from (f"{entity}: {wrong}" for wrong in _sent(state, events, by_job))
         yield from (f"{entity}: {wrong}" for wrong in _confirmed(user, events, provider))
 
 
@@ -78,18 +80,18 @@ def _late(state: InboxState, now_ms: int) -> Iterator[str]:
             yield f"{late} were to go out by {channel} before now"
 
 
-def _sent(events: Events, by_job: Counter[str]) -> Iterator[str]:
+def _sent(state: InboxState, events: Events, by_job: Counter[str]) -> Iterator[str]:
     waiting: Counter[tuple[str, int]] = Counter()  # by channel and group
-    notices: dict[tuple[str, int], dict[str, None]] = {}  # by channel and group, those that are to go out with it
+    notices: dict[int, dict[str, None]] = {}  # by group, those in it: a message tells of them all
     under_way: dict[str, tuple[str, list[str]]] = {}  # by job, the channel, and which notices it takes out
     told: dict[tuple[str, str], str] = {}  # by channel and notice, the job that has
     for event in events:
         match event["type"]:
             case "inbox.noticed":
                 _drop(waiting, [event.get("drops", 0)])
+                notices.setdefault(event["group"], {})[event["id"]] = None
                 for channel in event["paces"]:
                     waiting[channel, event["group"]] = 1
-                    notices.setdefault((channel, event["group"]), {})[event["id"]] = None
                     if (channel, event["id"]) in told:
                         yield f"{event['id']} goes out by {channel} again, and has before"
             case "inbox.read" | "inbox.archived":
@@ -97,14 +99,13 @@ def _sent(events: Events, by_job: Counter[str]) -> Iterator[str]:
             case "inbox.withdrawn":
                 if not event["count"]:
                     _drop(waiting, [event["group"]])
-                for (_, group), ids_there in notices.items():
-                    for id_ in event["ids"] if group == event["group"] else ():
-                        ids_there.pop(id_, None)
+                for id_ in event["ids"]:
+                    notices[event["group"]].pop(id_, None)
             case "inbox.dispatched":
                 for group in event["groups"]:
                     if not waiting.pop((event["channel"], group), 0):
                         yield f"group {group} goes out by {event['channel']} without having waited"
-                ids = [id_ for group in event["groups"] for id_ in notices.get((event["channel"], group), ())]
+                ids = [id_ for group in event["groups"] for id_ in notices[group]]
                 under_way |= dict.fromkeys(event["jobs"], (event["channel"], ids))
             case "inbox.kept":
                 for group in event["groups"]:
@@ -120,6 +121,11 @@ def _sent(events: Events, by_job: Counter[str]) -> Iterator[str]:
         yield f"nothing is said of what became of {sorted(under_way)}"
     jobs = sorted({job for job in told.values() if not by_job[job]})
     yield from (f"job {job} is said to have sent what nobody has got" for job in jobs)
+    for id_, decision in state.decisions.items():
+        for channel in OUTSIDE:
+            outcome, has_told = decision.channels.get(channel, ""), (channel, id_) in told
+            if (outcome in HAS_TOLD) != has_told:
+                yield f"{id_} says {outcome!r} of {channel}, which has {'' if has_told else 'not '}told of it"
 
 
 def _quiet(events: Events, at_ms: list[int]) -> Iterator[str]:
