@@ -21,7 +21,7 @@ def noticed(facts: Facts, journals: Mapping[str, list[StoredEvent]]) -> Iterator
             yield f"thread:{post} has {sorted(thread.authors)} below a post that is gone"
     for entity, events in journals.items():
         kind, _, post = entity.partition(":")
-        if kind == "thread" and not facts.posts[post].gone:
+        if kind == "thread" and facts.posts[post].author and not facts.posts[post].gone:  # else a failover has lost it
             yield from _comments(facts, post, events)
     for user, inbox in facts.inboxes.items():
         yield from _follows(facts, user, inbox)
