@@ -323,6 +323,13 @@ class InboxState(Struct):
         is_last = not any(one.dispatched == number for one in self.flights.values())
         for decision in self.decisions.values():
             by = decision.under_way.get(channel, [])
+            if (
+                not number
+                and not by
+                and decision.group in flight.groups
+                and decision.channels.get(channel) == UNDER_WAY
+            ):
+                by = [number]  # both of a snapshot that a release saved which kept no such numbers
             if number not in by:
                 continue
             if not event.reason:

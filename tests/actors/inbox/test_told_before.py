@@ -149,3 +149,16 @@ def test_what_comes_again_while_it_is_under_way_says_what_becomes_of_that(muted:
     ended(kit, sent(kit)[1])
     assert outcome(kit, ANN, "push") == "sent" and and_again(kit) == 0
     kit.restart(from_snapshot=True)
+
+
+@pytest.mark.parametrize(("refused", "said"), [("", "sent"), ("job.failed", "not delivered: job.failed")])
+def test_what_was_under_way_in_a_snapshot_of_the_release_before_ends(refused: str, said: str) -> None:
+    kit = with_push(inbox())
+    kit.tell(notice("ann", "comment"))
+    kit.advance(60)
+    for flight in kit.state.flights.values():
+        flight.dispatched = 0
+    for decision in kit.state.decisions.values():
+        decision.under_way = {}
+    ended(kit, sent(kit)[0], refused=refused)
+    assert outcome(kit, ANN, "push") == said
