@@ -167,8 +167,6 @@ QUESTION = Question(
     figures={
         "read_p50_ms": Figure("a ranked home feed, from when it was due to its answer, median"),
         "read_p95_ms": Figure("the same, 95th percentile", at_most=50.0),
-        "anew_p50_ms": Figure("one that has to be ranked anew, since its reader comes back after a while, median"),
-        "anew_p95_ms": Figure("the same, 95th percentile", at_most=50.0),
         "like_p95_ms": Figure("a reaction, until it is durable and counted", at_most=20.0),
         "follow_p95_ms": Figure("a follow or unfollow, some of an account of many edges", at_most=20.0),
         "fanout_s": Figure("from a post until 99 % of its watching followers know", at_most=2.0),
