@@ -1,11 +1,15 @@
 """What nobody sends again, handled by those who can't reach the store: it rests, and none of it is lost."""
 
 from collections.abc import Callable
+from itertools import count
 from math import inf
 from typing import Any
 
 import pytest
 import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
 from trio.testing import MockClock
 
 from greenroom.actors.model.envelope import Envelope
@@ -32,8 +36,8 @@ from tests.supervisors.kernel.small_kernel import (
 A, S = "log:a", "slow:a"
 
 
-def resting(size: int = 0) -> Envelope:
-    return Envelope(message=Heard(text="x"), size=size)
+def resting(size: int = 0, text: str = "x") -> Envelope:
+    return Envelope(message=Heard(text=text), size=size)
 
 
 @pytest.mark.bound("messages of an entity that nobody sends again, and that could not reach the store")
@@ -55,13 +59,35 @@ def test_they_rest_longer_each_time_until_all_is_calm() -> None:
         now = again.due
         assert again.take(now) is first and again.due == now
         assert again.put(resting(), now) and again.due == now, "another one: this one is still being tried"
-        again.put(first, now, former=first)
+        again.put(first, now)
         assert again.due > now
     assert rests == [FIRST_S, 2.0, 4.0, 8.0, 16.0, LONGEST_S, LONGEST_S]
     assert again.take_all()[:2] == [first, second] and again.due == inf
     now += CALM_S + 1.0
     again.put(resting(), now)
     assert again.due == now + FIRST_S
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(["told", "tried", "lost"]), max_size=40), st.data())
+def test_however_they_come_back_they_rest_in_their_order(steps: list[str], data: st.DataObject) -> None:
+    """Several may be tried and not durable yet: what those have recorded is refused, or never was, in any order."""
+    again, told, out, now = Again(), 0, list[Envelope](), 0.0
+    for step in steps:
+        now += 1.0
+        if step == "told" and told < RESTING_MAX:
+            told += 1
+            assert again.put(resting(text=str(told)), now)
+        elif step == "tried" and again:
+            taken = again.take(now)
+            assert all(taken.rested < envelope.rested for envelope in again._resting)
+            out.append(taken)
+        elif step == "lost" and out:
+            lost = replace(out.pop(data.draw(st.integers(0, len(out) - 1))))
+            assert again.put(lost, now) and again.due > now
+        assert (again.due < inf) == bool(again)
+    texts = [int(envelope.message.text) for envelope in again.take_all() if isinstance(envelope.message, Heard)]
+    assert texts == sorted(texts) and len(texts) == told - len(out)
 
 
 class Outage:
@@ -171,6 +197,31 @@ async def test_what_is_lost_with_its_burst_is_not_handled_twice(autojump_clock: 
         await noted.answered.wait()
         await trio.sleep(10.0)
         assert outage.done == ["told"] and outage.tries == 2 and run.texts(A) == ["behind it"]
+
+
+async def test_what_was_tried_and_recorded_is_before_those_behind_it_when_that_is_lost(
+    autojump_clock: MockClock,
+) -> None:
+    """The next one was tried meanwhile."""
+    outage, tries = Outage(5.0), count(1)
+
+    async def act(actor: Log) -> None:
+        if next(tries) == 2:
+            actor.note("recorded")
+            outage.done.append("lost")
+        elif trio.current_time() < outage.ends:
+            raise StoreUnavailable("away")
+        else:
+            outage.done.append(1)
+
+    async with kernel() as run:
+        run.router.ref(A).tell(Do(act=act))
+        await trio.sleep(0.1)
+        for number in (2, 3):
+            run.router.ref(A).tell(outage.act(number))
+        run.journal.faults["append"] += [Fault.LOST]
+        await trio.sleep(100.0)
+        assert outage.done == ["lost", 1, 2, 3] and run.texts(A) == []
 
 
 async def test_it_goes_where_its_entity_goes(autojump_clock: MockClock) -> None:
