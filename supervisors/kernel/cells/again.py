@@ -11,6 +11,7 @@ one has recorded may be refused when the next one is being tried already, and th
 
 from bisect import insort
 from math import inf
+from typing import TypeGuard
 
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.mailbox import Item
@@ -62,17 +63,18 @@ class Again:
         self.due, self._back_at = now if self._resting else inf, now
         return envelope
 
-    def take_all(self) -> list[Envelope]:
-        """For good: nothing is handled here any more."""
-        resting, self._resting = self._resting, []
-        self.due, self._bytes = inf, 0
-        return resting
+    def leave(self, waiting: list[Item]) -> tuple[list[Envelope], list[Item]]:
+        """For good: all of them in their order, also those that have come back and are among what is still `waiting`;
+        and what else waits."""
+        leaving = sorted([*self._resting, *(item for item in waiting if has_rested(item))], key=_number)
+        self._resting, self.due, self._bytes = [], inf, 0
+        return leaving, [item for item in waiting if not has_rested(item)]
 
 
 def _number(envelope: Envelope) -> int:
     return envelope.rested
 
 
-def has_rested(item: Item) -> bool:
+def has_rested(item: Item) -> TypeGuard[Envelope]:
     """Has it come back, and is being tried?"""
     return type(item) is Envelope and item.rested > 0

@@ -219,10 +219,15 @@ class Cell:
                 answer.slot.reject(unanswered(ending))
         if self.life is not None:
             self.life.end_laters()
-        resting = self.again.take_all() if self.again is not None else []
+        resting: list[Envelope] = []
+        if self.again is not None:
+            resting, left = self.again.leave(left)
         if ending is Ending.MOVED:
             doubt(flights)
             moving += [*resting, *left]
+            for item in moving:
+                if has_rested(item):
+                    item.rested = 0  # the next cell counts anew
         else:
             if ending is not Ending.ERASED:
                 for envelope in resting:

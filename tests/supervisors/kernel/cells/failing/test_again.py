@@ -18,6 +18,7 @@ from greenroom.actors.model.lifecycle import HandOver, Passivate, Stop
 from greenroom.config.limits import SupervisionConfig
 from greenroom.store.errors import StoreUnavailable
 from greenroom.supervisors.kernel.cells.again import BYTES_MAX, CALM_S, FIRST_S, LONGEST_S, RESTING_MAX, Again
+from greenroom.supervisors.kernel.cells.cell import Cell
 from tests.store.journal.faulty_journal import Fault
 from tests.supervisors.kernel.small_kernel import (
     ANN,
@@ -44,7 +45,7 @@ def resting(size: int = 0, text: str = "x") -> Envelope:
 def test_so_many_rest() -> None:
     again = Again()
     assert all(again.put(resting(), 0.0) for _ in range(RESTING_MAX)) and not again.put(resting(), 0.0)
-    assert len(again.take_all()) == RESTING_MAX and not again and again.put(resting(BYTES_MAX + 1), 1.0)
+    assert len(again.leave([])[0]) == RESTING_MAX and not again and again.put(resting(BYTES_MAX + 1), 1.0)
     assert not again.put(resting(1), 1.0), "one message may be as large as it likes"
 
 
@@ -62,7 +63,7 @@ def test_they_rest_longer_each_time_until_all_is_calm() -> None:
         again.put(first, now)
         assert again.due > now
     assert rests == [FIRST_S, 2.0, 4.0, 8.0, 16.0, LONGEST_S, LONGEST_S]
-    assert again.take_all()[:2] == [first, second] and again.due == inf
+    assert again.leave([])[0][:2] == [first, second] and again.due == inf
     now += CALM_S + 1.0
     again.put(resting(), now)
     assert again.due == now + FIRST_S
@@ -86,7 +87,7 @@ def test_however_they_come_back_they_rest_in_their_order(steps: list[str], data:
             lost = replace(out.pop(data.draw(st.integers(0, len(out) - 1))))
             assert again.put(lost, now) and again.due > now
         assert (again.due < inf) == bool(again)
-    texts = [int(envelope.message.text) for envelope in again.take_all() if isinstance(envelope.message, Heard)]
+    texts = [int(envelope.message.text) for envelope in again.leave([])[0] if isinstance(envelope.message, Heard)]
     assert texts == sorted(texts) and len(texts) == told - len(out)
 
 
@@ -235,6 +236,40 @@ async def test_it_goes_where_its_entity_goes(autojump_clock: MockClock) -> None:
         assert outage.done == ["told"] and run.cell(A) is not former
 
 
+async def one_comes_back_of_three(run: Kernel, outage: Outage) -> Cell:
+    """The first waits in front of another message, and two rest."""
+    for number in range(1, 4):
+        run.router.ref(A).tell(outage.act(number))
+    await trio.sleep(0.5)
+    cell = run.cell(A)
+    run.router.ref(A).tell(outage.act(4))
+    cell.come_again()
+    assert cell.again is not None and (len(cell.mailbox), len(cell.again)) == (2, 2)
+    return cell
+
+
+async def test_what_has_come_back_goes_ahead_of_those_that_rest(autojump_clock: MockClock) -> None:
+    outage = Outage(1.5)
+    async with kernel() as run:
+        former = await one_comes_back_of_three(run, outage)
+        former.mailbox.put_control(HandOver())
+        await trio.sleep(10.0)
+        assert outage.done == [1, 2, 3, 4] and run.cell(A) is not former
+
+
+async def test_in_the_next_cell_they_are_numbered_anew(autojump_clock: MockClock) -> None:
+    outage = Outage(100.0)
+    async with kernel() as run:
+        former = await one_comes_back_of_three(run, outage)
+        former.mailbox.put_control(HandOver())
+        await settled()
+        cell = run.cell(A)
+        await trio.sleep(0.5)
+        assert cell is not former and cell.again is not None
+        leaving, _ = cell.again.leave([])
+        assert [envelope.rested for envelope in leaving] == [1, 2, 3, 4]
+
+
 async def test_where_its_entity_stops_it_is_a_dead_letter(autojump_clock: MockClock) -> None:
     outage = Outage(100.0)
     async with kernel() as run:
@@ -244,6 +279,23 @@ async def test_where_its_entity_stops_it_is_a_dead_letter(autojump_clock: MockCl
         await trio.sleep(200.0)
         (letter,) = await run.letters.list(limit=2)
         assert letter.entity == A and "stopped" in letter.error and outage.done == []
+
+
+async def test_where_its_entity_stops_what_has_come_back_is_one_too(autojump_clock: MockClock) -> None:
+    outage = Outage(100.0)
+    async with kernel() as run:
+        cell = await one_comes_back_of_three(run, outage)
+        cell.mailbox.put_control(Stop())
+        await trio.sleep(200.0)
+        assert len(await run.letters.list(limit=4)) == 3 and outage.done == []
+
+
+async def test_where_its_handler_is_cut_off_it_is_one_too(autojump_clock: MockClock) -> None:
+    outage = Outage(100.0)
+    async with kernel() as run:
+        await one_comes_back_of_three(run, outage)
+        await trio.sleep(0.05)  # half of its time
+    assert run.instruments.dead_letters == 3
 
 
 @pytest.mark.parametrize("records", [False, True])
