@@ -17,7 +17,15 @@ from greenroom.actors.model.errors import HandlerFailed
 from greenroom.actors.model.lifecycle import HandOver, Passivate, Stop
 from greenroom.config.limits import SupervisionConfig
 from greenroom.store.errors import StoreUnavailable
-from greenroom.supervisors.kernel.cells.again import BYTES_MAX, CALM_S, FIRST_S, LONGEST_S, RESTING_MAX, Again
+from greenroom.supervisors.kernel.cells.again import (
+    BYTES_MAX,
+    CALM_S,
+    FIRST_S,
+    FIRST_TRIES,
+    LONGEST_S,
+    RESTING_MAX,
+    Again,
+)
 from greenroom.supervisors.kernel.cells.cell import Cell
 from tests.store.journal.faulty_journal import Fault
 from tests.supervisors.kernel.small_kernel import (
@@ -81,7 +89,8 @@ def test_however_they_come_back_they_rest_in_their_order(steps: list[str], data:
             assert again.put(resting(text=str(told)), now)
         elif step == "tried" and again:
             taken = again.take(now)
-            assert all(taken.rested < envelope.rested for envelope in again._resting)
+            if steps.count("lost") < FIRST_TRIES:
+                assert all(taken.rested < envelope.rested for envelope in again._resting)
             out.append(taken)
         elif step == "lost" and out:
             lost = replace(out.pop(data.draw(st.integers(0, len(out) - 1))))
@@ -89,6 +98,64 @@ def test_however_they_come_back_they_rest_in_their_order(steps: list[str], data:
         assert (again.due < inf) == bool(again)
     texts = [int(envelope.message.text) for envelope in again.leave([])[0] if isinstance(envelope.message, Heard)]
     assert texts == sorted(texts) and len(texts) == told - len(out)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=RESTING_MAX))
+def test_others_are_tried_beside_one_that_never_finds_it_and_none_is_forgotten(stuck: list[bool]) -> None:
+    again, now = Again(), 0.0
+    for number in range(len(stuck)):
+        again.put(resting(text=str(number)), now)
+    handled, failed = list[int](), list[int]()
+    while len(handled) < stuck.count(False):
+        assert len(failed) < FIRST_TRIES + 3 * len(stuck), "each other fails once, and the first before and after"
+        now = max(now, again.due)
+        taken = again.take(now)
+        number = taken.rested - 1
+        if stuck[number]:
+            failed.append(number)
+            assert again.put(taken, now) and again.due > now
+        else:
+            handled.append(number)
+    assert handled == sorted(handled), "each has its turn once"
+    first = stuck.index(True) if True in stuck else 0
+    assert set(failed[:FIRST_TRIES]) <= {first}, "it has that many tries before another one"
+
+
+def tried_beside(steps: str, *, rest: int) -> tuple[list[int], list[float]]:
+    """After the first has failed for long: who is tried next, and how long all of them rest then. A step is one try:
+    "+" finds the store, "-" does not."""
+    again, now = Again(), 0.0
+    for _ in range(rest):
+        again.put(resting(), now)
+    numbers, rests = list[int](), list[float]()
+    for step in "-" * FIRST_TRIES + steps:
+        now = again.due
+        taken = again.take(now)
+        if step == "-":
+            again.put(taken, now)
+        numbers.append(taken.rested)
+        rests.append(again.due - now)
+    assert numbers[:FIRST_TRIES] == [1] * FIRST_TRIES and rests[FIRST_TRIES - 1] == FIRST_S
+    return numbers[FIRST_TRIES:], rests[FIRST_TRIES:]
+
+
+def test_while_all_find_it_away_there_are_two_tries_to_a_rest_and_each_has_its_turn() -> None:
+    numbers, rests = tried_beside("---------", rest=4)
+    assert numbers == [2, 1, 3, 1, 4, 1, 2, 1, 3]
+    assert rests == [LONGEST_S, FIRST_S] * 4 + [LONGEST_S]
+
+
+def test_where_another_finds_it_the_first_is_tried_once_more_and_then_the_others_pass() -> None:
+    assert tried_beside("+++++", rest=5)[0] == [2, 1, 3, 4, 5], "it was an outage, and all follow"
+    numbers, rests = tried_beside("+-+++-", rest=5)
+    assert numbers == [2, 1, 3, 4, 5, 1], "it is alone"
+    assert rests == [0.0, FIRST_S, 0.0, 0.0, LONGEST_S, LONGEST_S]
+
+
+def test_while_others_pass_one_of_them_may_find_it_away() -> None:
+    numbers, rests = tried_beside("+-+--+-+", rest=6)
+    assert numbers == [2, 1, 3, 4, 1, 5, 1, 6], "then it is an outage again, for all that is known"
+    assert rests[:6] == [0.0, FIRST_S, 0.0, LONGEST_S, FIRST_S, 0.0]
 
 
 class Outage:
@@ -170,7 +237,21 @@ async def test_while_the_store_is_away_one_is_tried_and_others_are_handled_meanw
             await trio.sleep(7.0)
         assert longest <= 5.0
         await trio.sleep(1_500.0)
-        assert outage.done == list(range(1, 21))
+        _, *others = outage.done  # one was tried beside the first when it ended
+        assert others == sorted(others) and sorted(outage.done) == list(range(1, 21))
+
+
+async def test_one_for_which_alone_it_is_away_lets_others_by_in_the_end(autojump_clock: MockClock) -> None:
+    """As where somebody holds a lock on the table that it reads."""
+    locked, outage = Outage(1_000.0), Outage(5.0)
+    async with kernel() as run:
+        run.router.ref(A).tell(locked.act("locked"))
+        for number in (1, 2):
+            run.router.ref(A).tell(outage.act(number))
+        await trio.sleep(300.0)
+        assert outage.done == [1, 2] and locked.done == [] and locked.tries > FIRST_TRIES
+        await trio.sleep(1_000.0)
+        assert locked.done == ["locked"] and not await run.letters.list(limit=1)
 
 
 async def test_the_next_one_waits_until_the_one_before_it_was_taken(autojump_clock: MockClock) -> None:
