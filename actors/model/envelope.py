@@ -126,6 +126,7 @@ class Envelope(Struct, gc=False):
     # Its sender has never told this entity anything else, and this was not sent before; told at that serial of the
     # node's turn. 0: nobody can say. See Life.
     first_at: int = 0
+    rested: int = 0  # its number among those of its cell that could not reach the store: see Again. 0: it is none
 
     @property
     def is_command(self) -> bool:

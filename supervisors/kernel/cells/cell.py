@@ -24,7 +24,7 @@ from greenroom.actors.model.mailbox import Item, Mailbox
 from greenroom.actors.model.message import Message
 from greenroom.config.telemetry.shown import shown
 from greenroom.store.journal.records import Head, Outcome
-from greenroom.supervisors.kernel.cells.again import Again
+from greenroom.supervisors.kernel.cells.again import Again, has_rested
 from greenroom.supervisors.kernel.cells.ending import Ending, unanswered, unhandled
 from greenroom.supervisors.kernel.cells.in_flight import FLIGHTS_MAX, InFlight
 from greenroom.supervisors.kernel.cells.release import known_to_have_landed
@@ -219,10 +219,15 @@ class Cell:
                 answer.slot.reject(unanswered(ending))
         if self.life is not None:
             self.life.end_laters()
-        resting = self.again.take_all() if self.again is not None else []
+        resting: list[Envelope] = []
+        if self.again is not None:
+            resting, left = self.again.leave(left)
         if ending is Ending.MOVED:
             doubt(flights)
             moving += [*resting, *left]
+            for item in moving:
+                if has_rested(item):
+                    item.rested = 0  # the next cell counts anew
         else:
             if ending is not Ending.ERASED:
                 for envelope in resting:
@@ -298,13 +303,13 @@ class Cell:
         envelope.deadline = -math.inf  # done with: what was taken with it may be handled again, and it not twice
         if envelope.strikes >= self.host.supervision.strikes_max:
             self._give_up(envelope, StoreAway(f"so it was {envelope.strikes} times, after others had been asked"))
-        elif not self.again.put(rests, trio.current_time(), former=envelope):
+        elif not self.again.put(rests, trio.current_time()):
             self._give_up(envelope, StoreAway("too many wait for it"))
 
     def come_again(self) -> None:
         """The first that has rested is handled next, once the one before it is."""
         assert self.again is not None
-        if any(item is self.again.tried for item in self.mailbox):
+        if any(has_rested(item) for item in self.mailbox):
             return
         if self.suspects:
             self.suspects += 1

@@ -30,6 +30,7 @@ from greenroom.actors.model.mailbox import Item
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.epoch import lineage_of
 from greenroom.store.journal.records import Remembered
+from greenroom.supervisors.kernel.cells.again import has_rested
 from greenroom.supervisors.kernel.cells.cell import Cell, enveloped
 from greenroom.supervisors.kernel.cells.ending import Ending
 from greenroom.supervisors.kernel.cells.in_flight import FLIGHTS_MAX
@@ -138,6 +139,8 @@ async def _serve_rest(cell: Cell, life: Life, burst: list[Item], position: int) 
         item = burst[position]
         if type(item) is Envelope and item.slot is not None:
             item.slot.reject(OutcomeUnknown("the entity stopped while it handled this"))
+        elif has_rested(item):  # as those that rest still
+            cell.host.letters.keep(cell.entity, item, OutcomeUnknown("the entity stopped while it handled this"))
         cell.mailbox.put_back(burst[departed:position] + burst[position + 1 :])
         raise
     cell.take_off(burst[departed:position])

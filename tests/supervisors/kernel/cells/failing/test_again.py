@@ -1,11 +1,15 @@
 """What nobody sends again, handled by those who can't reach the store: it rests, and none of it is lost."""
 
 from collections.abc import Callable
+from itertools import count
 from math import inf
 from typing import Any
 
 import pytest
 import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
 from trio.testing import MockClock
 
 from greenroom.actors.model.envelope import Envelope
@@ -13,7 +17,16 @@ from greenroom.actors.model.errors import HandlerFailed
 from greenroom.actors.model.lifecycle import HandOver, Passivate, Stop
 from greenroom.config.limits import SupervisionConfig
 from greenroom.store.errors import StoreUnavailable
-from greenroom.supervisors.kernel.cells.again import BYTES_MAX, CALM_S, FIRST_S, LONGEST_S, RESTING_MAX, Again
+from greenroom.supervisors.kernel.cells.again import (
+    BYTES_MAX,
+    CALM_S,
+    FIRST_S,
+    FIRST_TRIES,
+    LONGEST_S,
+    RESTING_MAX,
+    Again,
+)
+from greenroom.supervisors.kernel.cells.cell import Cell
 from tests.store.journal.faulty_journal import Fault
 from tests.supervisors.kernel.small_kernel import (
     ANN,
@@ -32,15 +45,15 @@ from tests.supervisors.kernel.small_kernel import (
 A, S = "log:a", "slow:a"
 
 
-def resting(size: int = 0) -> Envelope:
-    return Envelope(message=Heard(text="x"), size=size)
+def resting(size: int = 0, text: str = "x") -> Envelope:
+    return Envelope(message=Heard(text=text), size=size)
 
 
 @pytest.mark.bound("messages of an entity that nobody sends again, and that could not reach the store")
 def test_so_many_rest() -> None:
     again = Again()
     assert all(again.put(resting(), 0.0) for _ in range(RESTING_MAX)) and not again.put(resting(), 0.0)
-    assert len(again.take_all()) == RESTING_MAX and not again and again.put(resting(BYTES_MAX + 1), 1.0)
+    assert len(again.leave([])[0]) == RESTING_MAX and not again and again.put(resting(BYTES_MAX + 1), 1.0)
     assert not again.put(resting(1), 1.0), "one message may be as large as it likes"
 
 
@@ -55,13 +68,94 @@ def test_they_rest_longer_each_time_until_all_is_calm() -> None:
         now = again.due
         assert again.take(now) is first and again.due == now
         assert again.put(resting(), now) and again.due == now, "another one: this one is still being tried"
-        again.put(first, now, former=first)
+        again.put(first, now)
         assert again.due > now
     assert rests == [FIRST_S, 2.0, 4.0, 8.0, 16.0, LONGEST_S, LONGEST_S]
-    assert again.take_all()[:2] == [first, second] and again.due == inf
+    assert again.leave([])[0][:2] == [first, second] and again.due == inf
     now += CALM_S + 1.0
     again.put(resting(), now)
     assert again.due == now + FIRST_S
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(["told", "tried", "lost"]), max_size=40), st.data())
+def test_however_they_come_back_they_rest_in_their_order(steps: list[str], data: st.DataObject) -> None:
+    """Several may be tried and not durable yet: what those have recorded is refused, or never was, in any order."""
+    again, told, out, now = Again(), 0, list[Envelope](), 0.0
+    for step in steps:
+        now += 1.0
+        if step == "told" and told < RESTING_MAX:
+            told += 1
+            assert again.put(resting(text=str(told)), now)
+        elif step == "tried" and again:
+            taken = again.take(now)
+            if steps.count("lost") < FIRST_TRIES:
+                assert all(taken.rested < envelope.rested for envelope in again._resting)
+            out.append(taken)
+        elif step == "lost" and out:
+            lost = replace(out.pop(data.draw(st.integers(0, len(out) - 1))))
+            assert again.put(lost, now) and again.due > now
+        assert (again.due < inf) == bool(again)
+    texts = [int(envelope.message.text) for envelope in again.leave([])[0] if isinstance(envelope.message, Heard)]
+    assert texts == sorted(texts) and len(texts) == told - len(out)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=RESTING_MAX))
+def test_others_are_tried_beside_one_that_never_finds_it_and_none_is_forgotten(stuck: list[bool]) -> None:
+    again, now = Again(), 0.0
+    for number in range(len(stuck)):
+        again.put(resting(text=str(number)), now)
+    handled, failed = list[int](), list[int]()
+    while len(handled) < stuck.count(False):
+        assert len(failed) < FIRST_TRIES + 3 * len(stuck), "each other fails once, and the first before and after"
+        now = max(now, again.due)
+        taken = again.take(now)
+        number = taken.rested - 1
+        if stuck[number]:
+            failed.append(number)
+            assert again.put(taken, now) and again.due > now
+        else:
+            handled.append(number)
+    assert handled == sorted(handled), "each has its turn once"
+    first = stuck.index(True) if True in stuck else 0
+    assert set(failed[:FIRST_TRIES]) <= {first}, "it has that many tries before another one"
+
+
+def tried_beside(steps: str, *, rest: int) -> tuple[list[int], list[float]]:
+    """After the first has failed for long: who is tried next, and how long all of them rest then. A step is one try:
+    "+" finds the store, "-" does not."""
+    again, now = Again(), 0.0
+    for _ in range(rest):
+        again.put(resting(), now)
+    numbers, rests = list[int](), list[float]()
+    for step in "-" * FIRST_TRIES + steps:
+        now = again.due
+        taken = again.take(now)
+        if step == "-":
+            again.put(taken, now)
+        numbers.append(taken.rested)
+        rests.append(again.due - now)
+    assert numbers[:FIRST_TRIES] == [1] * FIRST_TRIES and rests[FIRST_TRIES - 1] == FIRST_S
+    return numbers[FIRST_TRIES:], rests[FIRST_TRIES:]
+
+
+def test_while_all_find_it_away_there_are_two_tries_to_a_rest_and_each_has_its_turn() -> None:
+    numbers, rests = tried_beside("---------", rest=4)
+    assert numbers == [2, 1, 3, 1, 4, 1, 2, 1, 3]
+    assert rests == [LONGEST_S, FIRST_S] * 4 + [LONGEST_S]
+
+
+def test_where_another_finds_it_the_first_is_tried_once_more_and_then_the_others_pass() -> None:
+    assert tried_beside("+++++", rest=5)[0] == [2, 1, 3, 4, 5], "it was an outage, and all follow"
+    numbers, rests = tried_beside("+-+++-", rest=5)
+    assert numbers == [2, 1, 3, 4, 5, 1], "it is alone"
+    assert rests == [0.0, FIRST_S, 0.0, 0.0, LONGEST_S, LONGEST_S]
+
+
+def test_while_others_pass_one_of_them_may_find_it_away() -> None:
+    numbers, rests = tried_beside("+-+--+-+", rest=6)
+    assert numbers == [2, 1, 3, 4, 1, 5, 1, 6], "then it is an outage again, for all that is known"
+    assert rests[:6] == [0.0, FIRST_S, 0.0, LONGEST_S, FIRST_S, 0.0]
 
 
 class Outage:
@@ -143,7 +237,21 @@ async def test_while_the_store_is_away_one_is_tried_and_others_are_handled_meanw
             await trio.sleep(7.0)
         assert longest <= 5.0
         await trio.sleep(1_500.0)
-        assert outage.done == list(range(1, 21))
+        _, *others = outage.done  # one was tried beside the first when it ended
+        assert others == sorted(others) and sorted(outage.done) == list(range(1, 21))
+
+
+async def test_one_for_which_alone_it_is_away_lets_others_by_in_the_end(autojump_clock: MockClock) -> None:
+    """As where somebody holds a lock on the table that it reads."""
+    locked, outage = Outage(1_000.0), Outage(5.0)
+    async with kernel() as run:
+        run.router.ref(A).tell(locked.act("locked"))
+        for number in (1, 2):
+            run.router.ref(A).tell(outage.act(number))
+        await trio.sleep(300.0)
+        assert outage.done == [1, 2] and locked.done == [] and locked.tries > FIRST_TRIES
+        await trio.sleep(1_000.0)
+        assert locked.done == ["locked"] and not await run.letters.list(limit=1)
 
 
 async def test_the_next_one_waits_until_the_one_before_it_was_taken(autojump_clock: MockClock) -> None:
@@ -173,6 +281,31 @@ async def test_what_is_lost_with_its_burst_is_not_handled_twice(autojump_clock: 
         assert outage.done == ["told"] and outage.tries == 2 and run.texts(A) == ["behind it"]
 
 
+async def test_what_was_tried_and_recorded_is_before_those_behind_it_when_that_is_lost(
+    autojump_clock: MockClock,
+) -> None:
+    """The next one was tried meanwhile."""
+    outage, tries = Outage(5.0), count(1)
+
+    async def act(actor: Log) -> None:
+        if next(tries) == 2:
+            actor.note("recorded")
+            outage.done.append("lost")
+        elif trio.current_time() < outage.ends:
+            raise StoreUnavailable("away")
+        else:
+            outage.done.append(1)
+
+    async with kernel() as run:
+        run.router.ref(A).tell(Do(act=act))
+        await trio.sleep(0.1)
+        for number in (2, 3):
+            run.router.ref(A).tell(outage.act(number))
+        run.journal.faults["append"] += [Fault.LOST]
+        await trio.sleep(100.0)
+        assert outage.done == ["lost", 1, 2, 3] and run.texts(A) == []
+
+
 async def test_it_goes_where_its_entity_goes(autojump_clock: MockClock) -> None:
     outage = Outage(1.5)
     async with kernel() as run:
@@ -184,6 +317,40 @@ async def test_it_goes_where_its_entity_goes(autojump_clock: MockClock) -> None:
         assert outage.done == ["told"] and run.cell(A) is not former
 
 
+async def one_comes_back_of_three(run: Kernel, outage: Outage) -> Cell:
+    """The first waits in front of another message, and two rest."""
+    for number in range(1, 4):
+        run.router.ref(A).tell(outage.act(number))
+    await trio.sleep(0.5)
+    cell = run.cell(A)
+    run.router.ref(A).tell(outage.act(4))
+    cell.come_again()
+    assert cell.again is not None and (len(cell.mailbox), len(cell.again)) == (2, 2)
+    return cell
+
+
+async def test_what_has_come_back_goes_ahead_of_those_that_rest(autojump_clock: MockClock) -> None:
+    outage = Outage(1.5)
+    async with kernel() as run:
+        former = await one_comes_back_of_three(run, outage)
+        former.mailbox.put_control(HandOver())
+        await trio.sleep(10.0)
+        assert outage.done == [1, 2, 3, 4] and run.cell(A) is not former
+
+
+async def test_in_the_next_cell_they_are_numbered_anew(autojump_clock: MockClock) -> None:
+    outage = Outage(100.0)
+    async with kernel() as run:
+        former = await one_comes_back_of_three(run, outage)
+        former.mailbox.put_control(HandOver())
+        await settled()
+        cell = run.cell(A)
+        await trio.sleep(0.5)
+        assert cell is not former and cell.again is not None
+        leaving, _ = cell.again.leave([])
+        assert [envelope.rested for envelope in leaving] == [1, 2, 3, 4]
+
+
 async def test_where_its_entity_stops_it_is_a_dead_letter(autojump_clock: MockClock) -> None:
     outage = Outage(100.0)
     async with kernel() as run:
@@ -193,6 +360,23 @@ async def test_where_its_entity_stops_it_is_a_dead_letter(autojump_clock: MockCl
         await trio.sleep(200.0)
         (letter,) = await run.letters.list(limit=2)
         assert letter.entity == A and "stopped" in letter.error and outage.done == []
+
+
+async def test_where_its_entity_stops_what_has_come_back_is_one_too(autojump_clock: MockClock) -> None:
+    outage = Outage(100.0)
+    async with kernel() as run:
+        cell = await one_comes_back_of_three(run, outage)
+        cell.mailbox.put_control(Stop())
+        await trio.sleep(200.0)
+        assert len(await run.letters.list(limit=4)) == 3 and outage.done == []
+
+
+async def test_where_its_handler_is_cut_off_it_is_one_too(autojump_clock: MockClock) -> None:
+    outage = Outage(100.0)
+    async with kernel() as run:
+        await one_comes_back_of_three(run, outage)
+        await trio.sleep(0.05)  # half of its time
+    assert run.instruments.dead_letters == 3
 
 
 @pytest.mark.parametrize("records", [False, True])
