@@ -208,6 +208,7 @@ class Inbox(Speaking):
                 drops, dropped = next(iter(state.groups.items()))
                 unread -= not (dropped.read or dropped.silent)
         names = [by, *(group.names if group is not None else ())]
+        had_text = group is not None and bool(group.text)
         noticed = Noticed(
             id=id_,
             kind=notice.kind,
@@ -228,7 +229,7 @@ class Inbox(Speaking):
             says=notice.says,
         )
         self.record(noticed)
-        if noticed.text and not is_silent:
+        if (noticed.text or had_text) and not is_silent:
             self.say(noticed.group, noticed.text)
         self._outgoing.arm()
 

@@ -105,6 +105,18 @@ def test_what_a_notice_says_is_told_as_it_comes_and_is_no_part_of_the_history() 
     assert len(kit.ephemerals) == 2, "nothing is said, or it is not shown"
 
 
+def test_where_the_newest_says_nothing_that_is_told_too() -> None:
+    """What was said of the group before may still be on its way to who watches."""
+    kit = inbox()
+    kit.tell(notice("ann", "comment", text="hello"))
+    kit.tell(notice("bob", "comment"))
+    (group,) = kit.view()["groups"]
+    assert group["text"] == ""
+    assert [one["text"] for one in kit.ephemerals] == ["hello", ""]
+    kit.tell(notice("cat", "comment"))
+    assert len(kit.ephemerals) == 2, "it said nothing before"
+
+
 def test_nobody_is_told_of_what_they_did_themselves() -> None:
     kit = inbox()
     kit.tell(notice("me"))
