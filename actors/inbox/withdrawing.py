@@ -1,5 +1,7 @@
 """What an inbox takes back: one notice, a group, all about an entity, or all of somebody who is blocked."""
 
+from collections.abc import Iterable
+
 from greenroom.actors.inbox.events import Barred, Gone, TakenBack, Withdrawn
 from greenroom.actors.inbox.messages import BarredChanged, Withdraw
 from greenroom.actors.inbox.outgoing import Outgoing, Speaking, digest_of
@@ -26,13 +28,15 @@ class Withdrawing:
                 if known.group in state.groups:
                     self._take_out(known.group, [id_])
                 else:
-                    self._inbox.record(TakenBack(ids=[id_]))
+                    self._take_back([id_])
         if message.group:
             self._take_out_all([n for n, group in state.groups.items() if group.key == message.group])
+            self._take_back(id_ for id_, one in state.decisions.items() if one.key == message.group)
         if message.about:
             self._inbox.record(Gone(about=message.about))
             about, kept = message.about, "moderation"  # what a moderator has said of it outlasts it
             self._take_out_all([n for n, group in state.groups.items() if group.about == about and group.kind != kept])
+            self._take_back(id_ for id_, one in state.decisions.items() if one.about == about and one.kind != kept)
 
     def bar(self, message: BarredChanged) -> None:
         state, user = self._state, message.user
@@ -48,6 +52,16 @@ class Withdrawing:
                 theirs.setdefault(known.group, []).append(id_)
         for number, ids in theirs.items():
             self._take_out(number, ids)
+        self._take_back(id_ for id_, known in state.known.items() if known.by == user)
+
+    def _take_back(self, ids: Iterable[str]) -> None:
+        """Those of them whose group was put away, or dropped: should one come back, it is told again. What such a group
+        was, decisions say, so that of older notices nobody knows."""
+        state = self._state
+        found = ((id_, state.known.get(id_)) for id_ in ids)
+        gone = [id_ for id_, known in found if known is not None and known.live and known.group not in state.groups]
+        if gone:
+            self._inbox.record(TakenBack(ids=gone))
 
     def _take_out_all(self, numbers: list[int]) -> None:
         for number in numbers:

@@ -318,9 +318,8 @@ class Follows(Edges):
         waiting = {} if private else dict(self.state.pending)
         for follower, seq in waiting.items():
             self._admit(follower, seq)
+            self.tell(self._inbox, Withdraw(id=_request_id(follower)))  # by its id: it may have been put away
             self.tell(f"inbox:{follower}", self._accepted)
-        if waiting:
-            self.tell(self._inbox, Withdraw(group="request"))
 
     # Who follows its user.
 

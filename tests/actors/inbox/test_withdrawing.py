@@ -1,6 +1,9 @@
 """What is taken back: out of a group, with it, or once it was put away."""
 
-from greenroom.actors.inbox.messages import Archive, Notify, Withdraw
+import pytest
+
+from greenroom.actors.inbox.messages import Archive, BarredChanged, Notify, Withdraw
+from greenroom.actors.model.message import Tell
 from tests.actors.inbox.inboxes import inbox, notice, said, why
 
 
@@ -71,3 +74,41 @@ def test_a_delete_that_arrives_before_what_it_deletes() -> None:
     kit.advance(1)
     kit.tell(notice("cat", "comment", at_ms=int(kit.now * 1000)))
     assert said(kit) == ["cat commented on your post"], "it is there again: what is newer than its end is no late one"
+
+
+@pytest.mark.parametrize(
+    "taken_back",
+    [
+        [Withdraw(id="like:p1:ann")],
+        [Withdraw(group="like:p1")],
+        [Withdraw(about="post:p1")],
+        [BarredChanged(user="ann", by_us=True, barred=True), BarredChanged(user="ann", by_us=True, barred=False)],
+    ],
+    ids=["id", "group", "about", "block"],
+)
+def test_what_was_put_away_is_told_again_however_it_was_taken_back(taken_back: list[Tell]) -> None:
+    kit = inbox()
+    for post in ("p1", "p2"):
+        kit.tell(notice("ann", post=post))
+    kit.tell(notice("bob", post="p2"))
+    kit.ask(Archive(groups=[group["id"] for group in kit.view()["groups"]]), user="me")
+    for message in taken_back:
+        kit.tell(message)
+    kit.advance(1.0)
+    kit.tell(notice("bob", post="p2"))
+    assert said(kit) == [], "that one was not taken back"
+    kit.tell(notice("ann", at_ms=int(kit.now * 1000)))
+    assert said(kit) == ["ann reacted to your post"]
+    kit.restart()
+    kit.restart(from_snapshot=True)
+
+
+def test_what_a_moderator_says_is_not_taken_back_with_what_it_is_about_though_it_was_put_away() -> None:
+    kit = inbox()
+    hidden = notice("", "moderation")
+    kit.tell(hidden)
+    kit.ask(Archive(groups=[kit.view()["groups"][0]["id"]]), user="me")
+    kit.tell(Withdraw(about="post:p1"))
+    kit.advance(1.0)
+    kit.tell(hidden)
+    assert said(kit) == [], "the same is the same"
