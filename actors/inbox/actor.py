@@ -2,7 +2,8 @@
 
 Whoever has something to tell says Notify, and Withdraw when it is not so any more. What belongs together is a group,
 "ann, bob and 8 others", until it is read; what comes then begins another. Each notice leaves a decision, which says
-what every channel did with it, and why. What leaves through a job is in outgoing.py, where to in contacts.py.
+what every channel did with it, and why. What leaves through a job is in outgoing.py, where to in contacts.py;
+what is taken back in withdrawing.py.
 """
 
 from typing import Any, ClassVar
@@ -63,7 +64,8 @@ from greenroom.actors.inbox.outgoing import Outgoing, Speaking, digest_of
 from greenroom.actors.inbox.preferences import pace_of
 from greenroom.actors.inbox.quiet import zone_named
 from greenroom.actors.inbox.showing import InboxShown, publication_of, view_of
-from greenroom.actors.inbox.state import BY_THEM, BY_US, GROUPS_MAX, Group
+from greenroom.actors.inbox.state import BY_THEM, GROUPS_MAX
+from greenroom.actors.inbox.withdrawing import Withdrawing
 from greenroom.actors.model.actor import KindLimits, Runtime
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.lifecycle import Answered, Undelivered
@@ -127,6 +129,7 @@ class Inbox(Speaking):
     def __init__(self, entity: str, runtime: Runtime) -> None:
         super().__init__(entity, runtime)
         self._outgoing = Outgoing(self)
+        self._withdrawing = Withdrawing(self, self._outgoing)
         self._contacts = Contacts(self)
 
     def handle(self, message: Any) -> Any:
@@ -135,13 +138,13 @@ class Inbox(Speaking):
             case Notify():
                 return self._notify(message)
             case Withdraw():
-                return self._withdraw(message)
+                return self._withdrawing.withdraw(message)
             case MutedChanged():
                 if (message.user in self.state.muted) != message.muted:
                     self.record(Muted(user=message.user, muted=message.muted))
                 return None
             case BarredChanged():
-                return self._bar(message)
+                return self._withdrawing.bar(message)
             case Due():
                 return self._outgoing.due(message)
             case Answered() | Undelivered():
@@ -205,6 +208,7 @@ class Inbox(Speaking):
                 drops, dropped = next(iter(state.groups.items()))
                 unread -= not (dropped.read or dropped.silent)
         names = [by, *(group.names if group is not None else ())]
+        had_text = group is not None and bool(group.text)
         noticed = Noticed(
             id=id_,
             kind=notice.kind,
@@ -225,13 +229,9 @@ class Inbox(Speaking):
             says=notice.says,
         )
         self.record(noticed)
-        if noticed.text and not is_silent:
-            self._say(noticed.group, noticed.text)
+        if (noticed.text or had_text) and not is_silent:
+            self.say(noticed.group, noticed.text)
         self._outgoing.arm()
-
-    def _say(self, number: int, text: str) -> None:
-        """To who watches now, and to nobody later. Of one key: nothing that was taken back comes behind that."""
-        self.publish(GroupSaid(id=number, text=text), key=f"said {number}")
 
     def _is_barred_by_them(self, notice: Notify) -> bool:
         """By them alone: whom somebody has blocked is theirs to know. Who is muted, is muted as before."""
@@ -253,73 +253,6 @@ class Inbox(Speaking):
         if gone_ms is not None and (notice.at_ms or int(self.now * 1000) - LATE_MS) <= gone_ms:
             return "what it is about was gone before"
         return ""
-
-    def _withdraw(self, message: Withdraw) -> None:
-        state = self.state
-        if message.id:
-            id_ = digest_of(message.id)
-            known = state.known.get(id_)
-            if known is not None and known.live:
-                if known.group in state.groups:
-                    self._take_out(known.group, [id_])
-                else:  # put away, or dropped: should it come back, it is told again
-                    self.record(TakenBack(ids=[id_]))
-        if message.group:
-            self._take_out_all([n for n, group in state.groups.items() if group.key == message.group])
-        if message.about:
-            self.record(Gone(about=message.about))
-            about, kept = message.about, "moderation"  # what a moderator has said of it outlasts it
-            self._take_out_all([n for n, group in state.groups.items() if group.about == about and group.kind != kept])
-
-    def _take_out_all(self, numbers: list[int]) -> None:
-        for number in numbers:
-            self._take_out(number, None)
-
-    def _take_out(self, number: int, ids: list[str] | None) -> None:
-        """These of a group, or, with None, all of it."""
-        state = self.state
-        group = state.groups[number]
-        names: list[str] = []
-        count = 0
-        if ids is not None:
-            rest = Group(kind="", about="", key="", at_ms=0, offset=0, by=dict(group.by), more=group.more)
-            for id_ in ids:
-                rest.leave(state.known[id_].by)
-            names, count = rest.names, rest.count
-        is_counted, had_text = not (group.read or group.silent or count), bool(group.text)
-        self.record(
-            Withdrawn(
-                group=number,
-                kind=group.kind,
-                about=group.about,
-                ids=ids or [],
-                names=names,
-                count=count,
-                at_ms=group.at_ms,
-                unread=state.unread - is_counted,
-                says=group.says,
-                silent=group.silent,
-            )
-        )
-        if had_text and not group.silent:
-            self._say(number, "")
-        if not count:
-            self._outgoing.call_back("withdrawn", [number])
-
-    def _bar(self, message: BarredChanged) -> None:
-        state, user = self.state, message.user
-        is_barred = bool(state.barred.get(user, 0) & (BY_US if message.by_us else BY_THEM))
-        if is_barred == message.barred:
-            return
-        self.record(Barred(user=user, by_us=message.by_us, barred=message.barred))
-        if not message.barred:
-            return
-        theirs: dict[int, list[str]] = {}
-        for id_, known in state.known.items():
-            if known.by == user and known.live and known.group in state.groups:
-                theirs.setdefault(known.group, []).append(id_)
-        for number, ids in theirs.items():
-            self._take_out(number, ids)
 
     # What its user does.
 

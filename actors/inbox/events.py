@@ -234,8 +234,8 @@ class GroupShown(Struct, frozen=True, kw_only=True, tag="inbox.group", tag_field
 
 
 class GroupSaid(Struct, frozen=True, kw_only=True, tag="inbox.said", tag_field="type"):
-    """Ephemeral: what the newest of a group says, told just now; empty once that was taken back. The history has no
-    texts."""
+    """Ephemeral: what the newest of a group says, told just now; empty where that says nothing, or once it was taken
+    back. The history has no texts."""
 
     id: int
     text: str

@@ -16,6 +16,7 @@ from greenroom.actors.inbox.deliveries.orders import HookOrder, MailOrder, Order
 from greenroom.actors.inbox.events import (
     Delivered,
     Dispatched,
+    GroupSaid,
     HookRemoved,
     Kept,
     MailRemoved,
@@ -82,6 +83,11 @@ class Speaking(Actor[InboxState]):
         may ask entities and views here, and must not record. Raises: ActorError, StoreUnavailable; then they are called
         by their ids, in English."""
         return PLAIN
+
+    def say(self, number: int, text: str) -> None:
+        """Of a group, to who watches now, and to nobody later. Of one key: nothing that was taken back comes behind
+        that."""
+        self.publish(GroupSaid(id=number, text=text), key=f"said {number}")
 
 
 class Outgoing:

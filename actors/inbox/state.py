@@ -109,6 +109,7 @@ class Decision(Struct):
     group: int
     channels: dict[str, str]
     under_way: dict[str, list[int]] = field(default_factory=dict)  # by channel: see Flight.dispatched
+    key: str = ""  # of the group
 
 
 class Waiting(Struct, array_like=True):
@@ -282,7 +283,8 @@ class InboxState(Struct):
     def _decide(self, id_: str, of: Noticed | Withheld, group: int, channels: dict[str, str], at_ms: int) -> None:
         before = self.decisions.pop(id_, None)
         under_way = before.under_way if before is not None else {}
-        self.decisions[id_] = Decision(of.kind, of.by, of.about, at_ms, group, channels, under_way)
+        key = of.key if isinstance(of, Noticed) else ""
+        self.decisions[id_] = Decision(of.kind, of.by, of.about, at_ms, group, channels, under_way, key)
         _trim(self.decisions, DECISIONS_MAX)
 
     # What goes out.

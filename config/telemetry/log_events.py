@@ -192,11 +192,12 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "ranking_model_loaded": "Feeds are ranked by this version of a model from now on.",
         "ranking_model_refused": (
             "A model file can't be used; `error` says why. Feeds are ranked by what was in it before, or by the light "
-            "score. Put a whole file in its place: write it beside, then rename it."
+            "score. Put a whole file in its place: write it beside, then rename it. What could not be read for another "
+            "reason is tried again every few seconds."
         ),
         "ranking_scores_failed": (
             "A model that could be read does not score; `error` says why. Feeds are ranked by the light score until "
-            "its file is another. Said once for each version."
+            "its file is another."
         ),
         "exposures_dropped": (
             "The folder of exposures had too many files, and the oldest went, read or not. Take away those that have "

@@ -49,6 +49,15 @@ class RankingInstruments:
         dict[tuple[str, str], int],
         Metric("gauge", "1 for the version that is in use of each model file", labels=("file", "model")),
     ] = field(default_factory=dict)
+    ranking_unusable: Annotated[
+        dict[tuple[str, str], int],
+        Metric(
+            "gauge",
+            "1 for a model file that can't be used now (`model`), or does not score (`scores`); else there is none",
+            look="ever: feeds are in a worse order until another file is in its place",
+            labels=("file", "what"),
+        ),
+    ] = field(default_factory=dict)
     ranking_failures: Annotated[
         dict[tuple[str], int],
         Metric(
@@ -74,10 +83,18 @@ class RankingInstruments:
         self.ranking_failures[what,] += 1
 
     def uses(self, file: str, model: str) -> None:
-        """From now on feeds are ranked by that version of the file."""
+        """From now on feeds are ranked by that version of the file, given by its path; "": by none."""
         for key in [key for key in self.ranking_models if key[0] == file]:
             del self.ranking_models[key]
-        self.ranking_models[file, model] = 1
+        if model:
+            self.ranking_models[file, model] = 1
+
+    def lacks(self, file: str, what: Literal["model", "scores"], *, is_so: bool) -> None:
+        """Is that file without?"""
+        if is_so:
+            self.ranking_unusable[file, what] = 1
+        else:
+            self.ranking_unusable.pop((file, what), None)
 
 
 RANKING: Final = RankingInstruments()

@@ -21,6 +21,7 @@ from greenroom.actors.social.names import ms_of
 from greenroom.actors.social.post.views import Posts
 
 ASKED_MAX = 100  # authors, at once: those followed last
+STORY_MS = 86_400_000  # for so long it is shown
 
 
 def asked_of(behind: Mapping[str, int], settled_ms: int) -> list[str]:
@@ -30,16 +31,19 @@ def asked_of(behind: Mapping[str, int], settled_ms: int) -> list[str]:
 
 
 def say(feed: Reader, ask: SayMade) -> None:
-    posts = [post for post in feed.state.made if _is_new(post, ask)]
+    made, stories = feed.state.made, set(feed.state.stories)
+    posts = [post for post in made if _is_new(post, ask, is_story=post in stories, now_ms=feed.now_ms)]
     if posts and not is_barred(feed.state, ask.reader):
-        stories = [post for post in feed.state.stories if post in posts]
-        feed.tell(f"feed:{ask.reader}", Made(author=feed.key, posts=posts, stories=stories))
+        told = [post for post in feed.state.stories if post in posts]
+        feed.tell(f"feed:{ask.reader}", Made(author=feed.key, posts=posts, stories=told))
 
 
-def _is_new(post: str, ask: SayMade) -> bool:
+def _is_new(post: str, ask: SayMade, *, is_story: bool, now_ms: int) -> bool:
     """What is older than a full wall was left out: it shows the newest alone. What came since is written to followers,
-    unless they were not known yet: that is lacking, beyond what a wall shows."""
-    return ask.after is None or post > ask.after or ms_of(post) >= ask.since_ms
+    unless they were not known yet: that is lacking, beyond what a wall shows. So is a story until it ends:
+    posts have filled the wall, and a ring shows none of them."""
+    at_ms = ms_of(post)
+    return ask.after is None or post > ask.after or at_ms >= ask.since_ms or (is_story and at_ms > now_ms - STORY_MS)
 
 
 def shown(feed: Reader, ask: MadeAsk) -> MadeShown:
@@ -72,7 +76,8 @@ async def all_of(
             for post in made.posts:
                 is_story = post in stories
                 has_row = feed.names.has(post) and not is_story  # as of one that is deleted, which no wall shows
-                if _is_new(post, ask) and not has_row and (post not in known or (is_story and post not in are_stories)):
+                is_known = post in known and (post in are_stories or not is_story)
+                if not (has_row or is_known) and _is_new(post, ask, is_story=is_story, now_ms=feed.now_ms):
                     lacking[post] = Entry(post, author, ms_of(post), is_story)
     if lacking:
         newest = sorted(lacking, reverse=True)[:ENTRIES_MAX]  # more are not kept

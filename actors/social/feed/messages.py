@@ -220,7 +220,7 @@ class SayMade(Tell, tag="feed.say_made"):
 
     reader: Subject
     after: PostId | None = None  # what is older than a full wall was left out by it, and is not lacking
-    since_ms: int = 0  # Unix: but for what came since they follow
+    since_ms: int = 0  # Unix: but for what came since they follow, and for stories that have not ended
 
 
 class MadeShown(Struct, frozen=True):

@@ -36,7 +36,7 @@ from greenroom.actors.model.message import Done, Event, Message
 from greenroom.actors.social.feed import messages as feed
 from greenroom.actors.social.feed.messages import CloseChanged
 from greenroom.actors.social.follows.askers import Askers
-from greenroom.actors.social.follows.edges import Edges
+from greenroom.actors.social.follows.edges import Edges, request_id
 from greenroom.actors.social.follows.events import (
     Blocked,
     CloseSet,
@@ -218,7 +218,7 @@ class Follows(Edges):
             case Accept(user=user):
                 seq = self._request_of(user)
                 self._admit(user, seq)
-                self.tell(self._inbox, Withdraw(id=_request_id(user)))
+                self.tell(self._inbox, Withdraw(id=request_id(user)))
                 self.tell(f"inbox:{user}", self._accepted)
             case Decline(user=user):
                 self._decline(user, self._request_of(user))
@@ -318,9 +318,8 @@ class Follows(Edges):
         waiting = {} if private else dict(self.state.pending)
         for follower, seq in waiting.items():
             self._admit(follower, seq)
+            self.tell(self._inbox, Withdraw(id=request_id(follower)))  # by its id: it may have been put away
             self.tell(f"inbox:{follower}", self._accepted)
-        if waiting:
-            self.tell(self._inbox, Withdraw(group="request"))
 
     # Who follows its user.
 
@@ -334,11 +333,6 @@ class Follows(Edges):
     def _admit(self, follower: str, seq: int) -> None:
         self.record(FollowerGained(follower=follower))
         self.tell(f"follows:{follower}", Admitted(author=self.key, seq=seq))
-
-    def _decline(self, follower: str, seq: int) -> None:
-        self.record(RequestDropped(follower=follower))
-        self.tell(f"follows:{follower}", Declined(author=self.key, seq=seq))
-        self.tell(self._inbox, Withdraw(id=_request_id(follower)))
 
     @property
     def _accepted(self) -> Notify:
@@ -391,7 +385,7 @@ class Follows(Edges):
         if not left.was_admitted:
             if follower in state.pending:  # this request: a later one comes behind
                 self.record(RequestDropped(follower=follower))
-                self.tell(self._inbox, Withdraw(id=_request_id(follower)))
+                self.tell(self._inbox, Withdraw(id=request_id(follower)))
         elif state.followers:  # unless it was forgotten meanwhile, and has begun anew
             self.record(FollowerLost(follower=follower))
             if not left.has_asked_again:
@@ -419,13 +413,3 @@ class Follows(Edges):
     def _tell_posts(self) -> None:
         for post in self._askers.take(self.now):
             self.tell(f"post:{post}", AudienceChanged())
-
-    # Who may.
-
-    @property
-    def _inbox(self) -> str:
-        return f"inbox:{self.key}"
-
-
-def _request_id(follower: str) -> str:
-    return f"request:{follower}"

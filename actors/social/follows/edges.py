@@ -11,6 +11,7 @@ from typing import Any
 
 import trio
 
+from greenroom.actors.inbox.messages import Withdraw
 from greenroom.actors.model.errors import ActorError, Refused
 from greenroom.actors.social.feed.messages import FollowsChanged
 from greenroom.actors.social.follows.events import (
@@ -96,14 +97,18 @@ class Edges(Readable):
         """From so many at once; requests are all declined: they are not counted."""
         state = self.state
         for follower, seq in dict(state.pending).items():
-            self.record(RequestDropped(follower=follower))
-            self.tell(f"follows:{follower}", Declined(author=self.key, seq=seq))
+            self._decline(follower, seq)
         for follower in ask.followers:
             self.tell(f"follows:{follower}", Cut(author=self.key))
         authors = list(islice((*state.following, *state.asked), PARTED_MAX))
         for author in authors:
             self._leave(author)
-        return Parted(left=len(authors), more=bool(state.following or state.asked))
+        return Parted(left=len(authors), more=bool(state.following or state.asked), followers=state.followers)
+
+    def _decline(self, follower: str, seq: int) -> None:
+        self.record(RequestDropped(follower=follower))
+        self.tell(f"follows:{follower}", Declined(author=self.key, seq=seq))
+        self.tell(self._inbox, Withdraw(id=request_id(follower)))
 
     def _be_admitted(self, admitted: Admitted) -> None:
         author, seq = admitted.author, admitted.seq
@@ -120,3 +125,12 @@ class Edges(Readable):
     @property
     def _feed(self) -> str:
         return f"feed:{self.key}"
+
+    @property
+    def _inbox(self) -> str:
+        return f"inbox:{self.key}"
+
+
+def request_id(follower: str) -> str:
+    """Of the notice that they have asked to follow."""
+    return f"request:{follower}"

@@ -228,6 +228,7 @@ class Parted(Struct, frozen=True):
 
     left: int  # whom its user has followed, or asked to follow
     more: bool  # there are further ones: part again
+    followers: int = 0  # how many follow its user still, as it counts them
 
 
 class Part(Ask[Parted], tag="follows.part"):

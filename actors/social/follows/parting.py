@@ -5,8 +5,12 @@
 
 Forgetting works on the database, where an author's number is not known from edges. Here each edge ends as any other
 does, and whoever counts it hears so. The account becomes private, so that nobody begins to follow meanwhile.
+
+Whom to cut, rows say, which may be late: of who is gone, and of who has just come. That all are gone, the number says,
+which is exact. So rows are gone through again only where it falls no more.
 """
 
+from collections.abc import AsyncIterator
 from typing import ClassVar
 
 import trio
@@ -15,11 +19,16 @@ from msgspec import Struct
 from greenroom.actors.jobs.job import Job, JobLimits
 from greenroom.actors.jobs.work import Work
 from greenroom.actors.personal.fields import Subject
-from greenroom.actors.social.follows.messages import PARTED_MAX, Part
+from greenroom.actors.social.follows.messages import PARTED_MAX, Part, Parted
 from greenroom.actors.social.follows.views import Followers
 
-ROWS_S = 1.0  # by which the rows of who was cut have gone, as a rule
-ON_ITS_WAY_S = 5.0  # likewise, what others were told last
+LOOK_S = 1.0  # between two looks at what has ended
+STILL = 5  # looks in which nothing has: what is told others is there by then, as a rule
+PASSES_MAX = 5  # through all rows
+
+
+class NotParted(Exception):
+    """Some are left; the text says how many."""
 
 
 class PartedFromAll(Struct, frozen=True):
@@ -36,24 +45,34 @@ class PartFromAll(Job, queue="social", tag="job.part_from_all"):
     limits: ClassVar[JobLimits] = JobLimits(timeout_s=3_600.0)
 
     async def run(self, work: Work) -> PartedFromAll:
-        followed = 0
-        cut: set[str] = set()
-        while True:
-            left, cuts = await self._once(work)
-            followed += left
-            cut |= cuts
-            if not (left or cuts):
-                await trio.sleep(ON_ITS_WAY_S)
-                return PartedFromAll(followed, len(cut))
-            await trio.sleep(ROWS_S)
+        """Raises: NotParted, where rows are later than that, or name no more all who are counted."""
+        followed = followers = before = 0
+        for _ in range(PASSES_MAX):
+            async for parted in self._pass(work):
+                followed += parted.left
+                followers += max(0, before - parted.followers)
+                before = parted.followers
+            if not before:
+                return PartedFromAll(followed, followers)
+        raise NotParted(f"{before} are left, of whom rows say nothing, or not yet")
 
-    async def _once(self, work: Work) -> tuple[int, set[str]]:
-        """From all that there are by now: how many were left, and who was cut."""
-        left, cut, cursor, more = 0, set[str](), None, True
-        while more or cursor is not None:
+    async def _pass(self, work: Work) -> AsyncIterator[Parted]:
+        """Cut all whom rows name, and look until nothing ends any more: each answer."""
+        cursor = None
+        while True:
             page = await work.query(Followers.Row, self.user, limit=PARTED_MAX, after=cursor)
-            followers = [row.follower for row in page.rows]
-            cut.update(followers)
-            parted = await work.ask(f"follows:{self.user}", Part(followers=followers))
-            left, more, cursor = left + parted.left, parted.more, page.next
-        return left, cut
+            yield (parted := await self._part(work, [row.follower for row in page.rows]))
+            cursor = page.next
+            if cursor is None:
+                break
+        still = 0
+        while still < STILL:
+            before = parted.followers
+            if not parted.more:
+                await trio.sleep(LOOK_S)
+            yield (parted := await self._part(work, []))
+            has_ended = parted.left or parted.followers < before
+            still = 0 if has_ended else still + 1
+
+    async def _part(self, work: Work, followers: list[str]) -> Parted:
+        return await work.ask(f"follows:{self.user}", Part(followers=followers))

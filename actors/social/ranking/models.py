@@ -1,11 +1,13 @@
 """The models in use: files that are read when they have changed, while readers go on with what there was.
 
 A file is looked at no more than every LOOK_S, when somebody reads a feed, and in a thread. One that can't be used is
-said in the log, once, and the model before it stays; where there was none, the light score does.
+said in the log, once, and the model before it stays; where there was none, the light score does. So it does where a
+model that was read does not score, until its file is another.
 """
 
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import structlog
 import trio
@@ -38,7 +40,8 @@ class _File:
         self.path = path
         self.model: Model | None = None
         self.looked_s = float("-inf")
-        self.stamp: Stamp | None = None
+        self.stamp: Stamp | None = None  # None: it is read, whatever it is
+        self.error = ""  # why it can't be used, as it was last; "" where it can
         self.is_busy = False
 
 
@@ -51,7 +54,7 @@ class Models:
         paths = [model, *(arm.model for arm in experiment.arms)] if experiment is not None else [model]
         self._files = {path: _File(path) for path in paths if path is not None}
         self._threads = trio.CapacityLimiter(1)
-        self._failing = ""  # the version of which that was said last
+        self._failing: set[str] = set()  # versions that don't score, of those that files have
 
     async def choose(self, user: str, now_s: float) -> Chosen:
         """For one reader, at any clock's time that rises. Waits for a thread where a file is due to be looked at, and
@@ -72,32 +75,53 @@ class Models:
                 file.is_busy = False
             if not is_good:
                 RANKING.failed("model")
-            elif file.model is not None:
-                RANKING.uses(file.path.name, file.model.version)
-        return Chosen(file.model, label)
+            self._failing &= {one.model.version for one in self._files.values() if one.model is not None}
+            self._show(file)
+        return Chosen(None if self._is_failing(file) else file.model, label)
 
     def gave_none(self, version: str, error: str) -> None:
-        """That model was read, and does not score: said in the log once, and counted each time."""
+        """That model was read, and does not score: it is chosen no more, and that is said in the log, once."""
         RANKING.failed("scores")
-        if version != self._failing:
-            self._failing = version
+        if version not in self._failing:
+            self._failing.add(version)
             log.warning("ranking_scores_failed", version=version, error=error)
+            for file in self._files.values():
+                self._show(file)
+
+    def _is_failing(self, file: _File) -> bool:
+        return file.model is not None and file.model.version in self._failing
+
+    def _show(self, file: _File) -> None:
+        """In the metrics, what is so of it now."""
+        path, is_failing = str(file.path), self._is_failing(file)
+        RANKING.uses(path, file.model.version if file.model is not None and not is_failing else "")
+        RANKING.lacks(path, "model", is_so=bool(file.error))
+        RANKING.lacks(path, "scores", is_so=is_failing)
 
 
 def _look(file: _File) -> bool:
-    """Read it where it is another. False: it can't be used, and was not known to be such. In a thread, and for one file
-    never twice at once."""
+    """Read it where it is another, or could not be read. False: it can't be used, and that was not said before. In a
+    thread, and for one file never twice at once."""
     stamp = _stamp(file.path)
     if stamp == file.stamp:
         return True
     file.stamp = stamp
     try:
         file.model = read_model(file.path)
-    except (BadModel, OSError) as error:
-        log.warning("ranking_model_refused", path=str(file.path), error=str(error))
-        return False
+    except BadModel as error:
+        return _refused(file, error)
+    except OSError as error:
+        file.stamp = None  # it may be by chance, and then the file will not be another
+        return str(error) == file.error or _refused(file, error)
+    file.error = ""
     log.info("ranking_model_loaded", path=str(file.path), version=file.model.version)
     return True
+
+
+def _refused(file: _File, error: Exception) -> Literal[False]:
+    file.error = str(error)
+    log.warning("ranking_model_refused", path=str(file.path), error=file.error)
+    return False
 
 
 def _stamp(path: Path) -> Stamp:

@@ -71,3 +71,12 @@ def ended(kit: Kit[Inbox], job: StartJob, result: Outcome | None = None, *, refu
         kit.undelivered(told, refused)
     else:
         kit.answered(told, result or Outcome())
+
+
+def said(kit: Kit[Inbox]) -> list[str]:
+    return [group["says"] for group in kit.view()["groups"]]
+
+
+def why(kit: Kit[Inbox], id_: str) -> dict[str, str]:
+    (found,) = kit.ask(Why(id=id_), user="me").decisions
+    return found.channels

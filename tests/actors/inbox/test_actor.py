@@ -3,14 +3,12 @@
 import msgspec
 import pytest
 
-from greenroom.actors.inbox.actor import Inbox
 from greenroom.actors.inbox.events import Noticed
 from greenroom.actors.inbox.messages import (
     Archive,
     BarredChanged,
     MarkRead,
     MutedChanged,
-    Notify,
     Prefer,
     ReadAll,
     See,
@@ -22,17 +20,7 @@ from greenroom.actors.inbox.showing import SHOWN_MAX
 from greenroom.actors.inbox.state import DECISIONS_MAX, GONE_MAX, GROUPS_MAX, NAMED_MAX
 from greenroom.actors.model.errors import InvalidCommand, Refused
 from greenroom.actors.personal.redaction import Redaction, shape_of
-from greenroom.testing import Kit
-from tests.actors.inbox.inboxes import inbox, notice
-
-
-def said(kit: Kit[Inbox]) -> list[str]:
-    return [group["says"] for group in kit.view()["groups"]]
-
-
-def why(kit: Kit[Inbox], id_: str) -> dict[str, str]:
-    (found,) = kit.ask(Why(id=id_), user="me").decisions
-    return found.channels
+from tests.actors.inbox.inboxes import inbox, notice, said, why
 
 
 def test_what_belongs_together_is_told_together() -> None:
@@ -117,73 +105,16 @@ def test_what_a_notice_says_is_told_as_it_comes_and_is_no_part_of_the_history() 
     assert len(kit.ephemerals) == 2, "nothing is said, or it is not shown"
 
 
-def test_what_was_put_away_and_taken_back_is_told_again_when_it_is_so_again() -> None:
-    """As that a post is hidden, once a moderator has restored it and then thinks otherwise."""
-    kit = inbox()
-    hidden = notice("", "moderation")
-    kit.tell(hidden)
-    kit.ask(Archive(groups=[kit.view()["groups"][0]["id"]]), user="me")
-    kit.tell(hidden)
-    assert kit.view()["groups"] == [], "the same is the same"
-    kit.tell(Withdraw(id=hidden.id))
-    kit.tell(Withdraw(id=hidden.id))
-    kit.tell(hidden)
-    assert (kit.publications[-1]["type"], kit.publications[-1]["count"]) == ("inbox.group", 1)
-    assert (len(kit.view()["groups"]), kit.view()["unread"]) == (1, 1)
-    kit.restart()
-    kit.restart(from_snapshot=True)
-
-
-def test_a_notice_that_is_withdrawn_is_not_there_any_more() -> None:
+def test_where_the_newest_says_nothing_that_is_told_too() -> None:
+    """What was said of the group before may still be on its way to who watches."""
     kit = inbox()
     kit.tell(notice("ann", "comment", text="hello"))
-    kit.tell(notice("bob", "comment", text="rude"))
-    kit.tell(Withdraw(id="comment:p1:bob"))
-    assert said(kit) == ["ann commented on your post"]
-    assert "rude" not in str(kit.view()) and kit.publications[-1]["count"] == 1
-    kit.tell(Withdraw(id="comment:p1:ann"))
-    assert kit.view()["groups"] == [] and kit.view()["unread"] == 0
-    assert (kit.publications[-1]["count"], kit.publications[-1]["unread"]) == (0, 0)
-    kit.tell(Withdraw(id="comment:p1:ann"))
-    kit.tell(Withdraw(id="never"))
-    kit.restart()
-
-
-def test_a_post_that_is_deleted_takes_all_about_it_along() -> None:
-    kit = inbox()
-    kit.tell(notice("ann"))
     kit.tell(notice("bob", "comment"))
-    kit.tell(notice("cat", post="p2"))
-    kit.tell(Withdraw(about="post:p1"))
-    assert said(kit) == ["cat reacted to your post"]
-    kit.tell(Withdraw(group="like:p2"))
-    assert said(kit) == []
-
-
-def test_what_a_moderator_says_of_a_post_outlasts_it() -> None:
-    kit = inbox()
-    kit.tell(Notify(id="hidden:p1", kind="moderation", by="", about="post:p1", group="hidden:p1"))
-    kit.tell(Withdraw(about="post:p1"))
-    assert said(kit) == ["About your post"]
-    kit.tell(Notify(id="hidden:p1.2", kind="moderation", by="", about="post:p1", group="hidden:p1.2"))
-    assert len(said(kit)) == 2
-    kit.tell(Withdraw(id="hidden:p1"))
-    kit.tell(Withdraw(id="hidden:p1.2"))
-    assert said(kit) == []
-
-
-def test_a_delete_that_arrives_before_what_it_deletes() -> None:
-    """The post's own word comes before that of its thread, which knows of a comment from before."""
-    kit = inbox()
-    kit.tell(Withdraw(about="post:p1"))
-    kit.tell(notice("ann", "comment", at_ms=int(kit.now * 1000) - 1))
-    kit.tell(notice("bob", "comment"))
-    assert said(kit) == []
-    assert why(kit, "comment:p1:ann") == {"all": "what it is about was gone before"}
-    assert why(kit, "comment:p1:bob") == {"all": "what it is about was gone before"}
-    kit.advance(1)
-    kit.tell(notice("cat", "comment", at_ms=int(kit.now * 1000)))
-    assert said(kit) == ["cat commented on your post"], "it is there again: what is newer than its end is no late one"
+    (group,) = kit.view()["groups"]
+    assert group["text"] == ""
+    assert [one["text"] for one in kit.ephemerals] == ["hello", ""]
+    kit.tell(notice("cat", "comment"))
+    assert len(kit.ephemerals) == 2, "it said nothing before"
 
 
 def test_nobody_is_told_of_what_they_did_themselves() -> None:

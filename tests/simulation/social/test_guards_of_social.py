@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from greenroom.actors.inbox import outgoing
-from greenroom.actors.inbox.actor import Inbox
 from greenroom.actors.inbox.messages import Notify, Withdraw
 from greenroom.actors.inbox.outgoing import Outgoing
+from greenroom.actors.inbox.withdrawing import Withdrawing
 from greenroom.actors.social.feed import gathering, lists, privacy, rows
 from greenroom.actors.social.feed.actor import Feed
 from greenroom.actors.social.follows import actor as follows_actor
@@ -122,7 +122,7 @@ GUARDS: dict[str, tuple[Any, str, Callable[..., Any], Faults, int, float]] = {
     "rows may be late": (gathering, "_is_written_to", already, CALM_VIEWS, 106, MINUTES),
     "authors are told of a block": (Follows, "_tell_barred", says_nothing, NO_FAULTS, 1, MINUTES),
     "what is shared is told": (Post, "_tell_shared", says_nothing, NO_FAULTS, 1, MINUTES),
-    "what is taken back is withdrawn": (Inbox, "_withdraw", says_nothing, NO_FAULTS, 1, 1.0),
+    "what is taken back is withdrawn": (Withdrawing, "withdraw", says_nothing, NO_FAULTS, 1, 1.0),
     "feeds mirror whom they follow": (Feed, "_mirror", says_nothing, NO_FAULTS, 0, MINUTES),
     "pages are written": (SpreadPage, "_write", to_nobody, NO_FAULTS, 3, MINUTES),
 }
@@ -144,7 +144,7 @@ WIDER: dict[str, tuple[Any, str, Callable[..., Any], int, float]] = {
 SOON: dict[str, tuple[Callable[..., Scenario], Any, str, Callable[..., Any], int, float]] = {
     "who leaves is counted no more": (people, Follows, "_hear", whoever_leaves, 0, BRIEFLY),
     "who leaves is told of no more": (people, follows_actor, "Withdraw", of_nothing, 0, BRIEFLY),
-    "who has blocked is told of no more": (people, Inbox, "_bar", says_nothing, 1, BRIEFLY),
+    "who has blocked is told of no more": (people, Withdrawing, "bar", says_nothing, 1, BRIEFLY),
     "reactions are counted": (people, post_state, "moved", as_they_were, 0, BRIEFLY),
     "comments are counted": (people, telling, "CommentsChanged", of_none, 0, BRIEFLY),
     "comments are told": (people, telling, "notice", of_another_kind, 0, BRIEFLY),

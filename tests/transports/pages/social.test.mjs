@@ -255,10 +255,32 @@ test("what a notice says comes behind it, and goes before it", () => {
   notices.publication({ data: { type: "inbox.said", id: 7, text: "of none that there is" } });
   assert.deepEqual(texts(), ["hello"]);
   notices.publication({ data: { type: "inbox.said", id: 6, text: "" } });
-  notices.texts([{ group: 6, at_ms: 50, text: "older" }, { group: 8, at_ms: 60, text: "of none" }]);
-  assert.deepEqual(texts(), [""]);
-  notices.texts([{ group: 6, at_ms: 60, text: "while nobody listened" }]);
-  assert.deepEqual(texts(), ["while nobody listened"]);
+});
+
+test("what notices said while nobody listened is in rows, which may be late", () => {
+  const notices = new Notices();
+  const text = () => notices.list()[0].text;
+  const row = { group: 6, at_ms: 60, count: 2, names: ["bob", "ann"], text: "while nobody listened" };
+  const told = { type: "inbox.group", id: 6, at_ms: 60, count: 2, names: ["bob", "ann"], text: "" };
+  notices.publication({ data: told });
+  for (const [name, other] of Object.entries({ at_ms: 50, count: 3, names: ["cat", "ann"], group: 8 })) {
+    notices.texts([{ ...row, [name]: other }], notices.moment);
+    assert.equal(text(), "", `it has another ${name}`);
+  }
+  for (const data of [told, { type: "inbox.said", id: 6, text: "" }]) {
+    const asked = notices.moment;
+    notices.publication({ data });
+    notices.texts([row], asked);
+    assert.equal(text(), "", `${data.type} is newer`);
+  }
+  let asked = notices.moment;
+  notices.begin({ groups: [told] });
+  notices.texts([row], asked);
+  assert.equal(text(), "", "so is a view");
+  asked = notices.moment;
+  notices.publication({ data: { ...told, id: 7, at_ms: 1 } });
+  notices.texts([row], asked);
+  assert.equal(text(), "while nobody listened");
 });
 
 test("a notice leads to what it is about", () => {

@@ -15,7 +15,7 @@ from greenroom.actors.social.names import new_post_id
 from greenroom.actors.social.post.views import Posts, Wall
 from greenroom.actors.social.spread.arrivals import Arrivals
 from greenroom.store.views.asked import Rows
-from tests.actors.social.feed.world import World
+from tests.actors.social.feed.world import DAY_S, World
 
 
 @pytest.fixture
@@ -149,6 +149,32 @@ def test_an_author_says_no_more_than_is_asked_for(world: World) -> None:
     before = len(kit.told)
     kit.tell(SayMade(reader="bob", after=came_since, since_ms=at_ms + 1))
     assert len(kit.told) == before, "nothing is lacking"
+
+
+def test_a_story_of_today_is_lacking_though_it_is_older_than_a_full_wall(world: World) -> None:
+    """Posts fill the wall, and a ring shows no posts."""
+    ended = world.post("bob", written=None, is_story=True)
+    world.kit.advance(DAY_S)
+    story = world.post("bob", written=None, is_story=True)
+    older = world.post("bob", written=None)
+    for _ in range(CAUGHT_UP_EACH):
+        world.post("bob", written=None)
+    world.kit.advance(1.0)
+    world.kit.when_glanced("feed:bob", lambda _: MadeShown([ended, story, older], [ended, story]))
+    world.follow("bob")
+    kept = caught_up(world)
+    assert (story, True) in kept and len(kept) == CAUGHT_UP_EACH + 1
+    assert not asked(world)
+
+
+def test_an_author_tells_of_stories_of_today_though_they_are_older_than_is_asked_for(world: World) -> None:
+    kit = world.kit
+    ended = kit.ask(Post(text="hi", is_story=True), user="ann").id
+    kit.advance(DAY_S)
+    story, older, newest = (kit.ask(Post(text="hi", is_story=one), user="ann").id for one in (True, False, False))
+    kit.tell(SayMade(reader="bob", after=older, since_ms=int(kit.now * 1000) + 1))
+    assert kit.told[-1].message == Made(author="ann", posts=[story, newest], stories=[story])
+    assert kit.state.stories == [ended, story]
 
 
 def shown(posts: list[str], _: object) -> MadeShown:

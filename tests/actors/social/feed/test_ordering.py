@@ -1,8 +1,10 @@
 """Ranked, or the newest first; and what a reader is told of why."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
+import trio
 
 from greenroom import Refused
 from greenroom.actors.model.errors import Unavailable
@@ -107,18 +109,28 @@ def chosen_for_all(monkeypatch: pytest.MonkeyPatch, model: Model | None) -> Mode
     return models
 
 
-def test_a_model_that_fails_leaves_the_light_score(
-    world: World, counts: RankingInstruments, monkeypatch: pytest.MonkeyPatch
+def test_a_model_that_fails_leaves_the_light_score_and_is_not_tried_at_each_page(
+    world: World, counts: RankingInstruments, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    chosen_for_all(monkeypatch, Failing())
+    async def at_once(look: Callable[[object], bool], file: object, limiter: object) -> bool:
+        return look(file)  # no thread takes time of a kit's clock
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", at_once)
+    models = Models(tmp_path / "model.json")
+    monkeypatch.setattr(models_module, "read_model", lambda _: Failing())
+    monkeypatch.setattr(ordering, "models", lambda: models)
     said: list[str] = []
     monkeypatch.setattr(models_module.log, "warning", lambda name, **_: said.append(name), raising=False)
     post = world.post("bob")
     for _ in range(2):
         page = ranked(world)
         assert (ids(page.posts), page.ranking) == ([post], LIGHT)
-    assert counts.ranking_failures[("scores",)] == 2 and said == ["ranking_scores_failed"], "it is said once"
-    assert counts.ranked_posts == {(LIGHT,): 2}
+    assert counts.ranked_posts == {(LIGHT,): 1}, "the second page has the order of the first"
+    world.post("bob")
+    ranked(world)
+    world.kit.advance(60.0)
+    ranked(world)
+    assert counts.ranking_failures[("scores",)] == 1 and said == ["ranking_scores_failed"]
 
 
 def test_an_explanation_that_a_model_does_not_give_is_refused(

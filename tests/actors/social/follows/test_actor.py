@@ -6,6 +6,7 @@ import pytest
 from greenroom import Refused
 from greenroom.actors.chat.room.messages import BarredChanged
 from greenroom.actors.inbox import messages as inbox
+from greenroom.actors.inbox.messages import Withdraw
 from greenroom.actors.model.errors import UnknownCommand
 from greenroom.actors.social.feed.messages import CloseChanged, FollowsChanged, MutedChanged
 from greenroom.actors.social.follows.actor import Follows
@@ -188,6 +189,8 @@ def test_an_account_that_opens_lets_in_all_who_wait_but_nobody_twice() -> None:
     people.settle()
     assert people.kits["dan"].state.followers == 2
     assert people.notices["dan"] == {} and "accepted:dan" in people.notices["ann"]
+    withdrawn = [one for one in told(people.kits["dan"], "inbox:dan") if isinstance(one, Withdraw)]
+    assert withdrawn == [Withdraw(id=f"request:{user}") for user in ("cat", "ann", "bob")], "by id: also if put away"
     assert [user for user, kit in people.kits.items() if "dan" in kit.state.following] == ["ann", "bob"]
 
 

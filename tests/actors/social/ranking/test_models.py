@@ -97,9 +97,22 @@ async def test_the_settings_name_them(tmp_path: Path) -> None:
     assert (await version(models_of(load_settings(ranking_model=path)), 0.0)).startswith("model@")
 
 
-async def test_a_file_that_was_refused_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Warnings."""
     told: list[str] = []
     monkeypatch.setattr(module.log, "warning", lambda name, **_: told.append(name), raising=False)
+    return told
+
+
+@pytest.fixture
+def counts(monkeypatch: pytest.MonkeyPatch) -> RankingInstruments:
+    counts = RankingInstruments()
+    monkeypatch.setattr(module, "RANKING", counts)
+    return counts
+
+
+async def test_a_file_that_was_refused_is_told_once(tmp_path: Path, told: list[str]) -> None:
     path = tmp_path / "model.json"
     path.write_text("[]")
     os.utime(path, ns=(1, 1))
@@ -110,25 +123,78 @@ async def test_a_file_that_was_refused_is_told_once(tmp_path: Path, monkeypatch:
 
 
 async def test_versions_in_use_and_files_that_cant_be_used_are_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, counts: RankingInstruments, told: list[str]
 ) -> None:
-    counts = RankingInstruments()
-    monkeypatch.setattr(module, "RANKING", counts)
-    told: list[str] = []
-    monkeypatch.setattr(module.log, "warning", lambda name, **_: told.append(name), raising=False)
     path = tmp_path / "model.json"
     write(path, 1.0)
     models = Models(path)
     first = await version(models, 0.0)
-    assert counts.ranking_models == {("model.json", first): 1} and counts.ranking_failures[("model",)] == 0
+    assert counts.ranking_models == {(str(path), first): 1} and counts.ranking_failures[("model",)] == 0
     path.write_text("[]")
     for now_s in (10.0, 20.0):
         await version(models, now_s)
-    assert counts.ranking_models == {("model.json", first): 1} and counts.ranking_failures[("model",)] == 1
+    assert counts.ranking_models == {(str(path), first): 1} and counts.ranking_failures[("model",)] == 1
+    assert counts.ranking_unusable == {(str(path), "model"): 1}, "for as long as it is so"
     path.unlink()
     for now_s in (30.0, 40.0):
         await version(models, now_s)
     assert counts.ranking_failures[("model",)] == 2 and told == 2 * ["ranking_model_refused"], "once each"
     write(path, 2.0)
     second = await version(models, 50.0)
-    assert counts.ranking_models == {("model.json", second): 1} != {("model.json", first): 1}
+    assert counts.ranking_models == {(str(path), second): 1} != {(str(path), first): 1}
+    assert counts.ranking_unusable == {}
+
+
+async def test_files_of_one_name_are_told_apart(tmp_path: Path, counts: RankingInstruments) -> None:
+    control, bold = tmp_path / "control" / "model.json", tmp_path / "bold" / "model.json"
+    for path, weight in ((control, 1.0), (bold, 2.0)):
+        path.parent.mkdir()
+        write(path, weight)
+    models = Models(control, experiment_of("autumn", {"bold": (50.0, bold)}))
+    for number in range(20):
+        await models.choose(f"user{number}", 0.0)
+    assert {file for file, _ in counts.ranking_models} == {str(control), str(bold)}
+
+
+async def test_a_version_that_does_not_score_is_chosen_no_more_until_its_file_is_another(
+    tmp_path: Path, counts: RankingInstruments, told: list[str]
+) -> None:
+    """Of two such files each is: what fails at every page is tried at none."""
+    control, bold = tmp_path / "control.json", tmp_path / "bold.json"
+    write(control, 1.0)
+    write(bold, 2.0)
+    models = Models(control, experiment_of("autumn", {"bold": (50.0, bold)}))
+    users = [f"user{number}" for number in range(20)]
+    versions = {await version(models, 0.0, user) for user in users}
+    for failing in (*versions, *versions):
+        models.gave_none(failing, "no")
+    assert told == 2 * ["ranking_scores_failed"], "once each"
+    assert len(versions) == 2 and {await version(models, 1.0, user) for user in users} == {""}
+    assert {(await models.choose(user, 1.0)).experiment for user in users} == {"autumn/bold", "autumn/control"}
+    assert counts.ranking_models == {}
+    assert counts.ranking_unusable == {(str(control), "scores"): 1, (str(bold), "scores"): 1}
+    write(bold, 3.0)
+    assert {await version(models, LOOK_S, user) for user in users} == {"", *(v for _, v in counts.ranking_models)}
+    assert counts.ranking_unusable == {(str(control), "scores"): 1}
+    write(bold, 2.0)
+    assert len({await version(models, 2 * LOOK_S, user) for user in users}) == 2, "what it had before is tried again"
+
+
+async def test_a_read_that_failed_by_chance_is_tried_again(
+    tmp_path: Path, counts: RankingInstruments, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.json"
+    write(path, 1.0)
+    models = Models(path)
+
+    def fails(path: Path) -> Model:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(module, "read_model", fails)
+        for now_s in (0.0, 10.0):
+            assert await version(models, now_s) == ""
+    assert told == ["ranking_model_refused"] and counts.ranking_failures[("model",)] == 1
+    assert counts.ranking_unusable == {(str(path), "model"): 1}
+    assert (await version(models, 20.0)).startswith("model@"), "though the file is the same"
+    assert counts.ranking_unusable == {}

@@ -6,11 +6,16 @@ import { portrait, when } from "./card.js";
 
 export class Notices {
   unread = 0; // groups
+  moment = 0; // how often the channel has told something
   #groups = new Map(); // id -> group
+  #told = new Map(); // id -> the moment at which the channel told of that group last
+  #begun = 0; // likewise, of all
 
   /** A fresh view. */
   begin({ groups = [], unread = 0 } = {}) {
     this.#groups = new Map(groups.map((group) => [group.id, group]));
+    this.#told.clear();
+    this.#begun = ++this.moment;
     this.unread = unread;
   }
 
@@ -27,23 +32,39 @@ export class Notices {
         this.unread = data.unread;
         if (data.count) this.#groups.set(data.id, data);
         else this.#groups.delete(data.id);
+        this.#note(data.id);
         break;
       case "inbox.said": // behind its group
         this.#say(data.id, data.text);
+        this.#note(data.id);
         break;
       case "inbox.unread":
         this.unread = data.unread;
         for (const id of data.groups) {
           const group = this.#groups.get(id);
-          if (data.archived) this.#groups.delete(id);
-          else if (group) this.#groups.set(id, { ...group, read: true });
+          if (data.archived) {
+            this.#groups.delete(id);
+            this.#note(id);
+          } else if (group) this.#groups.set(id, { ...group, read: true });
         }
     }
   }
 
-  /** What the channel has told while nobody listened is without texts: rows of the view `notices` have them. */
-  texts(rows) {
-    for (const { group, text, at_ms } of rows) if (this.#groups.get(group)?.at_ms === at_ms) this.#say(group, text);
+  /** What the channel has told while nobody listened is without texts: rows of the view `notices` have them. A row may be
+   * late, and have what was taken back since. So it says something only of a group that is as the row has it, and of
+   * which the channel has told nothing after `asked`, the moment at which rows were asked for. */
+  texts(rows, asked) {
+    if (asked < this.#begun) return;
+    for (const { text, ...row } of rows) {
+      const group = this.#groups.get(row.group);
+      if (group && (this.#told.get(row.group) ?? 0) <= asked && isSame(group, row)) this.#say(row.group, text);
+    }
+  }
+
+  #note(id) {
+    this.moment += 1;
+    if (this.#groups.has(id)) this.#told.set(id, this.moment);
+    else this.#told.delete(id);
   }
 
   #say(id, text) {
@@ -56,6 +77,8 @@ export class Notices {
     return [...this.#groups.values()].sort((a, b) => b.at_ms - a.at_ms || b.id - a.id);
   }
 }
+
+const isSame = (group, row) => group.at_ms === row.at_ms && group.count === row.count && String(group.names) === String(row.names);
 
 /** Where a notice leads: the address within the page. */
 export function addressOf({ about = "" }) {

@@ -140,11 +140,15 @@ class SocialPage extends EventTarget {
       $("unread").replaceChildren(String(this.notices.unread), element("span", { class: "vh" }, " unread"));
       screen?.draw?.();
     };
+    let lacksTexts = false;
     client.subscribe(`inbox:${user}`, {
       subscribed: ({ data, recovered }) => {
         if (!recovered) this.notices.begin(data);
-        else this.#readTexts().then(draw, () => {}); // they come with the next view
+        lacksTexts = recovered;
         draw();
+      },
+      caughtUp: () => {
+        if (lacksTexts) this.#readTexts().then(draw, () => {}); // they come with the next view
       },
       publication: (publication) => {
         this.notices.publication(publication);
@@ -154,7 +158,9 @@ class SocialPage extends EventTarget {
   }
 
   async #readTexts() {
-    this.notices.texts((await this.session.rows("notices", this.session.user, { limit: 50 })).rows);
+    const asked = this.notices.moment;
+    const { rows } = await this.session.rows("notices", this.session.user, { limit: 50 });
+    this.notices.texts(rows, asked);
   }
 
   /** Which post is on top here, so that new ones come whole. */
