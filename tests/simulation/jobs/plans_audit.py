@@ -35,6 +35,7 @@ class Known(Struct):
     attempts: int = 0
     lost: int = 0
     was_taken: bool = False
+    is_unbegun: bool = False  # as who gave it back said: so it may make room
     state: str = ""  # in which it has ended
 
     @classmethod
@@ -124,7 +125,9 @@ class PlansAudit:
             job.lost, job.attempts = max(job.lost, back.lost), max(job.attempts, back.attempts)
             if back.arguments is not None:
                 job.fate = decode(back.arguments)["fate"]
-            if job.waits is not None and (options := decode_options(back.options)) is not None:
+            options = decode_options(back.options)
+            job.is_unbegun = options is not None and bool(options.unbegun)
+            if job.waits is not None and options is not None:
                 self._waits(job, options.waits or Waits([]))
         said = {one.id for back in jobs.back.values() for one in self._added_by(self._jobs[back.id])}
         unsaid = [row.id for row in (*jobs.started, *jobs.added) if _depth(row) and row.id not in said]
@@ -163,7 +166,7 @@ class PlansAudit:
         return self._failovers and not all(state for _, state in ends)
 
     def _taken(self, job: Known, at_ms: int) -> None:
-        job.was_taken = True
+        job.was_taken, job.is_unbegun = True, False
         is_late = 0 < job.expires_ms <= at_ms and not (job.lost or job.attempts)
         assert not is_late, f"{job.id} begins at {at_ms}, and has expired at {job.expires_ms}"
         if job.waits is None:
@@ -188,7 +191,8 @@ class PlansAudit:
         job = self._jobs[end.id]
         assert not job.state, f"{end.id} is {end.state}, and was {job.state}"
         job.state = end.state
-        assert not (end.instead and job.was_taken), f"{job.id} has begun, and is given up for {end.instead}"
+        has_begun = job.was_taken and not job.is_unbegun
+        assert not (end.instead and has_begun), f"{job.id} has begun, and is given up for {end.instead}"
         if job.about and job.about != RUN:
             self._unheard[job.id] = OUTCOMES[end.state]
         if b"expired" in (end.error or b""):
