@@ -121,8 +121,9 @@ class Desk:
                 if unique is not None and (back := self.keys.hold_taken(unique, job.id)):
                     self._withdraw(self.jobs[back])
             elif unique is not None:
-                begun = bool(row.let_go) and not (job.options is not None and job.options.unbegun)
-                back = self.keys.hold(unique, job.id, begun=begun)
+                # An owner of an earlier release lets it go, and leaves the options as they were.
+                begun = row.let_go not in (0, (job.options or NO_OPTIONS).unbegun_token)
+                back = self.keys.hold(unique, job.id, was_let_in=bool(row.let_go), begun=begun)
                 if back != job.id:
                     self.order.put(job, now_ms)
                     if back:
@@ -386,19 +387,14 @@ class Desk:
             self.jobs.expiries.add(job)
         self.order.put(job, now_ms)
         if job.options is not None and job.options.unique is not None:
-            options = self._begun_or_not(job, job.options, job.options.unique, unbegun) or options
+            is_unbegun = self.keys.put_back(job.options.unique, job.id, unbegun=unbegun)
+            if is_unbegun and job.options.unique.replaces:  # for what comes after this life
+                job.options = replace(job.options, unbegun_token=held.token)
+                options = job.options.encode()
         back = BackRow(job.id, job.due_ms, job.attempts, job.lost, again.error, let_go=held.token, options=options)
         writes.back[job.id] = back
         if job.id in self.shown.looked_at:
             self.changed.add(job.id)
-
-    def _begun_or_not(self, job: Waiting, options: Options, unique: UniqueKey, unbegun: bool) -> bytes | None:
-        """Its options, where that changes them: for what comes after this life."""
-        is_unbegun = self.keys.put_back(unique, job.id, unbegun=unbegun)
-        if is_unbegun == options.unbegun or not unique.replaces:
-            return None
-        job.options = replace(options, unbegun=is_unbegun)
-        return job.options.encode()
 
     def _half_done(self, job: Waiting) -> bytes:
         """Some of its steps are through: it does not expire any more. Its options then."""
