@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from greenroom.actors.jobs.options import NO_OPTIONS, Options, UniqueKey, decode_options
-from greenroom.actors.jobs.queue.desk.attempts import Again, after_attempt, after_silence, whole_ms
+from greenroom.actors.jobs.queue.desk.attempts import Again, after_attempt, after_silence, was_unbegun, whole_ms
 from greenroom.actors.jobs.queue.desk.endings import error_of, kept_of, one_of, why_cancelled, wrong_with
 from greenroom.actors.jobs.queue.desk.hands import Hands, Held
 from greenroom.actors.jobs.queue.desk.known import Known
@@ -257,7 +257,7 @@ class Desk:
         # Never used before by this queue, whoever owned it, unless two owners within one ms had taken: and of these
         # the former one's takes are stored.
         token = self._token = max(self._token + 1, now_ms << 10)
-        self.hands.hold(token, worker, now_ms, found, now_ms, process)
+        self.hands.hold(token, worker, now_ms, found, now_ms, process, here=True)
         writes.taken.append(TakeRow(self.queue, token, worker, now_ms, [job.id for job in found], process))
         if self.shown.looked_at:
             self.changed.update(job.id for job in found if job.id in self.shown.looked_at)
@@ -276,9 +276,10 @@ class Desk:
             if job is None or held is None or job.token != one.token:
                 refused.append(one.id)
                 continue
-            self._let_go(job, held, now_ms, writes, unbegun=one.unbegun)
             if wrong := wrong_with(one.result, job.job):  # the others that were brought with it are not held up
                 one = Finished(one.id, one.token, error=f"its result {wrong}", final=True)
+            unbegun = was_unbegun(one)
+            self._let_go(job, held, now_ms, writes, unbegun=unbegun)
             if self._is_to_rest(job, one):
                 self._rest(job, held, now_ms, writes)
             elif one.error is None and not one.cancelled and not one.refund:
@@ -288,7 +289,7 @@ class Desk:
                 if one.pause_s is not None and isinstance(then, Again):
                     self.pause_until_ms = max(self.pause_until_ms, now_ms + whole_ms(one.pause_s))
                     self.pause_reason = one.pause_reason[:REASON_MAX]
-                self._unfinished(job, then, held, now_ms, writes, unbegun=one.unbegun)
+                self._unfinished(job, then, held, now_ms, writes, unbegun=unbegun)
         return refused
 
     def _is_to_rest(self, job: Waiting, one: Finished) -> bool:
