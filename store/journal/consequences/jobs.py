@@ -62,7 +62,8 @@ class EndRow(Struct, gc=False):
     started_ms: int | None = None
     result: bytes | None = None  # JSON
     error: bytes | None = None  # JSON object of the last attempt
-    arguments: bytes | None = None  # in place of what is stored, where that is in the clear; None: it stays
+    arguments: bytes | None = None  # in place of what is stored; None: it stays
+    only_if_clear: bool = False  # what is stored and encrypted stays all the same
     instead: str = ""  # the id of the one that is done in its place, which `error` says too
 
 
@@ -139,11 +140,12 @@ ERRORS = f"""CASE WHEN m.error IS NULL THEN j.errors ELSE
                 ELSE coalesce(j.errors, '[]') END || convert_from(m.error, 'UTF8')::jsonb END"""
 
 
-# Where the arguments that are stored may be in the clear, and are not to stay so. A part of its own: the others, which
-# are nearly all, need not bring a column for it.
+# Where the arguments that are stored are not to stay: the same append has changed them, or they may be in the clear.
+# Parts of their own: the others, which are nearly all, need not bring a column for it.
 STORED = "j.arguments"
+GIVEN = "m.arguments"
 IS_SEALED = f"substr(j.arguments, 1, {len(SEALED)}) = '\\x{SEALED.hex()}'::bytea"
-IF_IN_THE_CLEAR = f"CASE WHEN {IS_SEALED} THEN j.arguments ELSE m.arguments END"
+IF_IN_THE_CLEAR = f"CASE WHEN {IS_SEALED} THEN {STORED} ELSE {GIVEN} END"
 ENDED = {
     "id": "bigint", "job_id": "uuid", "state": "text", "ended_ms": "bigint", "worker": "text", "started_ms": "bigint",
     "result": "bytea", "error": "bytea",
@@ -232,7 +234,19 @@ class Jobs(Struct):
             columns={**ENDED, "arguments": "bytea"},
             sql=_end("jobs_sealed", IF_IN_THE_CLEAR),
             rows=lambda head_id, shard, jobs: [
-                (*_ended(head_id, row), row.arguments) for row in jobs.ended.values() if row.arguments is not None
+                (*_ended(head_id, row), row.arguments)
+                for row in jobs.ended.values()
+                if row.arguments is not None and row.only_if_clear
+            ],
+        ),
+        Part(
+            name="jobs_changed",
+            columns={**ENDED, "arguments": "bytea"},
+            sql=_end("jobs_changed", GIVEN),
+            rows=lambda head_id, shard, jobs: [
+                (*_ended(head_id, row), row.arguments)
+                for row in jobs.ended.values()
+                if row.arguments is not None and not row.only_if_clear
             ],
         ),
         Part(
@@ -361,6 +375,8 @@ class Jobs(Struct):
             keep_arguments(end, self.back.pop(end.id, None))
             if end.id not in added:
                 self.ended[end.id] = end
+            else:
+                added[end.id].arguments = _arguments_at_end(added[end.id].arguments, end)
         if not added.keys().isdisjoint(later.ended):  # of those that had ended before: they stay as they had
             self.added = [row for row in self.added if row.id not in later.ended]
             self.revived = [row for row in self.revived if row.id not in later.ended]
@@ -417,8 +433,7 @@ class Jobs(Struct):
             gone = tables.jobs.pop(end.id, None)
             tables.found_by.pop(end.id, None)
             if gone is not None:
-                if end.arguments is not None and not (gone.arguments or b"").startswith(SEALED):
-                    gone.arguments = end.arguments
+                gone.arguments = _arguments_at_end(gone.arguments, end)
                 tables.done[end.id] = gone, end
         tables.done.update((row.id, (row, end)) for row, end in self.over)
         for one in self.untaken:
@@ -453,9 +468,15 @@ class Jobs(Struct):
 
 
 def keep_arguments(end: EndRow, back: BackRow | None) -> None:
-    """What was changed by the same append, which does not write it, is not lost: it may have been in the clear."""
+    """What was changed by the same append, which does not write it, is not lost."""
     if back is not None and back.arguments is not None:
-        end.arguments = back.arguments
+        end.arguments, end.only_if_clear = back.arguments, False
+
+
+def _arguments_at_end(stored: bytes | None, end: EndRow) -> bytes | None:
+    """As the store has them."""
+    stays = end.arguments is None or (end.only_if_clear and (stored or b"").startswith(SEALED))
+    return stored if stays else end.arguments
 
 
 def change(row: JobRow, back: BackRow) -> None:

@@ -353,7 +353,7 @@ class Desk:
     def _write_end(self, row: EndRow, job: Waiting | JobRow, writes: Jobs) -> None:
         """Its steps go with it, however it has ended."""
         if self.in_place is not None and row.arguments is None:
-            row.arguments = self.in_place(job.job, job.arguments)
+            row.arguments, row.only_if_clear = self.in_place(job.job, job.arguments), True
         writes.ended[row.id] = row
         if row.id in self.with_steps:
             del self.with_steps[row.id]
