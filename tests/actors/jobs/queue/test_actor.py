@@ -406,6 +406,18 @@ def test_what_others_have_encrypted_is_refused_whoever_gives_it(tag: str) -> Non
             kit.ask(Spawn(worker="w", id=id, token=taken.token, group="h", jobs=[other]))
 
 
+def test_what_is_stored_may_be_sent_back_with_what_is_changed() -> None:
+    """As an admin's page of the release before does."""
+    kit = Kit(queue_of(InstalledJobs([Pay])), key="money")
+    with keys_for(bytes(32)):
+        id = kit.ask(Add(job="job.pay", arguments=Raw(b'{"account": "acme"}'))).id
+        stored = kit.actor.desk.jobs[id].arguments
+        assert stored is not None
+        kit.ask(EditJob(id=id, arguments=Raw(stored), priority=1))
+        job = kit.actor.desk.jobs[id]
+        assert (job.arguments, job.priority) == (stored, 1)
+
+
 def test_what_others_have_encrypted_is_neither_a_step_nor_a_result() -> None:
     kit = queue()
     (id,) = add(kit, 1)
