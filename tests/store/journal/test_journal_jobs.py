@@ -114,12 +114,25 @@ async def test_arguments_that_are_to_go_go_with_the_end_unless_they_are_encrypte
     sealed, removed, c = SEALED + b': "1.x.y"}', b'{"$sealed":""}', f"{3:032x}"
     rows = [job(A), job(B, arguments=sealed), job(c)]
     assert await write(node, queue, Jobs(added=rows)) is Outcome.LANDED
-    ended = {id: EndRow(id, "cancelled", 20, arguments=removed, only_if_clear=True) for id in (A, B)}
+    ended = {id: EndRow(id, "cancelled", 20, arguments=removed, replaces="clear") for id in (A, B)}
     ended |= {c: EndRow(c, "cancelled", 20)}
     assert await write(node, queue, Jobs(ended=ended)) is Outcome.LANDED
     assert {id: state for id, (state, *_) in (await done(cluster)).items()} == dict.fromkeys([A, B, c], "cancelled")
     stored = {one.row.id: one.row.arguments for one in await store_of(cluster).ended([A, B, c])}
     assert stored == {A: removed, B: sealed, c: b'{"n":1}'}
+
+
+async def test_what_can_only_be_removed_is_where_others_have_added_it(cluster: Cluster) -> None:
+    """What its queue has added is in the clear if its class was not encrypted then."""
+    node = cluster.node(1)
+    queue, film = await claim(node, "queue:q"), await claim(node, "film:a")
+    sealed, removed, c = SEALED + b': "1.x.y"}', b'{"$sealed":""}', f"{3:032x}"
+    assert await write(node, queue, Jobs(added=[job(A)])) is Outcome.LANDED
+    assert await write(node, film, Jobs(started=[job(B), job(c, arguments=sealed)])) is Outcome.LANDED
+    ended = {id: EndRow(id, "cancelled", 20, arguments=removed, replaces="clear of others") for id in (A, B, c)}
+    assert await write(node, queue, Jobs(ended=ended)) is Outcome.LANDED
+    stored = {one.row.id: one.row.arguments for one in await store_of(cluster).ended([A, B, c])}
+    assert stored == {A: b'{"n":1}', B: removed, c: sealed}
 
 
 @pytest.mark.parametrize("stored", [b'{"n":1}', SEALED + b': "1.x.y"}'], ids=["in the clear", "encrypted"])
@@ -134,8 +147,8 @@ async def test_what_is_changed_and_ends_at_once_has_ended_so(cluster: Cluster, s
         assert await write(node, queue, writes) is Outcome.LANDED
         writes = Jobs()
     writes.merge(Jobs(back={A: BackRow(A, 7, 0, 0, arguments=changed)}))
-    writes.merge(Jobs(ended={A: EndRow(A, "cancelled", 20, arguments=removed, only_if_clear=True)}))
-    at_once = EndRow(B, "cancelled", 20, arguments=removed, only_if_clear=True)
+    writes.merge(Jobs(ended={A: EndRow(A, "cancelled", 20, arguments=removed, replaces="clear")}))
+    at_once = EndRow(B, "cancelled", 20, arguments=removed, replaces="clear")
     keep_arguments(at_once, BackRow(B, 7, 0, 0, arguments=changed))
     writes.merge(Jobs(ended={B: at_once}))
     assert not writes.back

@@ -353,7 +353,9 @@ class Desk:
     def _write_end(self, row: EndRow, job: Waiting | JobRow, writes: Jobs) -> None:
         """Its steps go with it, however it has ended."""
         if self.in_place is not None and row.arguments is None:
-            row.arguments, row.only_if_clear = self.in_place(job.job, job.arguments), True
+            row.arguments = self.in_place(job.job, job.arguments)
+            # Of what is not in memory nothing can be kept. What this queue has added is in the clear if its class was.
+            row.replaces = "clear" if job.arguments is not None else "clear of others"
         writes.ended[row.id] = row
         if row.id in self.with_steps:
             del self.with_steps[row.id]
