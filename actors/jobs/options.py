@@ -51,7 +51,7 @@ class Options(Struct, frozen=True, omit_defaults=True):
     trace: str = ""  # W3C traceparent of who has added it, where that is recorded
     expires_ms: int = 0  # Unix ms: one that nobody has begun by then is not done any more; 0: never
     weight: int = 1  # as so many jobs it counts in limits
-    unbegun: bool = False  # workers have had it, and have not begun it
+    unbegun_token: int = 0  # workers have had it, and up to the take with that token none has begun it
     depth: int = 0  # jobs above it, each of which has added the next while it was worked on
 
     def encode(self) -> bytes | None:

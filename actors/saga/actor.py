@@ -237,8 +237,7 @@ class Saga(Leading[Input], Generic[Input]):
         elif phase == UNDO and step.status == "undoing":
             for_good = self.undo_refused(step, message.name, message.detail)
             if for_good and message.name != HandlerFailed.name and not step.queue:  # these are dead letters already
-                # Once more, and without a report: what is refused again is a dead letter, for people to retry.
-                self.tell_undo(step, "")
+                self.tell_undo_for_people(step)
             self.go_on()
         elif phase == DO or (phase == CANCEL and message.name == Forgotten.name and is_under_way(step)):
             self._late(step, message.name)  # the latter: it was erased, and will never report

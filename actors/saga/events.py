@@ -170,6 +170,7 @@ class Taken(Struct, frozen=True):
     reply: Raw = field(default_factory=lambda: Raw(b"null"))
     in_vain: bool = False  # it was waited for, and did not come
     queue: str = ""  # of a job
+    no_job: bool = False  # it is known to be none: earlier releases do not say what it was
 
 
 class ForkBegun(Event, tag="saga.fork_begun"):

@@ -182,6 +182,14 @@ class Leading(Actor[SagaState], Generic[Input]):
 
         return self._decide(step.name, tell)
 
+    def tell_undo_for_people(self, step: StepState) -> None:
+        """Once more, and without a report: what is refused again is a dead letter, for people to retry. Where it can't
+        be told, the log says so in its place."""
+        refused = self.tell_undo(step, "")
+        if refused is not None:
+            name = NO_KEY if isinstance(refused, ReplyNotOpened) else refused.name
+            log.warning("saga_undo_not_told", entity=self.entity, step=step.name, error=name)
+
     def undo_refused(self, step: StepState, refusal: str, detail: str) -> bool:
         """It is told again later, or never: True."""
         declared = self.declared(step.name)

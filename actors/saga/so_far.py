@@ -57,7 +57,7 @@ class SoFar(Generic[Input]):
         done = self._state.find(step)
         reply: bytes | Raw = found
         try:
-            if done is not None and done.queue:  # a job: what others answer may be anybody's words
+            if done is not None and done.may_be_job:  # a job: what others answer may be anybody's words
                 reply = opened_if_sealed(found)
         except NotOpenedHere as error:
             raise ReplyNotOpened(str(error)) from None

@@ -64,11 +64,17 @@ class StepState(Struct, omit_defaults=True):
     error: str = ""  # the name of the last refusal
     queue: str = ""  # of a job
     taken: str = ""  # the key of the saga that did it, which this one is a fork of
+    no_job: bool = False  # of one that was taken over: it is known to be none
 
     @property
     def is_open(self) -> bool:
         """Is it still to be done?"""
         return self.status in ("running", "resting")
+
+    @property
+    def may_be_job(self) -> bool:
+        """Also of one that was taken over under an earlier release, which has not said what it was."""
+        return bool(self.queue) or (bool(self.taken) and not self.no_job)
 
     @property
     def may_be_undone(self) -> bool:
@@ -245,7 +251,8 @@ class SagaState(Struct, omit_defaults=True):
                 self.of, self.from_step = event.of, event.from_step
                 for one in event.taken:
                     status: StepStatus = "overdue" if one.in_vain else "done"
-                    self.steps.append(StepState(one.step, status=status, taken=one.key, queue=one.queue))
+                    taken = StepState(one.step, status=status, taken=one.key, queue=one.queue, no_job=one.no_job)
+                    self.steps.append(taken)
                     if not one.in_vain:
                         self.replies[one.step] = Raw(bytes(one.reply))
                 return f"a fork of {event.of}, from {event.from_step}"

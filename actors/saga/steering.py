@@ -82,6 +82,7 @@ def taken_by_fork(state: SagaState, plan: Plan, from_step: str, key: str) -> lis
             reply=state.replies.get(step.name, NOTHING),
             in_vain=step.status == "overdue",
             queue=step.queue,
+            no_job=not step.may_be_job,
         )
         for step in taken
     ]

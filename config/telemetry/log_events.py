@@ -428,6 +428,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "The code of a saga's step raised, which counts as a refusal of that step. The traceback says where."
         ),
         "saga_stuck": "A saga can't undo the steps named, since their receivers refused it. Somebody has to decide.",
+        "saga_undo_not_told": (
+            "An undo that was refused for good could not be told once more, so there is no dead letter of it: `error` "
+            "says what its own code refused, or that a key is not here (`saga.no_key`). Its saga is stuck; retry that."
+        ),
         "schema_migrated": "The database's tables were brought to this version.",
         "sessions_not_ended": (
             "The database sessions of a node that has ended could not be closed; they end by themselves. Nothing of "

@@ -167,7 +167,7 @@ class Attempt:
         with self._waiting():
             found = await self._telling.children(self)
         return [
-            replace(one, result=Raw(opened(one.result))) if is_sealed(one.result) else one  # its own: see `wrong_with`
+            replace(one, result=Raw(opened(one.result))) if is_sealed(one.result) else one  # see `wrong_with`
             for one in found
         ]
 

@@ -288,7 +288,8 @@ class Worker:
             log.warning("job_results_refused", queue=self._queue, jobs=taken.refused)
         if taken.jobs:
             now = trio.current_time()
-            held_at = asked_at + taken.waited_s if taken.waited_s is not None else now
+            # Never ahead of now: by the queue's clock, which may be set meanwhile.
+            held_at = min(now, asked_at + taken.waited_s) if taken.waited_s is not None else now
             if not self._tokens:  # else their lease is as old as the last beat
                 self._heard_at = max(self._heard_at, held_at)
             # Where a failover has lost a take that is in hand, its token may come a second time.

@@ -432,7 +432,10 @@ class Queue(SteeredQueue):
 
     def _give(self, taker: Taker, token: int, jobs: list[Waiting]) -> None:
         del self._takers[taker.later]
-        waited_s = (self.now_ms - taker.asked_ms) / 1000
+        waited_ms = (
+            self.now_ms - taker.asked_ms
+        )  # longer than it wanted to wait, or less than nothing: the clock was set
+        waited_s = min(max(waited_ms / 1000, 0.0), taker.message.wait_s)
         answer = self._handed(token, jobs, taker.refused, taker.later, waited_s)
         if type(answer) is Taken:
             self.answer(taker.later, answer)

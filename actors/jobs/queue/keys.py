@@ -38,6 +38,7 @@ class Holder(Struct):
     id: str
     behind: str = ""
     begun: bool = False  # a worker has begun it: what it has done is not thrown away for another's sake
+    was_let_in: bool = False  # of one that is stored: a worker has had it, begun or not
 
 
 ADD, PARK = Verdict(What.ADD), Verdict(What.PARK)
@@ -54,17 +55,17 @@ class Keys:
         """Those that are stored."""
         self._windows = {one.key: one for one in windows}
 
-    def hold(self, unique: UniqueKey, id: str, *, begun: bool = False) -> str:
+    def hold(self, unique: UniqueKey, id: str, *, was_let_in: bool = False, begun: bool = False) -> str:
         """One that is stored, which nobody has. The id of the one that is held back from now on, itself or another; ""
         where none is."""
         if unique.mode == "throttle":
             return ""
         holder = self._holders.get(unique.key)
         if holder is None or unique.mode != "keep_last" or holder.behind:
-            self._holders[unique.key] = Holder(id, begun=begun)
+            self._holders[unique.key] = Holder(id, begun=begun, was_let_in=was_let_in)
             return ""
-        if begun and not holder.begun:  # clocks of two owners may differ
-            self._holders[unique.key] = Holder(id, holder.id, begun=True)
+        if was_let_in and not holder.was_let_in:  # it goes first: clocks of two owners may differ
+            self._holders[unique.key] = Holder(id, holder.id, begun, was_let_in)
             return holder.id
         holder.behind = id
         return id
@@ -76,7 +77,7 @@ class Keys:
         holder = self._holders.get(unique.key)
         back = holder.id if holder is not None and unique.mode == "keep_last" else ""
         if holder is None or back:
-            self._holders[unique.key] = Holder(id, back, begun=True)
+            self._holders[unique.key] = Holder(id, back, begun=True, was_let_in=True)
         return back
 
     def put_back(self, unique: UniqueKey, id: str, *, unbegun: bool = False) -> bool:

@@ -29,7 +29,7 @@ def sealed_by_others() -> Refused:
 
 def in_place(tag: str, arguments: bytes | None, installed: Jobs) -> bytes | None:
     """Of a job that ends: what is to be kept in place of arguments that are stored in the clear; None: they may stay.
-    Long ones, which are not in memory (None), can't be encrypted: they go."""
+    Long ones, which are not in memory (None), can't be encrypted: they go, where others have added them."""
     of = installed.get(tag)
     if of is None or not of.job.encrypts or (arguments is not None and is_sealed(arguments)):
         return None

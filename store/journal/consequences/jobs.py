@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from greenroom.store.journal.consequences.consequence import Part, Tables
 
 Ended = Literal["completed", "failed", "cancelled"]
+Stored = Literal["any", "clear", "clear of others"]  # arguments: the latter have not been added by their own queue
 SEALED = b'{"$sealed"'  # how JSON begins that is encrypted: see store/jobs/sealing.py
 FREED = 1  # as `let_go`, of a job that has waited for others and waits no more: below all tokens
 
@@ -62,7 +63,8 @@ class EndRow(Struct, gc=False):
     started_ms: int | None = None
     result: bytes | None = None  # JSON
     error: bytes | None = None  # JSON object of the last attempt
-    arguments: bytes | None = None  # in place of what is stored, where that is in the clear; None: it stays
+    arguments: bytes | None = None  # in place of what is stored; None: it stays
+    replaces: Stored = "any"  # so does what is another
     instead: str = ""  # the id of the one that is done in its place, which `error` says too
 
 
@@ -139,11 +141,15 @@ ERRORS = f"""CASE WHEN m.error IS NULL THEN j.errors ELSE
                 ELSE coalesce(j.errors, '[]') END || convert_from(m.error, 'UTF8')::jsonb END"""
 
 
-# Where the arguments that are stored may be in the clear, and are not to stay so. A part of its own: the others, which
-# are nearly all, need not bring a column for it.
+# Where the arguments that are stored are not to stay: the same append has changed them, or they may be in the clear.
+# Parts of their own: the others, which are nearly all, need not bring a column for it.
 STORED = "j.arguments"
 IS_SEALED = f"substr(j.arguments, 1, {len(SEALED)}) = '\\x{SEALED.hex()}'::bytea"
-IF_IN_THE_CLEAR = f"CASE WHEN {IS_SEALED} THEN j.arguments ELSE m.arguments END"
+REPLACED: dict[Stored, str] = {
+    "any": "m.arguments",
+    "clear": f"CASE WHEN {IS_SEALED} THEN {STORED} ELSE m.arguments END",
+    "clear of others": f"CASE WHEN {IS_SEALED} OR j.xid IS NULL THEN {STORED} ELSE m.arguments END",
+}
 ENDED = {
     "id": "bigint", "job_id": "uuid", "state": "text", "ended_ms": "bigint", "worker": "text", "started_ms": "bigint",
     "result": "bytea", "error": "bytea",
@@ -173,6 +179,19 @@ def _added(head_id: int, row: JobRow) -> tuple[object, ...]:
         head_id, row.id, row.queue, row.job, row.arguments, row.added_ms, row.due_ms, row.partition, row.priority,
         row.attempts_max, row.options, row.unique_key, row.let_go,
     )  # fmt: skip
+
+
+def _end_with(name: str, replaces: Stored) -> Part["Jobs"]:
+    return Part(
+        name=name,
+        columns={**ENDED, "arguments": "bytea"},
+        sql=_end(name, REPLACED[replaces]),
+        rows=lambda head_id, shard, jobs: [
+            (*_ended(head_id, row), row.arguments)
+            for row in jobs.ended.values()
+            if row.arguments is not None and row.replaces == replaces
+        ],
+    )
 
 
 class Jobs(Struct):
@@ -227,14 +246,9 @@ class Jobs(Struct):
                 _ended(head_id, row) for row in jobs.ended.values() if row.arguments is None
             ],
         ),
-        Part(
-            name="jobs_sealed",
-            columns={**ENDED, "arguments": "bytea"},
-            sql=_end("jobs_sealed", IF_IN_THE_CLEAR),
-            rows=lambda head_id, shard, jobs: [
-                (*_ended(head_id, row), row.arguments) for row in jobs.ended.values() if row.arguments is not None
-            ],
-        ),
+        _end_with("jobs_changed", "any"),
+        _end_with("jobs_sealed", "clear"),
+        _end_with("jobs_removed", "clear of others"),
         Part(
             name="jobs_back",
             columns={
@@ -361,6 +375,8 @@ class Jobs(Struct):
             keep_arguments(end, self.back.pop(end.id, None))
             if end.id not in added:
                 self.ended[end.id] = end
+            else:
+                added[end.id].arguments = _arguments_at_end(added[end.id].arguments, end, is_of_others=False)
         if not added.keys().isdisjoint(later.ended):  # of those that had ended before: they stay as they had
             self.added = [row for row in self.added if row.id not in later.ended]
             self.revived = [row for row in self.revived if row.id not in later.ended]
@@ -415,10 +431,9 @@ class Jobs(Struct):
                 change(found, back)
         for end in self.ended.values():
             gone = tables.jobs.pop(end.id, None)
-            tables.found_by.pop(end.id, None)
+            is_of_others = tables.found_by.pop(end.id, None) is not None
             if gone is not None:
-                if end.arguments is not None and not (gone.arguments or b"").startswith(SEALED):
-                    gone.arguments = end.arguments
+                gone.arguments = _arguments_at_end(gone.arguments, end, is_of_others=is_of_others)
                 tables.done[end.id] = gone, end
         tables.done.update((row.id, (row, end)) for row, end in self.over)
         for one in self.untaken:
@@ -453,9 +468,16 @@ class Jobs(Struct):
 
 
 def keep_arguments(end: EndRow, back: BackRow | None) -> None:
-    """What was changed by the same append, which does not write it, is not lost: it may have been in the clear."""
+    """What was changed by the same append, which does not write it, is not lost."""
     if back is not None and back.arguments is not None:
-        end.arguments = back.arguments
+        end.arguments, end.replaces = back.arguments, "any"
+
+
+def _arguments_at_end(stored: bytes | None, end: EndRow, *, is_of_others: bool) -> bytes | None:
+    """As the store has them."""
+    if end.arguments is None or (end.replaces == "clear of others" and not is_of_others):
+        return stored
+    return stored if end.replaces != "any" and (stored or b"").startswith(SEALED) else end.arguments
 
 
 def change(row: JobRow, back: BackRow) -> None:

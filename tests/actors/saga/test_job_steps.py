@@ -2,14 +2,16 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import Raw
 
 from greenroom import Refused, Retry, Step, parallel
 from greenroom.actors.saga.events import Retried
 from greenroom.actors.saga.leading import NO_KEY, NO_KEY_S
-from greenroom.actors.saga.messages import CancelSaga, ForkSaga, ResumeSaga, RetrySaga
+from greenroom.actors.saga.messages import BeginFork, CancelSaga, ForkSaga, ResumeSaga, RetrySaga
 from greenroom.actors.saga.plan import is_under_way
+from greenroom.actors.saga.so_far import SoFar
 from greenroom.actors.saga.state import SagaState, StepState
 from greenroom.store.jobs.sealing import keys_for, seal
 from greenroom.testing import Kit
@@ -221,3 +223,64 @@ def test_a_fork_opens_the_results_of_jobs_that_it_has_taken_over() -> None:
         assert read == ["packed"] * 2
         fork.undelivered(fork.told[-1], "stall.no")
     assert fork.view()["status"] == "undone" and len(fork.told) == 1, "what it has taken over is not undone"
+
+
+def fork_of(market: Any, plan: Stalls, key: str, *, without: str = "") -> Kit[Any]:
+    """At its shipping. `without`: what a release that does not know it leaves out of what is taken over."""
+    steer(plan, ForkSaga(from_step="ship", key=key))
+    begin = msgspec.json.decode(msgspec.json.encode(plan.kit.told[-1].message))
+    for one in begin["taken"]:
+        one.pop(without, None)
+    fork: Kit[Any] = Kit(market, key=key)
+    fork.tell(msgspec.json.decode(msgspec.json.encode(begin), type=BeginFork))
+    return fork
+
+
+def test_so_does_one_that_an_earlier_release_has_begun_and_the_fork_of_that() -> None:
+    """It did not say which steps were jobs."""
+    read: list[str] = []
+
+    def do(so_far: Any) -> Any:
+        read.append(so_far.reply("pack", str))
+        return "stall:ship", Do(step="ship", of=so_far.key)
+
+    market = saga(Step[Any](name="pack", do=pack, undo=unpack, deadline_s=30.0), step("ship", do=do))
+    plan = Stalls(market)
+    with keys_for(bytes(32)):
+        plan.kit.answered(plan.told("pack"), Raw(seal(b'"packed"', "job.pack")))
+        plan.done("ship")
+        fork = fork_of(market, plan, "2", without="queue")
+        fork.answered(fork.told[-1], None)
+        fork.restart(from_snapshot=True)
+        fork.ask(ForkSaga(from_step="ship", key="3"), user="op", roles=("admin",))
+        Kit(market, key="3").tell(fork.told[-1].message)
+    assert read == ["packed"] * 3
+
+
+def test_so_does_one_whose_snapshot_an_earlier_release_has_made() -> None:
+    with keys_for(bytes(32)):
+        sealed = seal(b'"packed"', "job.pack")
+        kept = b'{"status":"running","steps":[{"name":"pack","status":"done","taken":"1"}],"replies":{"pack":%b}}'
+        state = msgspec.json.decode(kept % sealed, type=SagaState)
+        assert SoFar("market:2", None, state).reply("pack", str) == "packed"
+
+
+def test_a_fork_opens_no_answer_of_an_entity() -> None:
+    read: list[Any] = []
+
+    def do(so_far: Any) -> Any:
+        read.append(so_far.reply("ask", Raw))
+        return "stall:ship", Do(step="ship", of=so_far.key)
+
+    market = saga(step("ask"), step("ship", do=do))
+    plan = Stalls(market)
+    with keys_for(bytes(32)):
+        copied = Raw(seal(b'"4111"', "job.pay"))
+        plan.kit.answered(plan.told("ask"), copied)
+        plan.done("ship")
+        fork = fork_of(market, plan, "2")
+        fork.answered(fork.told[-1], None)
+        fork.restart(from_snapshot=True)
+        fork.ask(ForkSaga(from_step="ship", key="3"), user="op", roles=("admin",))
+        Kit(market, key="3").tell(fork.told[-1].message)
+    assert read == [copied] * 3

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from greenroom import Refused, Retry, Step, parallel, race, wait_for
 from greenroom.actors.jobs.queue.single.steering import CancelJob
-from tests.actors.saga.market import ALL, Approve, Order, Pack, Ring, Stalls, pack, saga, step, unpack
+from tests.actors.saga.market import ALL, Approve, Order, Pack, Ring, Stalls, Undo, pack, saga, step, unpack
 
 
 def test_a_plan_with_all_parts_goes_through() -> None:
@@ -75,6 +76,25 @@ def test_a_loser_whose_undo_is_refused_leaves_the_saga_stuck_though_it_went_forw
     stalls.done("bike")
     stalls.refused("van", "undo")
     assert (stalls.status, stalls.of("van")) == ("stuck", "stuck")
+
+
+def test_an_undo_that_was_refused_and_can_not_be_told_again_is_logged_in_place_of_a_dead_letter() -> None:
+    told: list[str] = []
+
+    def once(so_far: Any) -> Any:
+        if told:
+            raise Refused("stall.gone")
+        told.append(so_far.key)
+        return Undo(step="pay")
+
+    stalls = Stalls(saga(step("pay", undo=once), step("ship")))
+    stalls.done("pay")
+    stalls.refused("ship")
+    with capture_logs() as logs:
+        stalls.refused("pay", "undo")
+    assert stalls.status == "stuck" and all(stalls.abouts)
+    (line,) = [line for line in logs if line["event"] == "saga_undo_not_told"]
+    assert (line["step"], line["error"]) == ("pay", "stall.gone")
 
 
 @pytest.mark.bound("messages that a saga is told before it waits for them")

@@ -23,6 +23,7 @@ from greenroom.store.journal.consequences.jobs import (
     TakeRow,
     UntakenRow,
     WindowRow,
+    keep_arguments,
 )
 from greenroom.store.journal.journal import Journal
 from greenroom.store.journal.records import Append, Claimed, Outcome
@@ -113,18 +114,47 @@ async def test_arguments_that_are_to_go_go_with_the_end_unless_they_are_encrypte
     sealed, removed, c = SEALED + b': "1.x.y"}', b'{"$sealed":""}', f"{3:032x}"
     rows = [job(A), job(B, arguments=sealed), job(c)]
     assert await write(node, queue, Jobs(added=rows)) is Outcome.LANDED
-    ended = {id: EndRow(id, "cancelled", 20, arguments=removed) for id in (A, B)} | {c: EndRow(c, "cancelled", 20)}
+    ended = {id: EndRow(id, "cancelled", 20, arguments=removed, replaces="clear") for id in (A, B)}
+    ended |= {c: EndRow(c, "cancelled", 20)}
     assert await write(node, queue, Jobs(ended=ended)) is Outcome.LANDED
     assert {id: state for id, (state, *_) in (await done(cluster)).items()} == dict.fromkeys([A, B, c], "cancelled")
     stored = {one.row.id: one.row.arguments for one in await store_of(cluster).ended([A, B, c])}
     assert stored == {A: removed, B: sealed, c: b'{"n":1}'}
 
 
-def test_what_is_changed_and_ends_at_once_has_ended_so() -> None:
-    """It may be what has encrypted it."""
-    jobs = Jobs(back={A: BackRow(A, 7, 0, 0, arguments=b"2")})
-    jobs.merge(Jobs(ended={A: EndRow(A, "failed", 20)}))
-    assert not jobs.back and jobs.ended[A].arguments == b"2"
+async def test_what_can_only_be_removed_is_where_others_have_added_it(cluster: Cluster) -> None:
+    """What its queue has added is in the clear if its class was not encrypted then."""
+    node = cluster.node(1)
+    queue, film = await claim(node, "queue:q"), await claim(node, "film:a")
+    sealed, removed, c = SEALED + b': "1.x.y"}', b'{"$sealed":""}', f"{3:032x}"
+    assert await write(node, queue, Jobs(added=[job(A)])) is Outcome.LANDED
+    assert await write(node, film, Jobs(started=[job(B), job(c, arguments=sealed)])) is Outcome.LANDED
+    ended = {id: EndRow(id, "cancelled", 20, arguments=removed, replaces="clear of others") for id in (A, B, c)}
+    assert await write(node, queue, Jobs(ended=ended)) is Outcome.LANDED
+    stored = {one.row.id: one.row.arguments for one in await store_of(cluster).ended([A, B, c])}
+    assert stored == {A: b'{"n":1}', B: removed, c: sealed}
+
+
+@pytest.mark.parametrize("stored", [b'{"n":1}', SEALED + b': "1.x.y"}'], ids=["in the clear", "encrypted"])
+@pytest.mark.parametrize("is_new", [False, True])
+async def test_what_is_changed_and_ends_at_once_has_ended_so(cluster: Cluster, stored: bytes, is_new: bool) -> None:
+    """Whatever was to stand in place of what is in the clear: that is of what is not in memory, and older."""
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    changed, removed = SEALED + b': "1.x.z"}', b'{"$sealed":""}'
+    writes = Jobs(added=[job(A, arguments=stored), job(B, arguments=stored)])
+    if not is_new:
+        assert await write(node, queue, writes) is Outcome.LANDED
+        writes = Jobs()
+    writes.merge(Jobs(back={A: BackRow(A, 7, 0, 0, arguments=changed)}))
+    writes.merge(Jobs(ended={A: EndRow(A, "cancelled", 20, arguments=removed, replaces="clear")}))
+    at_once = EndRow(B, "cancelled", 20, arguments=removed, replaces="clear")
+    keep_arguments(at_once, BackRow(B, 7, 0, 0, arguments=changed))
+    writes.merge(Jobs(ended={B: at_once}))
+    assert not writes.back
+    assert await write(node, queue, writes) is Outcome.LANDED
+    ended = {one.row.id: one.row.arguments for one in await store_of(cluster).ended([A, B])}
+    assert ended == {A: changed, B: changed}
 
 
 @pytest.mark.bound("errors of one job that are kept")

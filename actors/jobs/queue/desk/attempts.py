@@ -23,6 +23,11 @@ class Again(Struct, frozen=True):
     error: bytes | None
 
 
+def was_unbegun(one: Finished) -> bool:
+    """Has nobody begun it? Of one that has come to something, or may have, that is not taken on trust."""
+    return one.unbegun and (one.refund or one.cancelled) and one.error is None and not one.lost and not one.rests
+
+
 def after_attempt(job: Waiting, one: Finished, held: Held, why: str | None, now_ms: int) -> EndRow | Again:
     """Of one that a worker has said something about. `why` it is to be cancelled; None: it is not. Counts it."""
     if one.rests and why is None:  # it can't: it would be handed out again at once, for ever

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from greenroom.actors.jobs.options import NO_OPTIONS, Options, UniqueKey, decode_options
-from greenroom.actors.jobs.queue.desk.attempts import Again, after_attempt, after_silence, whole_ms
+from greenroom.actors.jobs.queue.desk.attempts import Again, after_attempt, after_silence, was_unbegun, whole_ms
 from greenroom.actors.jobs.queue.desk.endings import error_of, kept_of, one_of, why_cancelled, wrong_with
 from greenroom.actors.jobs.queue.desk.hands import Hands, Held
 from greenroom.actors.jobs.queue.desk.known import Known
@@ -121,8 +121,9 @@ class Desk:
                 if unique is not None and (back := self.keys.hold_taken(unique, job.id)):
                     self._withdraw(self.jobs[back])
             elif unique is not None:
-                begun = bool(row.let_go) and not (job.options is not None and job.options.unbegun)
-                back = self.keys.hold(unique, job.id, begun=begun)
+                # An owner of an earlier release lets it go, and leaves the options as they were.
+                begun = row.let_go not in (0, (job.options or NO_OPTIONS).unbegun_token)
+                back = self.keys.hold(unique, job.id, was_let_in=bool(row.let_go), begun=begun)
                 if back != job.id:
                     self.order.put(job, now_ms)
                     if back:
@@ -256,7 +257,7 @@ class Desk:
         # Never used before by this queue, whoever owned it, unless two owners within one ms had taken: and of these
         # the former one's takes are stored.
         token = self._token = max(self._token + 1, now_ms << 10)
-        self.hands.hold(token, worker, now_ms, found, now_ms, process)
+        self.hands.hold(token, worker, now_ms, found, now_ms, process, here=True)
         writes.taken.append(TakeRow(self.queue, token, worker, now_ms, [job.id for job in found], process))
         if self.shown.looked_at:
             self.changed.update(job.id for job in found if job.id in self.shown.looked_at)
@@ -275,9 +276,10 @@ class Desk:
             if job is None or held is None or job.token != one.token:
                 refused.append(one.id)
                 continue
-            self._let_go(job, held, now_ms, writes, unbegun=one.unbegun)
             if wrong := wrong_with(one.result, job.job):  # the others that were brought with it are not held up
                 one = Finished(one.id, one.token, error=f"its result {wrong}", final=True)
+            unbegun = was_unbegun(one)
+            self._let_go(job, held, now_ms, writes, unbegun=unbegun)
             if self._is_to_rest(job, one):
                 self._rest(job, held, now_ms, writes)
             elif one.error is None and not one.cancelled and not one.refund:
@@ -287,7 +289,7 @@ class Desk:
                 if one.pause_s is not None and isinstance(then, Again):
                     self.pause_until_ms = max(self.pause_until_ms, now_ms + whole_ms(one.pause_s))
                     self.pause_reason = one.pause_reason[:REASON_MAX]
-                self._unfinished(job, then, held, now_ms, writes, unbegun=one.unbegun)
+                self._unfinished(job, then, held, now_ms, writes, unbegun=unbegun)
         return refused
 
     def _is_to_rest(self, job: Waiting, one: Finished) -> bool:
@@ -352,6 +354,8 @@ class Desk:
         """Its steps go with it, however it has ended."""
         if self.in_place is not None and row.arguments is None:
             row.arguments = self.in_place(job.job, job.arguments)
+            # Of what is not in memory nothing can be kept. What this queue has added is in the clear if its class was.
+            row.replaces = "clear" if job.arguments is not None else "clear of others"
         writes.ended[row.id] = row
         if row.id in self.with_steps:
             del self.with_steps[row.id]
@@ -386,19 +390,14 @@ class Desk:
             self.jobs.expiries.add(job)
         self.order.put(job, now_ms)
         if job.options is not None and job.options.unique is not None:
-            options = self._begun_or_not(job, job.options, job.options.unique, unbegun) or options
+            is_unbegun = self.keys.put_back(job.options.unique, job.id, unbegun=unbegun)
+            if is_unbegun and job.options.unique.replaces:  # for what comes after this life
+                job.options = replace(job.options, unbegun_token=held.token)
+                options = job.options.encode()
         back = BackRow(job.id, job.due_ms, job.attempts, job.lost, again.error, let_go=held.token, options=options)
         writes.back[job.id] = back
         if job.id in self.shown.looked_at:
             self.changed.add(job.id)
-
-    def _begun_or_not(self, job: Waiting, options: Options, unique: UniqueKey, unbegun: bool) -> bytes | None:
-        """Its options, where that changes them: for what comes after this life."""
-        is_unbegun = self.keys.put_back(unique, job.id, unbegun=unbegun)
-        if is_unbegun == options.unbegun or not unique.replaces:
-            return None
-        job.options = replace(options, unbegun=is_unbegun)
-        return job.options.encode()
 
     def _half_done(self, job: Waiting) -> bytes:
         """Some of its steps are through: it does not expire any more. Its options then."""

@@ -34,7 +34,7 @@ def wrong_with(result: Raw, job: str) -> str:
     """Of a job of that class, why it can't be kept; "": it can.
 
     What is encrypted must be of its own class: others, who read results, open whatever is. A job that could say what
-    another one was given in secret, as it is stored, would have it opened there.
+    one of another class was given in secret, as it is stored, would have it opened there.
     """
     if len(result) > RESULT_MAX:
         return f"has more than {RESULT_MAX} bytes"

@@ -17,11 +17,7 @@ class Held(Struct):
     at_ms: int  # by the clock of who owned the queue then
     jobs: dict[str, Waiting]  # by id
     since_ms: int = 0  # by ours
-
-    @property
-    def was_taken_here(self) -> bool:
-        """In this life, and not in one before."""
-        return self.at_ms == self.since_ms
+    was_taken_here: bool = False  # in this life, and not in one before
 
 
 class Hand(Struct):
@@ -35,14 +31,24 @@ class Hand(Struct):
 class Hands(dict[str, Hand]):
     """Of one queue, by the worker's name. Whoever holds nothing is not there."""
 
-    def hold(self, token: int, worker: str, at_ms: int, jobs: Iterable[Waiting], now_ms: int, process: str) -> None:
-        """These were taken."""
+    def hold(
+        self,
+        token: int,
+        worker: str,
+        at_ms: int,
+        jobs: Iterable[Waiting],
+        now_ms: int,
+        process: str,
+        *,
+        here: bool = False,
+    ) -> None:
+        """These were taken; `here`: in this life."""
         hand = self.get(worker)
         if hand is None:
             hand = self[worker] = Hand(now_ms, process=process)
         held = hand.held.get(token)
         if held is None:
-            held = hand.held[token] = Held(token, worker, at_ms, {}, now_ms)
+            held = hand.held[token] = Held(token, worker, at_ms, {}, now_ms, here)
         for job in jobs:
             job.token = token
             held.jobs[job.id] = job

@@ -89,6 +89,18 @@ def test_whoever_waits_has_the_next_job_as_soon_as_it_is_added() -> None:
     assert arguments(second.reply) == [2]
 
 
+@pytest.mark.parametrize(("set_s", "waited_s"), [(3.0, 3.0), (3_600.0, 10.0), (-1.0, 0.0)])
+def test_who_has_waited_while_the_clock_was_set_has_waited_no_longer_than_it_wanted_to(
+    set_s: float, waited_s: float
+) -> None:
+    """A worker counts from when it asked: its lease would lie in the future."""
+    kit = queue()
+    waiting = kit.ask_later(Take(worker="w", wait_s=10.0))
+    kit._world.now_s += set_s
+    add(kit, 1)
+    assert waiting.reply.waited_s == pytest.approx(waited_s)
+
+
 def test_whoever_has_waited_long_enough_hears_so_and_is_given_nothing_later() -> None:
     kit = queue()
     waiting = kit.ask_later(Take(worker="w", wait_s=10.0))
@@ -392,6 +404,18 @@ def test_what_others_have_encrypted_is_refused_whoever_gives_it(tag: str) -> Non
         other = SpawnJob(job="job.other", arguments=copied)
         with pytest.raises(Refused, match="are encrypted already"):
             kit.ask(Spawn(worker="w", id=id, token=taken.token, group="h", jobs=[other]))
+
+
+def test_what_is_stored_may_be_sent_back_with_what_is_changed() -> None:
+    """As an admin's page of the release before does."""
+    kit = Kit(queue_of(InstalledJobs([Pay])), key="money")
+    with keys_for(bytes(32)):
+        id = kit.ask(Add(job="job.pay", arguments=Raw(b'{"account": "acme"}'))).id
+        stored = kit.actor.desk.jobs[id].arguments
+        assert stored is not None
+        kit.ask(EditJob(id=id, arguments=Raw(stored), priority=1))
+        job = kit.actor.desk.jobs[id]
+        assert (job.arguments, job.priority) == (stored, 1)
 
 
 def test_what_others_have_encrypted_is_neither_a_step_nor_a_result() -> None:

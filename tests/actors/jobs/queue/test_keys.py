@@ -302,6 +302,34 @@ def test_what_somebody_has_had_and_has_not_begun_makes_room(mode: Mode, lives: i
     assert ready(desk, now_ms) == [row(2).id]
 
 
+@pytest.mark.parametrize("mode", ["debounce", "keep_last"])
+def test_what_nobody_had_begun_may_have_been_begun_under_an_earlier_release(mode: Mode) -> None:
+    """That lets it go, and leaves the options as they were."""
+    desk, now_ms, writes = Desk("q"), NOW + 10_000, Jobs()
+    desk.begin([row(1, mode, about="a")], [], NOW)
+    token, _ = desk.take("w", 1, None, now_ms, writes)
+    desk.finish("w", [Finished(row(1).id, token, refund=True, unbegun=True)], now_ms, writes)
+    options = writes.back[row(1).id].options
+    later = Desk("q")
+    later.begin([row(1, mode, about="a", let_go=token + 1, options=options)], [], NOW)
+    later.found([row(2, mode, others=True)], now_ms, writes)
+    assert not writes.ended and row(1).id in later.jobs
+
+
+@pytest.mark.parametrize("mode", ["debounce", "keep_last"])
+def test_what_was_put_back_twice_and_never_begun_makes_room_in_the_next_life(mode: Mode) -> None:
+    desk, now_ms, writes = Desk("q"), NOW + 10_000, Jobs()
+    desk.begin([row(1, mode)], [], NOW)
+    for _ in range(2):
+        token, _ = desk.take("w", 1, None, now_ms, writes)
+        desk.finish("w", [Finished(row(1).id, token, refund=True, unbegun=True)], now_ms, writes)
+    back = writes.back[row(1).id]
+    later = Desk("q")
+    later.begin([row(1, mode, let_go=back.let_go, options=back.options)], [], NOW)
+    later.found([row(2, mode, others=True)], now_ms, writes)
+    assert list(writes.ended) == [row(1).id]
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_one_that_was_begun_once_was(first: bool) -> None:
     """And the other time it was not."""
@@ -321,10 +349,12 @@ def test_one_that_was_begun_once_was(first: bool) -> None:
         assert row(1).id in one.jobs and ready(one, now_ms) == [row(1).id]
 
 
-def test_what_somebody_has_had_goes_first_when_the_queue_begins() -> None:
+@pytest.mark.parametrize("unbegun", [False, True])
+def test_what_somebody_has_had_goes_first_when_the_queue_begins(unbegun: bool) -> None:
     """In whichever order they are read: clocks of two owners may differ."""
+    options = Options(unique=unique("keep_last"), unbegun_token=5 if unbegun else 0).encode()
     desk = Desk("q")
-    desk.begin([row(1, "keep_last"), row(2, "keep_last", let_go=5)], [], NOW)
+    desk.begin([row(1, "keep_last"), row(2, "keep_last", let_go=5, options=options)], [], NOW)
     assert ready(desk) == [row(2).id]
 
 

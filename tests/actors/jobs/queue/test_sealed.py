@@ -130,3 +130,19 @@ def test_what_is_long_and_encrypted_stays_as_it_ends() -> None:
         jobs.queue("money").tell(Found())
         jobs.cancel(job)
         assert jobs._tables.done[job][0].arguments == sealed
+
+
+@pytest.mark.parametrize("is_long", [True, False])
+def test_what_was_added_before_its_class_was_encrypted_is_not_lost_as_it_ends(
+    monkeypatch: pytest.MonkeyPatch, is_long: bool
+) -> None:
+    monkeypatch.setattr(JobKit, "_decode", lambda self, row: Pay(account=""))  # of one that has ended it shows them
+    text = b'{"account":"acme","note":"%s"}' % (b"x" * LONG) if is_long else IN_THE_CLEAR
+    with keys_for(bytes(32)):
+        jobs = JobKit(Pay)
+        row = replace(Pay(account="").to_row(now_ms=int(jobs.now * 1000)), arguments=text)
+        jobs._tables.jobs[row.id] = row
+        jobs.queue("money")
+        jobs.cancel(row.id)
+        stored = jobs._tables.done[row.id][0].arguments
+        assert stored is not None and (stored if is_long else opened(stored, "job.pay")) == text

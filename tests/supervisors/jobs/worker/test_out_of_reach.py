@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 import trio
+from msgspec.structs import replace
 from trio.testing import MockClock
 
 from greenroom import Job, Retry, Work
@@ -112,6 +113,22 @@ async def test_what_lies_behind_another_is_not_begun_after_its_lease(autojump_cl
             await trio.lowlevel.checkpoint()
             await trio.sleep(0.001)
             assert Nap.begun == [job]
+
+
+async def test_a_lease_does_not_lie_in_the_future_though_the_clock_of_the_queue_was_set_ahead(
+    autojump_clock: MockClock,
+) -> None:
+    """It would never end for this worker, and others would do the same job."""
+    async with stage(Nap) as on:
+
+        async def ask(entity: str, message: Any) -> Any:
+            reply = await on.kernel.router.ask(entity, message)
+            return replace(reply, waited_s=3_600.0) if isinstance(message, Take) and reply.jobs else reply
+
+        worker = on.worker(slots=1, ask=ask)
+        async with running(worker):
+            await on.ended(await on.add(Nap(seconds=0.5)))
+            assert 0.0 <= worker._heard_at <= trio.current_time()
 
 
 class Pays(Job, queue="q", tag="job.pays_once"):

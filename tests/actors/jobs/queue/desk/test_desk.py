@@ -245,7 +245,9 @@ def test_what_is_not_handed_out_after_all_is_where_it_was_and_was_no_attempt() -
     assert one.hands.holds("w", row(1).id, token)
 
 
-@pytest.mark.parametrize("how", ["begun", "not begun", "not begun, and taken in another life"])
+@pytest.mark.parametrize(
+    "how", ["begun", "not begun", "not begun, and the clock was set ahead", "not begun, and taken in another life"]
+)
 def test_what_nobody_has_begun_has_spent_nothing_of_a_rate(how: str) -> None:
     one = Desk("q")
     one.order.limit(QueueLimits(rate=Rate(1, per_s=60.0, window="fixed")), NOW - 1)
@@ -256,9 +258,28 @@ def test_what_nobody_has_begun_has_spent_nothing_of_a_rate(how: str) -> None:
     else:
         one.add([row(1), row(2)], NOW)
         token, _ = take(one)
+    if how == "not begun, and the clock was set ahead":
+        one.hands.forgive(NOW + 4)
     unbegun = how != "begun"
     finish(one, Finished(row(1).id, token, refund=True, retry_s=600.0, unbegun=unbegun), now_ms=NOW + 5)
-    assert len(take(one, "v", now_ms=NOW + 5)[1]) == (how == "not begun")
+    is_given_back = how in ("not begun", "not begun, and the clock was set ahead")
+    assert len(take(one, "v", now_ms=NOW + 5)[1]) == is_given_back
+
+
+@pytest.mark.parametrize(
+    "how", [{"result": Raw(b"7")}, {"error": "no"}, {"error": "no", "cancelled": True}, {"lost": True, "refund": True},
+            {"rests": True, "refund": True},
+            {"result": Raw(b"{"), "refund": True}]
+)  # fmt: skip
+def test_what_has_come_to_something_was_begun_whatever_its_worker_says(how: dict[str, Any]) -> None:
+    one = Desk("q")
+    one.order.limit(QueueLimits(rate=Rate(1, per_s=60.0, window="fixed")), NOW - 1)
+    options = Options(unique=UniqueKey("k", "keep_last")).encode()
+    one.add([row(1, options=options), row(2)], NOW)
+    token, _ = take(one)
+    _, writes = finish(one, Finished(row(1).id, token, unbegun=True, **{"retry_s": 600.0} | how), now_ms=NOW + 5)
+    assert not take(one, "v", now_ms=NOW + 5)[1]
+    assert all(back.options is None for back in writes.back.values())
 
 
 def test_who_does_not_name_what_it_took_from_an_owner_whose_clock_was_ahead_has_lost_it() -> None:
