@@ -12,6 +12,7 @@ from greenroom.store.journal.consequences.jobs import (
     JobRow,
     Jobs,
     StepRow,
+    Stored,
     TakeRow,
     UntakenRow,
     WindowRow,
@@ -37,8 +38,8 @@ def job(id: str) -> JobRow:
     return JobRow(id, "q", "job.x", b'{"n":1}', 5, 7, partition="p", options=b"{}", unique_key="k")
 
 
-def end(id: str) -> EndRow:
-    return EndRow(id, "failed", 9, "w", 8, b"1", b'{"error":"no"}')
+def end(id: str, arguments: bytes | None = None, replaces: Stored = "any") -> EndRow:
+    return EndRow(id, "failed", 9, "w", 8, b"1", b'{"error":"no"}', arguments, replaces)
 
 
 LETTER = DeadLetter(
@@ -58,6 +59,12 @@ STEPS = (
     Consequences(jobs=Jobs(ended={A: end(A)}, untaken=[UntakenRow("q", 7)])),
     Consequences(jobs=Jobs(revived=[job(A)])),
     Consequences(jobs=Jobs(ended={A: end(A)}, unstepped=[A])),
+    Consequences(jobs=Jobs(revived=[job(A)])),
+    Consequences(jobs=Jobs(ended={A: end(A, b'{"n":2}')})),
+    Consequences(jobs=Jobs(revived=[job(A)])),
+    Consequences(jobs=Jobs(ended={A: end(A, b'{"n":3}', "clear")})),
+    Consequences(jobs=Jobs(revived=[job(A)])),
+    Consequences(jobs=Jobs(ended={A: end(A, b'{"n":4}', "clear of others")})),
     Consequences(jobs=Jobs(over=[(job(B), end(B))])),
     Consequences(jobs=Jobs(dropped=[A])),
     Consequences(jobs=Jobs(started=[job(C)])),
