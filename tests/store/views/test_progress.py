@@ -1,6 +1,7 @@
 """How far tables are, and parked entities."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -51,7 +52,7 @@ async def test_what_was_looked_at_in_two_histories_says_nothing(
         assert before.lacking is not None and len(before.lacking) == 2
         fetch = made.pool.fetch
 
-        async def fetch_and_fail_over(sql: str, *arguments: Any) -> list[Any]:
+        async def fetch_and_fail_over(sql: str, *arguments: Any) -> Sequence[Any]:
             rows = await fetch(sql, *arguments)
             await fetch("UPDATE generation SET label = '.restored'")
             return rows
