@@ -36,8 +36,10 @@ WITH looked AS MATERIALIZED (
     WHERE l."offset" > coalesce(p."offset", 0) AND split_part(l.entity, ':', 1) = ANY ($4::text[])
     LIMIT $5
 )
-SELECT m.last, m.at_s, b.id, b.folded, b.through
-FROM (SELECT max(id) AS last, extract(epoch FROM statement_timestamp())::float8 AS at_s FROM looked) m
+SELECT m.last, m.at_s, m.lineage, b.id, b.folded, b.through
+FROM (
+    SELECT max(id) AS last, extract(epoch FROM statement_timestamp())::float8 AS at_s, lineage() AS lineage FROM looked
+) m
 LEFT JOIN behind b ON true
 """
 PARKED_COUNT = "SELECT count(*) FROM view_progress WHERE view_id = $1 AND parked IS NOT NULL"
@@ -97,19 +99,20 @@ class PostgresProgress:
         """See Progress."""
         lacking: dict[int, Lacking] = {}
         at_s: float | None = None
-        ended_s = 0.0
+        ended_s, lineage = 0.0, ""
         after: int | None = 0
         while after is not None:
             arguments = (version.id, after, HEADS_AT_ONCE, sorted(version.kinds), entities_max + 1)
             rows = await self._pool.fetch(BEHIND, *arguments)
-            last, looked_s = rows[0][:2]
-            at_s, ended_s = looked_s if at_s is None else at_s, looked_s
-            lacking |= {id_: Lacking(folded, through) for _, _, id_, folded, through in rows if id_ is not None}
-            if len(lacking) > entities_max:
-                return Behind(at_s, ended_s, None)
+            last, looked_s, present = rows[0][:3]
+            has_changed = at_s is not None and present != lineage
+            at_s, ended_s, lineage = looked_s if at_s is None else at_s, looked_s, present
+            lacking |= {id_: Lacking(folded, through) for *_, id_, folded, through in rows if id_ is not None}
+            if has_changed or len(lacking) > entities_max:
+                return Behind(at_s, ended_s, None, lineage)
             after = last
         assert at_s is not None
-        return Behind(at_s, ended_s, lacking)
+        return Behind(at_s, ended_s, lacking, lineage)
 
     async def count_on(self, left: Left, version: Version, after: int, *, entities_max: int) -> int | None:
         """Add to `left` what the heads behind `after` have left, of so many as one statement looks at. The last of

@@ -27,10 +27,10 @@ class Versions(Protocol):
         """The releases of nodes that are up, by digest, each with the views that it has and their versions; None for
         those that are known."""
 
-    async def switch(self, version: Version, *, until_s: float | None = None) -> bool:
+    async def switch(self, version: Version, *, until_s: float | None = None, lineage: str | None = None) -> bool:
         """One that has been filled takes the live one's place, which becomes old. False when that is done already, a
-        later build of the same version is live, a node is up that has not its code, or it is later than `until_s`, on
-        the database's clock. Raises: ViewRefused."""
+        later build of the same version is live, a node is up that has not its code, it is later than `until_s`, on
+        the database's clock, or the database is of another lineage. Raises: ViewRefused."""
 
     async def rebuild(self, wanted: Wanted) -> Version:
         """Make another table of this release's version, to be filled beside the live one; where one is being filled, a
@@ -82,6 +82,7 @@ class Behind(NamedTuple):
     at_s: float  # when the look began, on the database's clock
     ended_s: float  # and when it ended: with millions of entities it takes a while
     lacking: dict[int, Lacking] | None  # by the ids of their heads; None where these are too many
+    lineage: str  # of the database that was looked at; where it became another meanwhile, nothing is known: None above
 
 
 class Parked(NamedTuple):

@@ -71,6 +71,7 @@ FROM (SELECT DISTINCT release FROM nodes WHERE state <> 'dead' AND lease_until >
 SAID = "UPDATE view_versions SET shape = $2, kinds = $3 WHERE id = $1"
 OLDER = "UPDATE view_versions SET state = 'old' WHERE name = $1 AND state = 'live'"
 IS_LATER = "SELECT extract(epoch FROM clock_timestamp()) > $1::float8"
+LINEAGE = "SELECT lineage()"
 LIVE = "UPDATE view_versions SET state = 'live', live_at = clock_timestamp() WHERE id = $1"
 GIVEN_UP = "UPDATE view_versions SET state = 'old' WHERE id = $1 AND state = 'filling' RETURNING id"
 # Until it is live again `live_at` says since when it is filled: it is as old as that. What claims go by is `made_at`.
@@ -180,11 +181,11 @@ class PostgresVersions:
         those that are known."""
         return _releases(await self._pool.fetch(RELEASES, list(known)))
 
-    async def switch(self, version: Version, *, until_s: float | None = None) -> bool:
+    async def switch(self, version: Version, *, until_s: float | None = None, lineage: str | None = None) -> bool:
         """One that has been filled takes the live one's place, which becomes old. False when that is done already, a
-        later build of the same version is live, a node is up that has not the code of this version, or it is later
-        than `until_s`, on the database's clock: whoever wants to switch has looked before, and may have stood still
-        since.
+        later build of the same version is live, a node is up that has not the code of this version, it is later
+        than `until_s`, on the database's clock, or the database is of another lineage: whoever wants to switch has
+        looked before, and may have stood still since.
 
         Raises: ViewRefused while SQL views of others hang on the stable name, and its columns change."""
         async with self._pool.connection() as connection, connection.transaction() as transaction:
@@ -199,6 +200,8 @@ class PostgresVersions:
             ):
                 return False
             if until_s is not None and (await transaction.fetch(IS_LATER, until_s))[0][0]:
+                return False
+            if lineage is not None and (await transaction.fetch(LINEAGE))[0][0] != lineage:
                 return False
             up = _releases(await transaction.fetch(RELEASES, []))
             if any((views or {}).get(mine.name) != mine.version for views in up.values()):

@@ -131,6 +131,7 @@ class Checker:
         self._excused_until = -math.inf  # until then, who has not heard of a failover answers otherwise
         self._stop = stop  # the world: what comes after the first violation tells nothing
         self.watch_cells: Callable[[str], None] = lambda entity: None
+        self.watch_history: Callable[[], None] = lambda: None  # called once journals are without what was lost
 
     def violated(self, rule: str, *details: Any) -> None:
         self.violations.append(f"{rule}: {'  '.join(map(str, details))}")
@@ -248,6 +249,7 @@ class Checker:
             stream.fold = kind.actor(entity, _NoRuntime())
             for event in stream.events:
                 self._fold(stream, event)
+        self.watch_history()
 
     # From the clients.
 

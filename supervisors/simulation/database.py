@@ -212,15 +212,18 @@ class Database:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         NODE.set("database")
-        while True:
-            with trio.CancelScope() as self._session:
-                async with trio.open_nursery() as nursery:  # owner: this call, which a restart ends and begins anew
-                    self._nursery = nursery
-                    task_status.started()
-                    task_status = trio.TASK_STATUS_IGNORED
-                    await trio.sleep_forever()
-            self._locks = {}  # the transactions that held them are rolled back
-            self.views.locks.end_all()
+        try:
+            while True:
+                with trio.CancelScope() as self._session:
+                    async with trio.open_nursery() as nursery:  # owner: this call, which a restart ends and begins anew
+                        self._nursery = nursery
+                        task_status.started()
+                        task_status = trio.TASK_STATUS_IGNORED
+                        await trio.sleep_forever()
+                self._locks = {}  # the transactions that held them are rolled back
+                self.views.locks.end_all()
+        finally:
+            self._nursery = None  # nodes may take longer to end, and still ask
 
     async def restart(self, down_s: float) -> None:
         """Die, and come back. What had not committed has not happened; who waited for it can't know."""
@@ -301,7 +304,7 @@ class Database:
             await port.step()
             self._timeline.note(f"{what} lost", "cut off")
             raise lost("simulated: cut off")
-        if self._down or draw.random() < faults.refused:
+        if self._down or self._nursery is None or draw.random() < faults.refused:
             await trio.sleep(draw.uniform(0.0, faults.latency_s))
             self._timeline.note(f"{what} refused")
             raise StoreUnavailable("simulated: refused")

@@ -106,6 +106,7 @@ class World:
             leased=nodes > 1,
         )
         self.checker.watch_cells = self.check
+        self.checker.watch_history = self._turned_back
         schedule.stuck = lambda: self.checker.violated("time goes on")
         self.faults = faults
         self.nodes_wanted = nodes
@@ -315,6 +316,10 @@ class World:
         return connection
 
     # What must be true.
+
+    def _turned_back(self) -> None:
+        if self.truth is not None:
+            self.truth.turned_back(self.checker.journals())
 
     def check(self, entity: str | None = None) -> None:
         """Every entity that is awake anywhere, or that one."""

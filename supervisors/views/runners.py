@@ -170,7 +170,7 @@ class Runners:
         to_fill = {one.id: one for one in to_be_filled(known, digests)}
         for id_, filled in list(self.filled.items()):
             version = to_fill.get(id_)
-            if version is None or version.identity != filled.runner.version.identity:
+            if version is None or _is_begun_anew(filled.runner.version, version):
                 filled.scope.cancel()
                 del self.filled[id_]
             else:
@@ -258,6 +258,12 @@ class Runners:
             if version.name not in self._digests and version.name not in self._homeless:
                 self._homeless.add(version.name)
                 log.warning("view_without_code", view=version.name, version=version.version)
+
+
+def _is_begun_anew(before: Version, now: Version) -> bool:
+    """Another table; or the same that is to catch up once more, as after a failover that has lost its switch, or by a
+    release that is taken back. Then all of it is to be looked at, and whoever was to switch it is through with that."""
+    return before.identity != now.identity or (now.state == "filling" and before.state != "filling")
 
 
 def wanted_of(views: Iterable[Installed]) -> list[Wanted]:

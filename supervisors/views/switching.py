@@ -2,9 +2,10 @@
 
 Caught up is what has no more entities behind than happen to be under way, none of them for long, and none parked: a
 table that lacks an entity is no better than the one it is to replace. For long is what two looks ago had events that
-are still not folded: clocks don't say it, for those of two nodes may be hours apart. And not while nodes are up that
-lack its code: they serve the one before. All nodes look; the first that finds it so switches, and the others see it by
-the rows.
+are still not folded: clocks don't say it, for those of two nodes may be hours apart. Nor do looks at another history of
+the database: a failover may have lost that something was folded, though its events are there. And not while nodes are
+up that lack its code: they serve the one before. All nodes look; the first that finds it so switches, and the others
+see it by the rows.
 """
 
 from collections import deque
@@ -50,6 +51,7 @@ class Switching:
         self._switched = switched
         self._told = ""
         self._looks: deque[tuple[float, dict[int, Lacking]]] = deque(maxlen=LOOKS)  # when, and what; the older first
+        self._lineage = ""  # of the database that these were at
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled, or done. A store that is away makes it late."""
@@ -79,7 +81,7 @@ class Switching:
         if await self._some_are_parked(version):  # meanwhile, as another node's runner does: those are not counted
             return
         try:
-            is_switched = await self._versions.switch(version, until_s=behind.ended_s + FRESH_S)
+            is_switched = await self._versions.switch(version, until_s=behind.ended_s + FRESH_S, lineage=behind.lineage)
         except ViewRefused as error:
             self._tell(str(error))
             await trio.sleep(BLOCKED_S)
@@ -89,9 +91,11 @@ class Switching:
         self._switched()
 
     def _has_caught_up(self, behind: Behind) -> bool:
-        at_s, ended_s, lacking = behind
-        if lacking is None:
+        at_s, ended_s, lacking, lineage = behind
+        if lacking is None or lineage != self._lineage:
             self._looks.clear()
+            self._lineage = lineage
+        if lacking is None:
             return False
         then_s, before = self._looks[0] if len(self._looks) == LOOKS else (-inf, {})
         self._looks.append((at_s, lacking))

@@ -44,7 +44,7 @@ class MemoryProgress:
             if head.offset > offset and kind_of(head.entity) in version.kinds:
                 lacking[head.id] = Lacking(max(offset, head.trimmed), head.offset)
         now = self._rows.now()
-        return Behind(now, now, lacking if len(lacking) <= entities_max else None)
+        return Behind(now, now, lacking if len(lacking) <= entities_max else None, self._rows.journal.lineage)
 
     async def folded(self, version: Version, entity: str) -> int | None:
         """See Progress."""

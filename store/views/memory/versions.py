@@ -87,13 +87,15 @@ class MemoryVersions:
             found[digest] = None if digest in known else versions_in(_views_of(shards.releases.get(digest, "{}")))
         return found
 
-    async def switch(self, version: Version, *, until_s: float | None = None) -> bool:
+    async def switch(self, version: Version, *, until_s: float | None = None, lineage: str | None = None) -> bool:
         """See Versions."""
         await trio.lowlevel.checkpoint()
         all_of_it = self._of(version.name)
         mine = next((one for one in all_of_it if one.id == version.id), None)
         live = [one for one in all_of_it if one.state == "live"]
         if mine is None or mine.state != "filling" or (until_s is not None and self._rows.now() > until_s):
+            return False
+        if lineage not in (None, self._rows.journal.lineage):
             return False
         if any(one.version == mine.version and one.build > mine.build for one in live):
             return False

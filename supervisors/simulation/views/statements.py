@@ -169,8 +169,8 @@ class SimulatedVersions:
     async def releases(self, known: Collection[str]) -> dict[str, dict[str, int] | None]:
         return await self._way.call("view releases", lambda: self._rows.releases(list(known)))
 
-    async def switch(self, version: Version, *, until_s: float | None = None) -> bool:
-        return await self._write("switch", lambda: self._rows.switch(version, until_s=until_s))
+    async def switch(self, version: Version, *, until_s: float | None = None, lineage: str | None = None) -> bool:
+        return await self._write("switch", lambda: self._rows.switch(version, until_s=until_s, lineage=lineage))
 
     async def rebuild(self, wanted: Wanted) -> Version:
         return await self._write("rebuild", lambda: self._rows.rebuild(wanted))

@@ -72,16 +72,24 @@ class Truth:
                 return f"{version.table.rows} {differs}"
         return None
 
+    def turned_back(self, journals: Mapping[str, list[StoredEvent]]) -> None:
+        """A failover has lost what came last, of tables too: one whose place was taken may be live again, with what it
+        had when there was nobody any more to fold it. It has become nothing."""
+        self._live = {version.name: version.id for version in self._live_ones()}
+        self._lengths = [
+            {entity: min(there, len(journals.get(entity, ()))) for entity, there in lengths.items()}
+            for lengths in self._lengths
+        ]
+
+    def _live_ones(self) -> list[Version]:
+        return [row.version for row in self._rows.versions.values() if row.version.state == "live"]
+
     def too_early(self, journals: Mapping[str, list[StoredEvent]]) -> str | None:
         """Which table has become live since the last look though it lacked what was there two looks ago; None: none."""
         self._lengths = [*self._lengths[-LOOKS:], {entity: len(events) for entity, events in journals.items()}]
-        before, self._live = self._live, {}
+        before, self._live = self._live, {version.name: version.id for version in self._live_ones()}
         found: str | None = None
-        for row in self._rows.versions.values():
-            version = row.version
-            if version.state != "live":
-                continue
-            self._live[version.name] = version.id
+        for version in self._live_ones():
             if before.get(version.name) in (None, version.id) or len(self._lengths) <= LOOKS:
                 continue
             progress = self._rows.progress_of(version.id)
@@ -91,7 +99,7 @@ class Truth:
                 if one is not None and one.parked is not None:
                     continue
                 folded = one.offset if one is not None else 0
-                if min(there, len(journals[entity])) > folded and entity.partition(":")[0] in version.kinds:
+                if there > folded and entity.partition(":")[0] in version.kinds:
                     found = f"{version.table.rows} has become live with {folded} of {there} events of {entity}"
         return found
 
@@ -121,14 +129,7 @@ class Truth:
         """How what a client knows of a page is not what its table holds; None: it is."""
         name, _, key = channel.partition(":")
         installed = self._views[name]
-        live = next(
-            (
-                one.version
-                for one in self._rows.versions.values()
-                if one.version.name == name and one.version.state == "live"
-            ),
-            None,
-        )
+        live = next((version for version in self._live_ones() if version.name == name), None)
         if live is None:
             return "has no table"
         layout = Layout(name, live.id, live.shape, installed.view.watch)

@@ -1,11 +1,16 @@
 """How far tables are, and parked entities."""
 
 import time
+from collections.abc import Sequence
+from typing import Any
 
+import pytest
+
+from greenroom.store.views import progress
 from greenroom.store.views.store import ParkedEntity
 from greenroom.store.views.stores import Lacking
 from tests.actors.views.shows import Clapped
-from tests.store.views.tables import NOTHING, replace, tables, wanted
+from tests.store.views.tables import NOTHING, replace, stores, tables, wanted
 
 WHY = ParkedEntity(offset=1, error="e", traceback="t", at_ms=1)
 
@@ -22,7 +27,7 @@ async def test_what_is_left_is_counted(where: str) -> None:
             await transaction.write(replace(NOTHING, begun=begun, parked={ids["show:c"]: WHY}))
         left = await made.progress.left(version, entities_max=100)
         assert (left.entities, left.events) == (1, 2)
-        at_s, ended_s, lacking = await made.progress.behind(version, entities_max=2)
+        at_s, ended_s, lacking, _ = await made.progress.behind(version, entities_max=2)
         assert (
             lacking == {ids["show:a"]: Lacking(1, 3), ids["show:c"]: Lacking(0, 1)}
             and ended_s >= at_s >= began_ms // 1000
@@ -33,6 +38,30 @@ async def test_what_is_left_is_counted(where: str) -> None:
         assert await made.progress.folded(version, "show:b") == 5
         assert await made.progress.folded(version, "show:c") is None
         assert await made.progress.folded(version, "show:nobody") == 0
+
+
+async def test_what_was_looked_at_in_two_histories_says_nothing(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failover comes between two pages of heads."""
+    monkeypatch.setattr(progress, "HEADS_AT_ONCE", 1)
+    async with stores(database_url) as made:
+        version = await made.make()
+        await made.heads("show:a", "show:b")
+        before = await made.progress.behind(version, entities_max=9)
+        assert before.lacking is not None and len(before.lacking) == 2
+        fetch = made.pool.fetch
+
+        async def fetch_and_fail_over(sql: str, *arguments: Any) -> Sequence[Any]:
+            rows = await fetch(sql, *arguments)
+            await fetch("UPDATE generation SET label = '.restored'")
+            return rows
+
+        monkeypatch.setattr(made.pool, "fetch", fetch_and_fail_over)
+        between = await made.progress.behind(version, entities_max=9)
+        assert between.lacking is None and between.lineage != before.lineage
+        after = await made.progress.behind(version, entities_max=9)
+        assert after.lacking == before.lacking and after.lineage == between.lineage
 
 
 async def test_parked_entities_are_tried_again_one_or_all(where: str) -> None:

@@ -118,6 +118,15 @@ async def test_one_takes_the_place_of_another_once(database_url: str) -> None:
         assert await states(made) == [(2, 1, "live")]
 
 
+async def test_it_takes_no_place_in_another_history_than_it_was_looked_at_in(where: str) -> None:
+    async with tables(where) as made:
+        await made.make()
+        second = await made.make(wanted(2, shape=OTHER))
+        lineage = (await made.progress.behind(second, entities_max=9)).lineage
+        assert not await made.versions.switch(second, lineage=f"{lineage}.other")
+        assert await made.versions.switch(second, lineage=lineage)
+
+
 async def test_it_takes_no_place_while_a_node_is_up_that_lacks_its_code(where: str) -> None:
     """Whoever has looked before may have stood still since, and others may have come."""
     async with tables(where) as made:

@@ -9,14 +9,19 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from greenroom.store.errors import StoreUnavailable
+from greenroom.store.views.memory.rows import MemoryViewRows
 from greenroom.store.views.store import Version
 from greenroom.store.views.stores import Behind, Lacking
 from greenroom.supervisors.views.switching import FRESH_S, LOOKS, OLDEST_S, UNDER_WAY_MAX, Switching
+from tests.actors.views.shows import Standings
+from tests.supervisors.views.test_runners import ByShow, in_memory
 from tests.supervisors.views.test_sweep import VERSION, World
 
+SOON_S = 10.0  # within which a table that lacks nothing is switched
 
-def behind_now(lacking: dict[int, Lacking] | None) -> Behind:
-    return Behind(trio.current_time(), trio.current_time(), lacking)
+
+def behind_now(lacking: dict[int, Lacking] | None, lineage: str = "") -> Behind:
+    return Behind(trio.current_time(), trio.current_time(), lacking, lineage)
 
 
 class Fakes:
@@ -30,6 +35,7 @@ class Fakes:
         self.is_away = False
         self.switched = 0
         self.switch_s = 0.0  # that it takes
+        self.lineage = ""  # of the database, when it switches
         self.world.runner.see(replace(VERSION, state="filling"))
         self.world.sweep.laps = 1
         us: Any = self
@@ -46,9 +52,9 @@ class Fakes:
         await trio.lowlevel.checkpoint()
         return self.parked
 
-    async def switch(self, version: Version, *, until_s: float | None = None) -> bool:
+    async def switch(self, version: Version, *, until_s: float | None = None, lineage: str | None = None) -> bool:
         await trio.sleep(self.switch_s)
-        if until_s is not None and trio.current_time() > until_s:
+        if (until_s is not None and trio.current_time() > until_s) or lineage not in (None, self.lineage):
             return False
         self.switched += 1
         return True
@@ -178,6 +184,67 @@ async def test_looks_before_the_store_was_away_tell_nothing(autojump_clock: Mock
     assert fakes.switched == 0
 
 
+async def test_looks_at_another_history_tell_nothing(autojump_clock: MockClock) -> None:
+    """A failover has lost that an entity was folded, and its events are there: it was there two looks ago as well."""
+    fakes = Fakes()
+    fakes.lineage = ".2"
+
+    async def behind(version: Version, *, entities_max: int) -> Behind:
+        fakes.looks += 1
+        return behind_now({1: Lacking(0, 1)}) if fakes.looks <= LOOKS else behind_now({2: Lacking(0, 1)}, ".2")
+
+    fakes.behind = behind  # type: ignore[method-assign]
+    with trio.move_on_after(20):
+        await fakes.switching.run()
+    assert fakes.looks > 2 * LOOKS and fakes.switched == 0
+
+
+async def test_what_was_found_in_another_history_is_not_switched_by(autojump_clock: MockClock) -> None:
+    fakes = Fakes()
+    fakes.lineage = ".2"
+    with trio.move_on_after(10):
+        await fakes.switching.run()
+    assert fakes.looks and fakes.switched == 0
+
+
+async def test_a_switch_that_a_failover_has_lost_is_made_again(autojump_clock: MockClock) -> None:
+    rows = MemoryViewRows(now=trio.current_time)
+    await in_memory(rows, Standings).install()
+    runners = in_memory(rows, ByShow)
+    await runners.install()
+    before = rows.committed()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(runners.run)
+        await trio.sleep(SOON_S)
+        assert live(rows) == [2]
+        rows.restore(before)
+        assert live(rows) == [1]
+        await trio.sleep(SOON_S)
+        assert live(rows) == [2]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_table_that_is_filled_again_is_switched_by_who_had_it_as_an_old_one(autojump_clock: MockClock) -> None:
+    """As a node of a release that is taken back has: whoever has said so may be gone by then."""
+    rows = MemoryViewRows(now=trio.current_time)
+    runners = in_memory(rows, Standings)
+    await runners.install()
+    await in_memory(rows, ByShow).install()
+    await runners.versions.switch(max(await runners.versions.all(), key=lambda one: one.version))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(runners.run)
+        await trio.sleep(SOON_S)
+        assert live(rows) == [2]
+        await in_memory(rows, Standings).install()
+        await trio.sleep(SOON_S)
+        assert live(rows) == [1]
+        nursery.cancel_scope.cancel()
+
+
+def live(rows: MemoryViewRows) -> list[int]:
+    return [one.version.version for one in rows.versions.values() if one.version.state == "live"]
+
+
 async def test_a_look_that_is_long_over_says_nothing_of_what_has_come_since(autojump_clock: MockClock) -> None:
     """Each look takes long, and what it finds behind was not there two looks ago."""
     fakes = Fakes()
@@ -214,7 +281,7 @@ async def test_looks_that_take_long_are_good_for_longer(autojump_clock: MockCloc
         begun = trio.current_time()
         await trio.sleep(10.0)
         fakes.looks += 1
-        return Behind(begun, trio.current_time(), {1: Lacking(fakes.looks, fakes.looks + LOOKS)})
+        return Behind(begun, trio.current_time(), {1: Lacking(fakes.looks, fakes.looks + LOOKS)}, "")
 
     fakes.behind = behind  # type: ignore[method-assign]
     with trio.fail_after(60):
