@@ -126,7 +126,7 @@ class PlansAudit:
             if back.arguments is not None:
                 job.fate = decode(back.arguments)["fate"]
             options = decode_options(back.options)
-            job.is_unbegun = options is not None and bool(options.unbegun)
+            job.is_unbegun = options is not None and bool(options.unbegun_token)
             if job.waits is not None and options is not None:
                 self._waits(job, options.waits or Waits([]))
         said = {one.id for back in jobs.back.values() for one in self._added_by(self._jobs[back.id])}
