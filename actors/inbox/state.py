@@ -322,7 +322,10 @@ class InboxState(Struct):
         if flight is None:
             return
         channel, number = flight.channel, flight.dispatched
-        is_last = not any(one.dispatched == number for one in self.flights.values())
+        others = [one for one in self.flights.values() if one.dispatched == number]
+        if not number:  # of a snapshot of the release before
+            others = [one for one in others if one.channel == channel and one.groups == flight.groups]
+        is_last = not others
         for decision in self.decisions.values():
             by = decision.under_way.get(channel, [])
             if (

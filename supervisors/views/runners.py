@@ -55,6 +55,7 @@ class Filled:
         self.runner = runner
         self.sweep = sweep
         self.scope = trio.CancelScope()
+        self.has_ended = trio.Event()
 
 
 class Runners:
@@ -168,17 +169,19 @@ class Runners:
     def _see(self, known: Sequence[Version], nursery: trio.Nursery) -> None:
         digests = self._digests
         to_fill = {one.id: one for one in to_be_filled(known, digests)}
+        ending: dict[int, trio.Event] = {}
         for id_, filled in list(self.filled.items()):
             version = to_fill.get(id_)
             if version is None or _is_begun_anew(filled.runner.version, version):
                 filled.scope.cancel()
                 del self.filled[id_]
+                ending[id_] = filled.has_ended
             else:
                 filled.runner.see(version)
         for id_, version in to_fill.items():
             if id_ not in self.filled:
                 self.filled[id_] = filled = self._filling(version)
-                nursery.start_soon(self._keep, filled)
+                nursery.start_soon(self._keep, filled, ending.get(id_))
         for filled in self.filled.values():
             version = filled.runner.version
             filled.runner.is_mixed = any(
@@ -220,7 +223,8 @@ class Runners:
     def _sweep(self, follower: Follower) -> Sweep:
         return Sweep(follower, self.store, shards=self._owned, stopwatch=self._stopwatch)
 
-    async def _keep(self, filled: Filled) -> None:
+    async def _keep(self, filled: Filled, former: trio.Event | None) -> None:
+        """Once the `former` one of the same table has ended: a sink's would settle what this one has claimed."""
         runner, sweep = filled.runner, filled.sweep
         version = runner.version
         switching = Switching(
@@ -243,6 +247,8 @@ class Runners:
         self.hints.listen(runner.installed.kinds, runner.backlog, version.id)
         try:
             with filled.scope:
+                if former is not None:
+                    await former.wait()
                 while True:
                     try:
                         await supervise(spec, backoff=self._new_backoff)
@@ -251,6 +257,10 @@ class Runners:
                         await trio.sleep(REST_S)
         finally:
             self.hints.leave(runner.installed.kinds, runner.backlog)
+            if former is not None:
+                with trio.CancelScope(shield=True):  # it is being ended, within its `shutdown_s`
+                    await former.wait()
+            filled.has_ended.set()
 
     def _tell_homeless(self, known: Iterable[Version]) -> None:
         """Nobody goes on with these here, and retention keeps what they have not folded."""

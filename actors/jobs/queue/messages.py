@@ -118,7 +118,7 @@ class Taken(Struct, frozen=True, omit_defaults=True):
     token: int = 0
     jobs: list[TakenJob] = []
     refused: list[str] = []
-    waited_s: float | None = None  # that the take waited here until it had them: then their lease began
+    waited_s: float | None = None  # that the take waited here until it had them: their lease began no later than then
 
 
 class Take(Ask[Taken], tag="queue.take"):

@@ -316,6 +316,8 @@ class Follows(Edges):
         self.record(PrivateSet(private=private))
         self._tell_posts()
         waiting = {} if private else dict(self.state.pending)
+        if waiting:  # whatever is left of them unread, however old: by their ids below those that were put away
+            self.tell(self._inbox, Withdraw(group="request"))
         for follower, seq in waiting.items():
             self._admit(follower, seq)
             self.tell(self._inbox, Withdraw(id=request_id(follower)))  # by its id: it may have been put away

@@ -228,7 +228,7 @@ class Parted(Struct, frozen=True):
 
     left: int  # whom its user has followed, or asked to follow
     more: bool  # there are further ones: part again
-    followers: int = 0  # how many follow its user still, as it counts them
+    followers: int = -1  # how many follow its user still, as it counts them; -1: a node of the release before can't say
 
 
 class Part(Ask[Parted], tag="follows.part"):

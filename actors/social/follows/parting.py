@@ -50,11 +50,12 @@ class PartFromAll(Job, queue="social", tag="job.part_from_all"):
         for _ in range(PASSES_MAX):
             async for parted in self._pass(work):
                 followed += parted.left
-                followers += max(0, before - parted.followers)
+                followers += max(0, before - parted.followers) if parted.followers >= 0 else 0
                 before = parted.followers
-            if not before:
+            if before == 0:
                 return PartedFromAll(followed, followers)
-        raise NotParted(f"{before} are left, of whom rows say nothing, or not yet")
+        left = f"{before} are" if before >= 0 else "nobody knows how many are"
+        raise NotParted(f"{left} left, of whom rows say nothing, or not yet")
 
     async def _pass(self, work: Work) -> AsyncIterator[Parted]:
         """Cut all whom rows name, and look until nothing ends any more: each answer."""

@@ -119,4 +119,4 @@ def _number(envelope: Envelope) -> int:
 
 def has_rested(item: Item) -> TypeGuard[Envelope]:
     """Has it come back, and is being tried?"""
-    return type(item) is Envelope and item.rested > 0
+    return type(item) is Envelope and item.rested > 0 and item.deadline > -inf  # that: it is done with

@@ -156,6 +156,9 @@ def test_what_was_under_way_in_a_snapshot_of_the_release_before_ends(refused: st
     kit = with_push(inbox())
     kit.tell(notice("ann", "comment"))
     kit.advance(60)
+    kit.tell(notice("bob", "comment", post="p2"))  # another message is under way
+    kit.advance(60)
+    assert len(kit.state.flights) == 2
     for flight in kit.state.flights.values():
         flight.dispatched = 0
     for decision in kit.state.decisions.values():

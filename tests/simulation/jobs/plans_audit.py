@@ -11,7 +11,7 @@ from greenroom.actors.jobs.options import decode_options
 from greenroom.actors.jobs.queue.desk import LOST_MAX
 from greenroom.actors.jobs.schedule.firing import RUN
 from greenroom.actors.jobs.waits import Awaited, Waits
-from greenroom.store.journal.consequences.jobs import EndRow, JobRow, Jobs, JobTables
+from greenroom.store.journal.consequences.jobs import FREED, EndRow, JobRow, Jobs, JobTables
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.store.journal.records import Append
 from tests.simulation.jobs.errands import Going
@@ -126,7 +126,8 @@ class PlansAudit:
             if back.arguments is not None:
                 job.fate = decode(back.arguments)["fate"]
             options = decode_options(back.options)
-            job.is_unbegun = options is not None and bool(options.unbegun_token)
+            if back.let_go > FREED:  # else it says nothing of who had it
+                job.is_unbegun = options is not None and options.unbegun_token == back.let_go
             if job.waits is not None and options is not None:
                 self._waits(job, options.waits or Waits([]))
         said = {one.id for back in jobs.back.values() for one in self._added_by(self._jobs[back.id])}

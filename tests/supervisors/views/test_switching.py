@@ -1,5 +1,6 @@
 """Switching: when a table that is being filled takes the live one's place. On fakes; test_traps.py has real ones."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from greenroom.store.errors import StoreUnavailable
 from greenroom.store.views.memory.rows import MemoryViewRows
 from greenroom.store.views.store import Version
 from greenroom.store.views.stores import Behind, Lacking
+from greenroom.supervisors.views.runner import Runner
 from greenroom.supervisors.views.switching import FRESH_S, LOOKS, OLDEST_S, UNDER_WAY_MAX, Switching
 from tests.actors.views.shows import Standings
 from tests.supervisors.views.test_runners import ByShow, in_memory
@@ -238,6 +240,39 @@ async def test_a_table_that_is_filled_again_is_switched_by_who_had_it_as_an_old_
         await in_memory(rows, Standings).install()
         await trio.sleep(SOON_S)
         assert live(rows) == [1]
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_begins_a_table_anew_waits_for_who_had_it(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it may have claimed something of a sink, which it settles as it ends."""
+    at_once: Counter[int] = Counter()
+    most: list[int] = []
+    run = Runner.run
+
+    async def slow_to_end(runner: Runner, **options: Any) -> None:
+        at_once[runner.version.id] += 1
+        most.append(at_once[runner.version.id])
+        try:
+            await run(runner, **options)
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(0.5)
+            at_once[runner.version.id] -= 1
+
+    monkeypatch.setattr(Runner, "run", slow_to_end)
+    rows = MemoryViewRows(now=trio.current_time)
+    await in_memory(rows, Standings).install()
+    runners = in_memory(rows, ByShow)
+    await runners.install()
+    before = rows.committed()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(runners.run)
+        await trio.sleep(SOON_S)
+        rows.restore(before)
+        await trio.sleep(SOON_S)
+        assert live(rows) == [2] and most == [1, 1]
         nursery.cancel_scope.cancel()
 
 

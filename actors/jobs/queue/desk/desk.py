@@ -278,7 +278,7 @@ class Desk:
                 continue
             if wrong := wrong_with(one.result, job.job):  # the others that were brought with it are not held up
                 one = Finished(one.id, one.token, error=f"its result {wrong}", final=True)
-            unbegun = was_unbegun(one)
+            unbegun = was_unbegun(one) and job.id not in self.with_steps
             self._let_go(job, held, now_ms, writes, unbegun=unbegun)
             if self._is_to_rest(job, one):
                 self._rest(job, held, now_ms, writes)

@@ -243,8 +243,8 @@ class SingleJobs:
         arguments = bytes(message.arguments) if bytes(message.arguments) != NULL_JSON else None
         if arguments is not None and len(arguments) > ARGUMENTS_MAX:
             raise Refused("queue.arguments_too_long", f"`arguments` has more than {ARGUMENTS_MAX} bytes", status=413)
-        if arguments == job.arguments:  # an admin of the release before sends them along with what it changes
-            arguments = None
+        if arguments is not None and is_sealed(arguments) and arguments == job.arguments:
+            arguments = None  # an admin of the release before sends them along with what it changes
         if arguments is not None:
             require_object(message.arguments)
             if is_sealed(arguments):

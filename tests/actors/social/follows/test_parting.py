@@ -43,8 +43,8 @@ def test_who_parts_is_counted_by_nobody_and_counts_nobody(monkeypatch: pytest.Mo
     follow(people, ("ann", "bob"), ("ann", "cyd"), ("ann", "dan"), ("bob", "ann"), ("cyd", "ann"), ("bob", "cyd"))
     assert people.kits["ann"].state.asked
     assert part(people, "ann", "bob", "cyd") == Parted(left=2, more=True, followers=2), "who is cut has yet to hear so"
-    assert part(people, "ann") == Parted(left=1, more=False)
-    assert part(people, "ann") == Parted(left=0, more=False)
+    assert part(people, "ann") == Parted(left=1, more=False, followers=0)
+    assert part(people, "ann") == Parted(left=0, more=False, followers=0)
     assert counts(people) == {"ann": 0, "bob": 0, "cyd": 1, "dan": 0}
     assert not people.kits["dan"].state.pending
     assert people.feeds["ann"].follows == people.feeds["bob"].follows - {"cyd"} == set()
@@ -131,6 +131,13 @@ def test_rows_are_gone_through_again_where_the_number_falls_no_more() -> None:
     ann.jobs.when_asked("follows:ann", parted)
     assert ann.run() == PartedFromAll(followed=0, followers=2)
     assert ann.cut == [["u1"], ["u1"]]
+
+
+def test_a_node_of_the_release_before_says_no_number_and_that_is_not_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    ann = Ann("u1", followed=1)
+    monkeypatch.setattr(PartFromAll, "retry", Retry(attempts=1))
+    ann.jobs.when_asked("follows:ann", lambda message: Parted(left=0, more=False))
+    assert ann.jobs.run(PartFromAll(user="ann")).state == "failed"
 
 
 def test_it_fails_where_some_are_left(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -246,7 +246,14 @@ def test_what_is_not_handed_out_after_all_is_where_it_was_and_was_no_attempt() -
 
 
 @pytest.mark.parametrize(
-    "how", ["begun", "not begun", "not begun, and the clock was set ahead", "not begun, and taken in another life"]
+    "how",
+    [
+        "begun",
+        "a step is through",
+        "not begun",
+        "not begun, and the clock was set ahead",
+        "not begun, and taken in another life",
+    ],
 )
 def test_what_nobody_has_begun_has_spent_nothing_of_a_rate(how: str) -> None:
     one = Desk("q")
@@ -260,6 +267,8 @@ def test_what_nobody_has_begun_has_spent_nothing_of_a_rate(how: str) -> None:
         token, _ = take(one)
     if how == "not begun, and the clock was set ahead":
         one.hands.forgive(NOW + 4)
+    if how == "a step is through":
+        one.step(row(1).id, "a", b"1", Jobs())
     unbegun = how != "begun"
     finish(one, Finished(row(1).id, token, refund=True, retry_s=600.0, unbegun=unbegun), now_ms=NOW + 5)
     is_given_back = how in ("not begun", "not begun, and the clock was set ahead")

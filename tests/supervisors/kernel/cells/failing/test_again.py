@@ -25,6 +25,7 @@ from greenroom.supervisors.kernel.cells.again import (
     LONGEST_S,
     RESTING_MAX,
     Again,
+    has_rested,
 )
 from greenroom.supervisors.kernel.cells.cell import Cell
 from tests.store.journal.faulty_journal import Fault
@@ -55,6 +56,14 @@ def test_so_many_rest() -> None:
     assert all(again.put(resting(), 0.0) for _ in range(RESTING_MAX)) and not again.put(resting(), 0.0)
     assert len(again.leave([])[0]) == RESTING_MAX and not again and again.put(resting(BYTES_MAX + 1), 1.0)
     assert not again.put(resting(1), 1.0), "one message may be as large as it likes"
+
+
+def test_what_has_come_back_and_is_done_with_rests_no_more() -> None:
+    one, done = resting(), resting()
+    assert not has_rested(one)
+    one.rested = done.rested = 1
+    done.deadline = -inf
+    assert has_rested(one) and not has_rested(done)
 
 
 def test_they_rest_longer_each_time_until_all_is_calm() -> None:
