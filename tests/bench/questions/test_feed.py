@@ -4,7 +4,7 @@ from bench.questions.feed import QUESTION, FeedParams
 
 PARAMS = FeedParams(
     seconds=0.5, users=20, reads=20, likes=40, follows=40, comments=20, watchers=10, followers=20, posts=2,
-    sleepers=30_000, old=0.0,
+    sleepers=30_000, old=0.0, settle=0.5,
     work="social:4",
 )  # fmt: skip
 
