@@ -14,6 +14,7 @@ from greenroom.store.views.memory.rows import MemoryViewRows
 from greenroom.store.views.store import Version
 from greenroom.store.views.stores import Behind, Lacking
 from greenroom.supervisors.views.runner import Runner
+from greenroom.supervisors.views.runners import Runners
 from greenroom.supervisors.views.switching import FRESH_S, LOOKS, OLDEST_S, UNDER_WAY_MAX, Switching
 from tests.actors.views.shows import Standings
 from tests.supervisors.views.test_runners import ByShow, in_memory
@@ -209,12 +210,17 @@ async def test_what_was_found_in_another_history_is_not_switched_by(autojump_clo
     assert fakes.looks and fakes.switched == 0
 
 
-async def test_a_switch_that_a_failover_has_lost_is_made_again(autojump_clock: MockClock) -> None:
+async def about_to_switch() -> tuple[MemoryViewRows, Runners, Any]:
+    """Rows of the first version, who has the code of the second, and the rows as a failover makes them again."""
     rows = MemoryViewRows(now=trio.current_time)
     await in_memory(rows, Standings).install()
     runners = in_memory(rows, ByShow)
     await runners.install()
-    before = rows.committed()
+    return rows, runners, rows.committed()
+
+
+async def test_a_switch_that_a_failover_has_lost_is_made_again(autojump_clock: MockClock) -> None:
+    rows, runners, before = await about_to_switch()
     async with trio.open_nursery() as nursery:
         await nursery.start(runners.run)
         await trio.sleep(SOON_S)
@@ -262,11 +268,7 @@ async def test_who_begins_a_table_anew_waits_for_who_had_it(
             at_once[runner.version.id] -= 1
 
     monkeypatch.setattr(Runner, "run", slow_to_end)
-    rows = MemoryViewRows(now=trio.current_time)
-    await in_memory(rows, Standings).install()
-    runners = in_memory(rows, ByShow)
-    await runners.install()
-    before = rows.committed()
+    rows, runners, before = await about_to_switch()
     async with trio.open_nursery() as nursery:
         await nursery.start(runners.run)
         await trio.sleep(SOON_S)
