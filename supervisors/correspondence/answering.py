@@ -222,6 +222,10 @@ class Answering:
             except ActorError as error:
                 log.debug("timer_postponed", entity=due.entity, error=shown(error))  # the next look finds it again
 
+    def owes(self, node: int) -> bool:
+        """Does that node wait for an answer?"""
+        return bool(self._serving.get(node))
+
     def parted(self, node: int) -> None:
         """Nobody there waits any more for what was asked before."""
         for slot, _ in self._serving.pop(node, {}).values():

@@ -1,8 +1,9 @@
 """Asking: what this node has sent to entities on other nodes, until it is answered. The kernel's `Elsewhere`.
 
 An owner that is not one says so, *not held*, and the message is sent again once somebody else is known to own the
-entity. Where a link has parted nobody knows what was handled: what may be repeated (a command with an id, an Inspect)
-is sent again, a message from an outbox goes back to the relay, and everybody else hears OutcomeUnknown.
+entity; so is what a node has not answered that said *left* when it stopped. Where a link has parted otherwise nobody
+knows what was handled: what may be repeated (a command with an id, an Inspect) is sent again, a message from an outbox
+goes back to the relay, and everybody else hears OutcomeUnknown.
 
 For each entity the order of sending is kept. What comes back waits in the order of its numbers, with what is sent
 meanwhile behind it, and goes on when nothing of it is under way to a former owner any more. So does what is sent to an
@@ -11,6 +12,7 @@ the relay keeps their order.
 """
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Collection
 from itertools import count
 
@@ -44,6 +46,7 @@ from greenroom.supervisors.correspondence.wire import (
     Abandoned,
     Counted,
     Due,
+    Left,
     NotHeld,
     Rejected,
     Replied,
@@ -60,6 +63,7 @@ PENDING_MAX = 20_000  # answers awaited of one node; more is `overloaded`
 HELD_MAX = 20_000  # messages that wait for their entity's owner to be known; likewise
 HELD_S = 10.0  # how long one without a deadline waits
 HOPS_MAX = 16  # how often one message is sent again
+LEFT_MAX = 4096  # nodes that are known to be gone
 STEP = 100  # entities whose messages are sent on before other tasks have their turn
 
 VIEW = Inspect()  # as most ask
@@ -108,6 +112,7 @@ class Asking:
         self._by_slot: dict[TaskSlot, Asked] = {}
         self._under_way: dict[str, int] = {}  # entity -> messages that are pending and may come back
         self._ways: dict[str, int] = {}  # entity -> the one node to which all of those are under way
+        self._left: OrderedDict[int, None] = OrderedDict()  # nodes that handle nothing any more, and never will
         self._held = Holding()
         self._wake = trio.Event()
         self._deadlines = Deadlines()
@@ -134,7 +139,7 @@ class Asking:
             return  # its owner finds the timer itself; who watches it is told with the feed
         asked = Asked(self, next(self._numbers), entity, envelope, hops)
         if entity not in self._held:
-            node = self._ownership.owner(entity)
+            node = self._owner(entity)
             # What has gone to its former owner may come back, and is not to be overtaken: then this waits as well.
             is_way_free = source is not None or self._ways.get(entity, node) == node
             if node is not None and node != self._node and is_way_free:
@@ -153,7 +158,7 @@ class Asking:
 
     def wake(self, entity: str) -> None:
         """See Elsewhere."""
-        node = self._ownership.owner(entity)
+        node = self._owner(entity)
         if node is not None and node != self._node:
             try:
                 self._send_frame(node, Due(entity))
@@ -209,8 +214,27 @@ class Asking:
 
     def not_held(self, node: int, answer: NotHeld) -> None:
         asked = self._pending.get(node, {}).get(answer.number)
-        if asked is None:
-            return
+        if asked is not None:
+            self._not_handled(asked, node)
+
+    def has_left(self, node: int) -> bool:
+        """Has it said so, or is it known to be gone?"""
+        return node in self._left
+
+    def gone(self, node: int) -> None:
+        """Whatever the rows say yet, it is nobody's owner."""
+        self._left[node] = None
+        if len(self._left) > LEFT_MAX:
+            self._left.popitem(last=False)
+
+    def left(self, node: int, _: Left) -> None:
+        self.gone(node)
+        for asked in list(self._pending.get(node, {}).values()):
+            if asked.node == node:  # whoever hears of one may end another
+                self._not_handled(asked, node)
+        self._look()
+
+    def _not_handled(self, asked: Asked, node: int) -> None:
         self._tell_not_held(asked.entity, node)
         self._look_for(asked.entity, former=node)
         error = NotHere(f"no node that was asked owns {asked.entity}")
@@ -369,10 +393,15 @@ class Asking:
 
     # Held.
 
+    def _owner(self, entity: str) -> int | None:
+        """As Ownership's, but of those who still take something."""
+        owner = self._ownership.owner(entity)
+        return owner if owner not in self._left else None
+
     def _look_for(self, entity: str, *, former: int | None = None) -> None:
         """Have the rows read, unless it is known whose it is: while shards move, all that waits would have that done
         again and again. `former`: does not own it."""
-        owner = self._ownership.owner(entity)
+        owner = self._owner(entity)
         if owner in (None, former) or (owner == self._node and not self._ownership.owns(entity)):
             self._look()
 
@@ -391,7 +420,7 @@ class Asking:
         """All that could come back from its former owner has: where somebody else is known to own it, go on at once."""
         if former is None or entity not in self._held or entity in self._under_way:
             return
-        if self._ownership.owner(entity) not in (former, None):
+        if self._owner(entity) not in (former, None):
             self._look_now(entity, trio.current_time())
 
     def _look_now(self, entity: str, now: float) -> None:
@@ -432,7 +461,7 @@ class Asking:
         if self._ownership.owns(entity):
             self._submit_held(entity)
             return
-        node = self._ownership.owner(entity)
+        node = self._owner(entity)
         if node is not None and node != self._node:
             while entity in self._held:  # sending one may bring another, behind them
                 if not self._send_held_to(node, entity):

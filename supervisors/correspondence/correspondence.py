@@ -45,6 +45,7 @@ from greenroom.supervisors.correspondence.wire import (
     Frame,
     HandedOn,
     Kicked,
+    Left,
     Listen,
     NotHeld,
     Nudged,
@@ -209,6 +210,7 @@ class Correspondence:
             Counted: self.asking.counted,
             Rejected: self.asking.rejected,
             NotHeld: self.asking.not_held,
+            Left: self.asking.left,
             Unanswered: self.asking.unanswered,
             Feed: self.audiences.feed,
             Unfeed: self.audiences.unfeed,
@@ -249,6 +251,19 @@ class Correspondence:
                 self._say(node, owned)
             except ActorError as error:
                 log.debug("shards_untold", node=f"{node:016x}", error=error.name)  # it reads so in the rows
+
+    def say_left(self, nodes: Iterable[int]) -> None:
+        """Once this node has drained: what any of those sends from now on, and what has come since, is for others. Who
+        waits for an answer that may not reach it is not told: for that one it is in doubt, as where a node dies."""
+        if not self._kernel().system.is_drained:
+            return
+        for node in nodes:
+            if node in self._owed or self.answering.owes(node) or self.asking.has_left(node):
+                continue
+            try:
+                self._say(node, Left())
+            except ActorError as error:
+                log.debug("left_untold", node=f"{node:016x}", error=error.name)  # it reads so in the rows
 
     def moved(self, shards: Collection[int]) -> None:
         """These have other owners now than was known here."""

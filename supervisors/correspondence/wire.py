@@ -283,13 +283,17 @@ class Nudged(Struct, frozen=True, array_like=True, tag=67, gc=False):
     body: bytes  # the message, JSON with its "type"
 
 
+class Left(Struct, frozen=True, array_like=True, tag=68, gc=False):
+    """That node handles nothing any more: what it has not answered before this was not handled, nor will be."""
+
+
 FromAsker = Sent | Abandoned | Due | Chased
 FromOwner = Replied | Seen | Counted | Rejected | NotHeld | Unanswered
 FromWatcher = Feed | Unfeed | Watched | Listen
 FromWatched = Published | Shown | Kicked | Began | FeedEnded
 OfAudience = Roster | Came
 OfPages = PagesChanged | PagesStale | PagesWatched
-BetweenNodes = Owned | HandedOn | Question | Told | OfPages | Nudged
+BetweenNodes = Owned | HandedOn | Question | Told | OfPages | Nudged | Left
 Frame = FromAsker | Circular | FromOwner | FromWatcher | FromWatched | OfAudience | BetweenNodes
 
 _encode = msgspec.msgpack.Encoder().encode

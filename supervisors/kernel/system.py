@@ -111,7 +111,7 @@ class System:
             self._host.router.send_on(cell.entity, left)
         if self.departing.waits_for_some:
             self.departing.ended(self._host.ownership.shard(cell.entity), cell.entity)
-        if self._draining and not self._cells:
+        if self.is_drained:
             self._emptied.set()
 
     def _note_untold(self, cell: Cell, ending: Ending, down_s: float) -> None:
@@ -314,6 +314,11 @@ class System:
                 await trio.sleep_forever()
             finally:
                 self._nursery = None  # wake nobody only to stop it at once
+
+    @property
+    def is_drained(self) -> bool:
+        """Is nobody awake, and will nobody be?"""
+        return self._draining and not self._cells
 
     async def drain(self) -> None:
         """Wake nothing more, let every entity finish its bursts and its commits, and stop."""

@@ -26,6 +26,8 @@ from greenroom.transports.bus.links import Links
 from greenroom.transports.hub.hub import Hub
 from greenroom.transports.hub.reading import StoredEvents
 
+FAREWELL_S = 0.5  # what others have to hear that this node has left
+
 
 class Joined:
     """Of one node: `open` once it has joined, `run` before its kernel does."""
@@ -139,6 +141,7 @@ class Joined:
 
     def forget(self, node: int) -> None:
         """It is gone, and so is what was on its way to it."""
+        self.correspondence.asking.gone(node)
         if self._links is not None:
             self._links.forget(node)
             self.correspondence.pages.parted(node)  # though nothing has ever been said between us
@@ -166,6 +169,13 @@ class Joined:
         """Return once all that was said has arrived."""
         assert self._links is not None
         await self._links.drained()
+
+    async def say_left(self) -> None:
+        """After the last of it: others hear that what they send here now is for somebody else."""
+        assert self._links is not None
+        self.correspondence.say_left({*self._others(), *self.linked()})
+        with trio.move_on_after(FAREWELL_S):
+            await self._links.drained()
 
 
 def link_shown(link: LinkState | None) -> dict[str, object]:

@@ -387,6 +387,8 @@ class Node:
                 await self._jobs.workers.stop(self._settings.work_stop_s)
             await self._draining.run()
             await self._membership.leave()
+            if self._joined is not None:
+                await self._joined.say_left()
             nursery.cancel_scope.cancel()
         self._telemetry.close()
 

@@ -371,6 +371,8 @@ class SimulatedNode:
                 await self._joined.drained()
         if self._membership is not None:
             await self._membership.leave()
+        if self._joined is not None:
+            await self._joined.say_left()
         self.fan_out.hub.flush_all()
         for carrier in list(self.connections.values()):
             carrier.session.disconnect(SHUTDOWN)

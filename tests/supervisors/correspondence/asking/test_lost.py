@@ -15,7 +15,7 @@ from greenroom.actors.model.errors import (
 )
 from greenroom.actors.model.lifecycle import Inspect
 from greenroom.supervisors.correspondence import asking
-from greenroom.supervisors.correspondence.wire import Replied, Sent, decode
+from greenroom.supervisors.correspondence.wire import Left, Replied, Sent, decode
 from tests.supervisors.correspondence.small_cluster import NOBODY, A, Answer, B, C, cluster
 from tests.supervisors.correspondence.small_entities import ANN, Pass, Say
 
@@ -129,6 +129,47 @@ async def test_an_owner_that_is_killed(autojump_clock: MockClock) -> None:
         assert with_id.only == 2
         assert msgspec.json.decode(seen.only.view)["texts"] == ["before", "x"]
         assert run.texts("talk:a") == ["before", "x"]
+
+
+async def test_an_owner_that_has_left(autojump_clock: MockClock) -> None:
+    """It has said that it handles nothing any more: what it has not answered is for the next owner, and so is what is
+    sent before anybody knows who that is."""
+    async with cluster() as run:
+        await run.nodes[B].ask("talk:a", Say(text="before"))
+        run.network.filter = lambda sender, receiver, frame: type(decode(frame)) is not Sent
+        under_way = run.nodes[B].send("talk:a", Say(text="x"), deadline=trio.current_time() + 5)
+        await run.nodes[A].kernel.drain()
+        run.nodes[A].correspondence.say_left([B])
+        await trio.sleep(0.1)
+        run.kill(A)
+        later = run.nodes[B].send("talk:a", Say(text="y"), deadline=trio.current_time() + 5)
+        await trio.sleep(0.5)
+        assert not under_way.given and not later.given
+        run.owners.move("talk:a", B)
+        await trio.sleep(1)
+        assert under_way.only == 2 and later.only == 3
+        assert run.texts("talk:a") == ["before", "x", "y"]
+
+
+async def test_an_owner_that_still_handles_something_does_not_say_that_it_has_left(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        said: list[object] = []
+
+        def note(sender: int, receiver: int, frame: bytes) -> bool:
+            said.append(type(decode(frame)))
+            return True
+
+        run.network.filter = note
+        run.nodes[A].correspondence.say_left([B])
+        await run.nodes[A].kernel.drain()
+        run.nodes[A].correspondence.answering.owes = lambda node: True  # type: ignore[method-assign]
+        run.nodes[A].correspondence.say_left([B])
+        await trio.sleep(0.1)
+        assert Left not in said
+        del run.nodes[A].correspondence.answering.owes
+        run.nodes[A].correspondence.say_left([B])
+        await trio.sleep(0.1)
+        assert Left in said
 
 
 async def test_of_what_may_have_been_handled_nobody_says_that_it_was_not(autojump_clock: MockClock) -> None:
