@@ -173,6 +173,7 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "it publishes again. `error` says why."
         ),
         "shards_untold": "A node could not be told that shards are its own now; it reads so in the database, later.",
+        "left_untold": "A node could not be told that this one has left; it reads so in the database, later.",
         "page_not_told": (
             "A watched page of a view could not be told which of its rows have changed; it reads them again as soon as "
             "it can."
