@@ -317,16 +317,15 @@ class InboxState(Struct):
         for job, to in event.jobs.items():
             self.flights[job] = Flight(channel, event.groups, to, offset)
 
-    def _deliver(self, event: Delivered) -> None:
-        flight = self.flights.pop(event.job, None)
-        if flight is None:
-            return
+    def settled_by(self, job: str, reason: str) -> dict[str, str]:
+        """What its channel says of each notice that it had, by their ids, where it has ended for that `reason`."""
+        flight = self.flights[job]
         channel, number = flight.channel, flight.dispatched
-        others = [one for one in self.flights.values() if one.dispatched == number]
+        others = [one for id_, one in self.flights.items() if id_ != job and one.dispatched == number]
         if not number:  # of a snapshot of the release before
             others = [one for one in others if one.channel == channel and one.groups == flight.groups]
-        is_last = not others
-        for decision in self.decisions.values():
+        settled = {}
+        for id_, decision in self.decisions.items():
             by = decision.under_way.get(channel, [])
             if (
                 not number
@@ -337,13 +336,29 @@ class InboxState(Struct):
                 by = [number]  # both of a snapshot that a release saved which kept no such numbers
             if number not in by:
                 continue
-            if not event.reason:
-                by.clear()
-                decision.channels[channel] = SENT
-            elif is_last:
-                by.remove(number)
-                if not by:
-                    decision.channels[channel] = f"not delivered: {event.reason}"
+            if not reason:
+                settled[id_] = SENT
+            elif not others:
+                settled[id_] = UNDER_WAY if any(one != number for one in by) else f"not delivered: {reason}"
+        return settled
+
+    def _deliver(self, event: Delivered) -> None:
+        if event.job not in self.flights:
+            return
+        settled = self.settled_by(event.job, event.reason)
+        flight = self.flights.pop(event.job)
+        channel = flight.channel
+        for id_, outcome in settled.items():
+            decision = self.decisions[id_]
+            by = decision.under_way.get(channel, [])
+            decision.under_way[channel] = [n for n in by if n != flight.dispatched] if outcome == UNDER_WAY else []
+            decision.channels[channel] = outcome
+        for id_, again in event.again.items():
+            decision = self.decisions[id_]
+            decision.channels[channel] = again.outcome
+            if again.pace is not None:
+                waiting = self.waiting.setdefault(channel, {})
+                waiting.setdefault(decision.group, Waiting(again.pace, again.due_ms))
 
     # What its user has set.
 
