@@ -118,6 +118,9 @@ class Delivered(Event, omit_defaults=True, tag="inbox.delivered"):
     job: str
     reason: str = ""
     again: dict[str, Again] = field(default_factory=dict)  # by notice
+    left_out: list[str] = field(
+        default_factory=list
+    )  # notices of which it did not tell, since they were not so any more
 
 
 class Preferred(Event, tag="inbox.preferred"):

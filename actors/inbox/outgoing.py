@@ -23,7 +23,7 @@ from greenroom.actors.inbox.events import (
     MailRemoved,
     PushRemoved,
 )
-from greenroom.actors.inbox.messages import Due, Pace
+from greenroom.actors.inbox.messages import Due, Outside, Pace
 from greenroom.actors.inbox.preferences import OUTSIDE, pace_of
 from greenroom.actors.inbox.quiet import quiet_until
 from greenroom.actors.inbox.state import (
@@ -304,32 +304,58 @@ class Outgoing:
         return [(to, self._order(one, id_, groups)) for to, one in addresses.items() if to in roomy]
 
     def _order(self, to: Mail | Push | Hook, id_: str, groups: dict[int, Group]) -> Order:
-        unread = self._state.unread
+        user, numbers, since = self._inbox.key, list(groups), self._inbox.offset
         match to:
             case Mail(address=address):
-                subject, body = subject_and_body(list(groups.values()), self._words)
+                subject, body = self.composed("mail", groups, self._words)
                 return MailOrder(
                     provider=mail_provider(address),
                     id=id_,
                     to=address,
                     subject=subject,
                     body=body,
-                    user=self._inbox.key,
+                    user=user,
                     kinds=sorted({group.kind for group in groups.values()}),
+                    groups=numbers,
+                    since=since,
                 )
             case Hook(url=url):
-                body = hook_body(self._inbox.key, groups, unread, self._words)
-                return HookOrder(provider=web_provider(url), id=id_, url=url, secret=to.secret, body=body)
+                _, body = self.composed("hook", groups, self._words)
+                return HookOrder(
+                    provider=web_provider(url),
+                    id=id_,
+                    url=url,
+                    secret=to.secret,
+                    body=body,
+                    user=user,
+                    groups=numbers,
+                    since=since,
+                )
             case Push(endpoint=endpoint):
+                _, payload = self.composed("push", groups, self._words)
                 return PushOrder(
                     provider=web_provider(endpoint),
                     id=id_,
                     endpoint=endpoint,
                     p256dh=to.p256dh,
                     auth=to.auth,
-                    payload=push_payload(groups, unread, self._words),
-                    topic=digest_of(f"{self._inbox.entity} {next(iter(groups))}"),
+                    payload=payload,
+                    topic=digest_of(f"{self._inbox.entity} {numbers[0]}"),
+                    user=user,
+                    groups=numbers,
+                    since=since,
                 )
+
+    def composed(self, channel: Outside, groups: dict[int, Group], words: Words) -> tuple[str, str]:
+        """A subject, of mails alone, and what says it. `groups`: at least one, the newest first."""
+        unread = self._state.unread
+        match channel:
+            case "mail":
+                return subject_and_body(list(groups.values()), words)
+            case "hook":
+                return "", hook_body(self._inbox.key, groups, unread, words)
+            case "push":
+                return "", push_payload(groups, unread, words)
 
     def hear(self, message: Answered | Undelivered) -> None:
         """What became of a job."""
@@ -343,22 +369,23 @@ class Outgoing:
             return
         outcome = message.decode(Outcome)
         reason = "" if outcome.state == "sent" else outcome.detail or outcome.state
-        self._end(job, reason)
+        self._end(job, reason, outcome.left_out)
         if outcome.state == "gone":
             self._remove(flight, reason)
 
-    def _end(self, job: str, reason: str) -> None:
+    def _end(self, job: str, reason: str, left_out: Sequence[str] = ()) -> None:
         """What came again while that job had it, and was not told by it, goes out as if it came now: what took it back
         the first time is what has called the job back."""
         state, flight = self._state, self._state.flights[job]
         again: dict[str, Again] = {}
-        for id_, outcome in state.settled_by(job, reason).items():
+        for id_, outcome in state.settled_by(job, reason, left_out).items():
             decision, known = state.decisions[id_], state.known.get(id_)
             group = state.groups.get(decision.group)
-            is_back = known is not None and known.live and decision.group not in flight.groups
+            is_untold = id_ in left_out or decision.group not in flight.groups
+            is_back = is_untold and known is not None and known.live
             if is_back and outcome not in TOLD and group is not None and not group.read:
                 again[id_] = self._plan_of(flight.channel, decision.kind, decision.by, group)
-        self._inbox.record(Delivered(job=job, reason=reason, again=again))
+        self._inbox.record(Delivered(job=job, reason=reason, again=again, left_out=list(left_out)))
         if again:
             self.arm()
 
