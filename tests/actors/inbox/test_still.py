@@ -27,7 +27,7 @@ def said_by(kit: Kit[Inbox], job: StartJob) -> Still:
     assert isinstance(order, MailOrder | PushOrder | HookOrder)
     question = question_of(order, job.id)
     assert question is not None and question[0] == "inbox:me"
-    return kit.ask(question[1], roles=["service"])
+    return kit.ask(question[1], roles=("service",))
 
 
 def two(channel: Literal["mail", "push", "hook"]) -> tuple[Kit[Inbox], StartJob]:

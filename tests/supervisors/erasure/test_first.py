@@ -10,7 +10,8 @@ from greenroom.actors.model.kinds import BadEntityClass
 from greenroom.store.erasure.erasures import PostgresErasures
 from greenroom.store.erasure.remaking import Waits
 from greenroom.supervisors.erasure.first import First
-from tests.supervisors.erasure.test_users import Stage, books, write
+from tests.supervisors.erasure.test_users import books, write
+from tests.supervisors.views.stage import Stage
 
 ADDED = "SELECT convert_from(arguments, 'UTF8') FROM jobs"
 
