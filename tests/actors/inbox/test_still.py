@@ -123,9 +123,3 @@ def test_nobody_else_may_ask() -> None:
     assert question is not None
     with pytest.raises(Refused, match="another user's"):
         kit.ask(question[1], user="bob")
-
-
-def test_a_code_and_what_the_release_before_has_ordered_ask_nobody() -> None:
-    assert question_of(MailOrder(provider="p", id="1", to="a@b.org", subject="s", body="b"), "j") is None
-    old = {"provider": "p", "id": "1", "endpoint": "e", "p256dh": "k", "auth": "a", "payload": "{}"}
-    assert question_of(json.decode(json.encode({"job": "job.inbox_push", **old}), type=PushOrder), "j") is None
