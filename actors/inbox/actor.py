@@ -3,7 +3,7 @@
 Whoever has something to tell says Notify, and Withdraw when it is not so any more. What belongs together is a group,
 "ann, bob and 8 others", until it is read; what comes then begins another. Each notice leaves a decision, which says
 what every channel did with it, and why. What leaves through a job is in outgoing.py, where to in contacts.py;
-what is taken back in withdrawing.py.
+what is taken back in withdrawing.py, and what of that a job was about to send in still.py.
 """
 
 from typing import Any, ClassVar
@@ -57,6 +57,7 @@ from greenroom.actors.inbox.messages import (
     SetHook,
     SetHours,
     SetMail,
+    StillSo,
     Why,
     Withdraw,
 )
@@ -65,6 +66,7 @@ from greenroom.actors.inbox.preferences import pace_of
 from greenroom.actors.inbox.quiet import zone_named
 from greenroom.actors.inbox.showing import InboxShown, publication_of, view_of
 from greenroom.actors.inbox.state import BY_THEM, GROUPS_MAX
+from greenroom.actors.inbox.still import Asked
 from greenroom.actors.inbox.withdrawing import Withdrawing
 from greenroom.actors.model.actor import KindLimits, Runtime
 from greenroom.actors.model.errors import Refused
@@ -96,6 +98,7 @@ class Inbox(Speaking):
         RemovePush,
         SetHook,
         RemoveHook,
+        StillSo,
     )
     internal: ClassVar[tuple[type[Message], ...]] = (Notify, Withdraw, MutedChanged, BarredChanged, Due)
     events: ClassVar[tuple[type[Event], ...]] = (
@@ -130,6 +133,7 @@ class Inbox(Speaking):
         super().__init__(entity, runtime)
         self._outgoing = Outgoing(self)
         self._withdrawing = Withdrawing(self, self._outgoing)
+        self._asked = Asked(self, self._outgoing)
         self._contacts = Contacts(self)
 
     def handle(self, message: Any) -> Any:
@@ -153,6 +157,8 @@ class Inbox(Speaking):
         match message:
             case Why():
                 return self._why(message)
+            case StillSo():
+                return self._asked.still(message)
             case SetHook():
                 return self._contacts.set_hook(message)
             case See():

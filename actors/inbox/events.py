@@ -104,11 +104,23 @@ class Kept(Event, omit_defaults=True, tag="inbox.kept"):
     reason: str
 
 
+class Again(Struct, frozen=True, omit_defaults=True):
+    """What a channel does with a notice that came again while a job had it, since that has not told of it."""
+
+    outcome: str
+    pace: Pace | None = None  # None: it will not tell of it
+    due_ms: int = 0  # as of Noticed
+
+
 class Delivered(Event, omit_defaults=True, tag="inbox.delivered"):
     """What became of a job. `reason` is empty where its receiver has it."""
 
     job: str
     reason: str = ""
+    again: dict[str, Again] = field(default_factory=dict)  # by notice
+    left_out: list[str] = field(
+        default_factory=list
+    )  # notices of which it did not tell, since they were not so any more
 
 
 class Preferred(Event, tag="inbox.preferred"):

@@ -175,3 +175,26 @@ class SetHook(Ask[HookSecret], tag="inbox.set_hook"):
 
 class RemoveHook(Ask[Done], tag="inbox.remove_hook"):
     """No more."""
+
+
+# Of jobs.
+
+Outside = Literal["mail", "push", "hook"]
+
+
+class Still(Struct, frozen=True, omit_defaults=True):
+    """The answer to StillSo."""
+
+    reason: str = ""  # why nothing is to be sent
+    subject: str = ""  # of a mail, where `body` is not empty
+    body: str = ""  # or payload: as it is now, where something of it was taken back; "": as it was
+    left_out: list[str] = field(default_factory=list)  # notices of which that tells no more
+
+
+class StillSo(Ask[Still], tag="inbox.still_so"):
+    """By a job, before it sends: is what it tells of so still? A command, since workers may be outside of all nodes."""
+
+    channel: Outside
+    groups: GroupIds
+    since: int = 0  # the offset at which it was composed
+    job: Annotated[str, Meta(max_length=100)] = ""

@@ -14,6 +14,7 @@ from greenroom.actors.inbox.deliveries.addresses import mail_provider, web_provi
 from greenroom.actors.inbox.deliveries.composed import hook_body, push_payload, subject_and_body
 from greenroom.actors.inbox.deliveries.orders import HookOrder, MailOrder, Order, Outcome, PushOrder
 from greenroom.actors.inbox.events import (
+    Again,
     Delivered,
     Dispatched,
     GroupSaid,
@@ -22,7 +23,7 @@ from greenroom.actors.inbox.events import (
     MailRemoved,
     PushRemoved,
 )
-from greenroom.actors.inbox.messages import Due, Pace
+from greenroom.actors.inbox.messages import Due, Outside, Pace
 from greenroom.actors.inbox.preferences import OUTSIDE, pace_of
 from greenroom.actors.inbox.quiet import quiet_until
 from greenroom.actors.inbox.state import (
@@ -103,29 +104,38 @@ class Outgoing:
 
     def plan(self, kind: str, by: str, group: Group | None, id_: str) -> Plan:
         """`id_`: the notice's; one that was withdrawn, and is back, goes out where it has not been yet."""
-        plan, state, now = Plan(), self._state, self._inbox.now
+        plan, state = Plan(), self._state
         is_live = pace_of(state.preferences, kind, "live") != "off"
         plan.outcomes["live"] = "shown" if is_live else "you have it off"
         for channel in OUTSIDE:
-            pace = pace_of(state.preferences, kind, channel)
             if self._has_told(id_, channel):  # first of all: this decision takes the place of the one that says so
                 decision = state.decisions.get(id_)
                 plan.outcomes[channel] = again("" if decision is None else decision.channels[channel])
-            elif pace == "off":
-                plan.outcomes[channel] = "you have it off"
-            elif missing := self._missing(channel):
-                plan.outcomes[channel] = missing
-            elif pace == "now" and self._is_flood(by):
-                plan.outcomes[channel] = "they have done too much within the hour"
-            else:
-                plan.paces[channel] = pace
-                if pace == "now":
-                    sent_s = group.sent_ms.get(channel, 0) / 1000 if group is not None else 0.0
-                    plan.due_ms[channel] = int(max(now + SETTLE_S[channel], sent_s + AGAIN_S[channel]) * 1000)
-                is_quiet = quiet_until(now, state.quiet, state.timezone) is not None
-                waits = f"{WAITS} a moment" if pace == "now" else f"{WAITS} for the {pace} digest"
-                plan.outcomes[channel] = f"{WAITS} until quiet hours end" if is_quiet and pace == "now" else waits
+                continue
+            told = self._plan_of(channel, kind, by, group)
+            plan.outcomes[channel] = told.outcome
+            if told.pace is not None:
+                plan.paces[channel] = told.pace
+                if told.pace == "now":
+                    plan.due_ms[channel] = told.due_ms
         return plan
+
+    def _plan_of(self, channel: str, kind: str, by: str, group: Group | None) -> Again:
+        """What it does with a notice of which it has not told."""
+        state, now = self._state, self._inbox.now
+        pace = pace_of(state.preferences, kind, channel)
+        if pace == "off":
+            return Again("you have it off")
+        if missing := self._missing(channel):
+            return Again(missing)
+        if pace != "now":
+            return Again(f"{WAITS} for the {pace} digest", pace)
+        if self._is_flood(by):
+            return Again("they have done too much within the hour")
+        sent_s = group.sent_ms.get(channel, 0) / 1000 if group is not None else 0.0
+        due_ms = int(max(now + SETTLE_S[channel], sent_s + AGAIN_S[channel]) * 1000)
+        is_quiet = quiet_until(now, state.quiet, state.timezone) is not None
+        return Again(f"{WAITS} until quiet hours end" if is_quiet else f"{WAITS} a moment", pace, due_ms)
 
     def _is_flood(self, by: str) -> bool:
         since_ms = int(self._inbox.now * 1000) - HOUR_MS
@@ -294,32 +304,58 @@ class Outgoing:
         return [(to, self._order(one, id_, groups)) for to, one in addresses.items() if to in roomy]
 
     def _order(self, to: Mail | Push | Hook, id_: str, groups: dict[int, Group]) -> Order:
-        unread = self._state.unread
+        user, numbers, since = self._inbox.key, list(groups), self._inbox.offset
         match to:
             case Mail(address=address):
-                subject, body = subject_and_body(list(groups.values()), self._words)
+                subject, body = self.composed("mail", groups, self._words)
                 return MailOrder(
                     provider=mail_provider(address),
                     id=id_,
                     to=address,
                     subject=subject,
                     body=body,
-                    user=self._inbox.key,
+                    user=user,
                     kinds=sorted({group.kind for group in groups.values()}),
+                    groups=numbers,
+                    since=since,
                 )
             case Hook(url=url):
-                body = hook_body(self._inbox.key, groups, unread, self._words)
-                return HookOrder(provider=web_provider(url), id=id_, url=url, secret=to.secret, body=body)
+                _, body = self.composed("hook", groups, self._words)
+                return HookOrder(
+                    provider=web_provider(url),
+                    id=id_,
+                    url=url,
+                    secret=to.secret,
+                    body=body,
+                    user=user,
+                    groups=numbers,
+                    since=since,
+                )
             case Push(endpoint=endpoint):
+                _, payload = self.composed("push", groups, self._words)
                 return PushOrder(
                     provider=web_provider(endpoint),
                     id=id_,
                     endpoint=endpoint,
                     p256dh=to.p256dh,
                     auth=to.auth,
-                    payload=push_payload(groups, unread, self._words),
-                    topic=digest_of(f"{self._inbox.entity} {next(iter(groups))}"),
+                    payload=payload,
+                    topic=digest_of(f"{self._inbox.entity} {numbers[0]}"),
+                    user=user,
+                    groups=numbers,
+                    since=since,
                 )
+
+    def composed(self, channel: Outside, groups: dict[int, Group], words: Words) -> tuple[str, str]:
+        """A subject, of mails alone, and what says it. `groups`: at least one, the newest first."""
+        unread = self._state.unread
+        match channel:
+            case "mail":
+                return subject_and_body(list(groups.values()), words)
+            case "hook":
+                return "", hook_body(self._inbox.key, groups, unread, words)
+            case "push":
+                return "", push_payload(groups, unread, words)
 
     def hear(self, message: Answered | Undelivered) -> None:
         """What became of a job."""
@@ -329,13 +365,29 @@ class Outgoing:
             return
         if isinstance(message, Undelivered):
             reason = "it was read, taken back or turned off before" if message.name == "job.cancelled" else message.name
-            self._inbox.record(Delivered(job=job, reason=reason))
+            self._end(job, reason)
             return
         outcome = message.decode(Outcome)
         reason = "" if outcome.state == "sent" else outcome.detail or outcome.state
-        self._inbox.record(Delivered(job=job, reason=reason))
+        self._end(job, reason, outcome.left_out)
         if outcome.state == "gone":
             self._remove(flight, reason)
+
+    def _end(self, job: str, reason: str, left_out: Sequence[str] = ()) -> None:
+        """What came again while that job had it, and was not told by it, goes out as if it came now: what took it back
+        the first time is what has called the job back."""
+        state, flight = self._state, self._state.flights[job]
+        again: dict[str, Again] = {}
+        for id_, outcome in state.settled_by(job, reason, left_out).items():
+            decision, known = state.decisions[id_], state.known.get(id_)
+            group = state.groups.get(decision.group)
+            is_untold = id_ in left_out or decision.group not in flight.groups
+            is_back = is_untold and known is not None and known.live
+            if is_back and outcome not in TOLD and group is not None and not group.read:
+                again[id_] = self._plan_of(flight.channel, decision.kind, decision.by, group)
+        self._inbox.record(Delivered(job=job, reason=reason, again=again, left_out=list(left_out)))
+        if again:
+            self.arm()
 
     def _remove(self, flight: Flight, reason: str) -> None:
         """Nobody is there any more. What has come in its place stays."""

@@ -1,6 +1,6 @@
 """The state of an inbox, and how each event changes it. All of it is bounded: what is older is in rows of a view."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import islice
 from typing import TypeVar
 
@@ -53,6 +53,7 @@ SENT = "sent"
 TOLD_BEFORE = "you were told of it before"
 HAS_TOLD = (SENT, TOLD_BEFORE)
 TOLD = (*HAS_TOLD, UNDER_WAY)  # or will have
+LEFT_OUT = "it was read or withdrawn before"
 WAITS = "waits"  # what an outcome begins with that is none yet
 
 Value = TypeVar("Value")
@@ -73,6 +74,7 @@ class Group(Struct):
     silent: bool = False
     says: str = ""
     sent_ms: dict[str, int] = field(default_factory=dict)  # by channel: when it last went out
+    withdrawn: int = 0  # the offset at which one of its notices was, last
 
     @property
     def count(self) -> int:
@@ -198,7 +200,7 @@ class InboxState(Struct):
                 told = {name: again(what) for name, what in said.items() if what in TOLD}
                 self._decide(event.id, event, 0, {"all": event.reason} | told, event.at_ms)
             case Withdrawn():
-                self._withdraw(event)
+                self._withdraw(event, offset)
             case TakenBack():
                 for id_ in event.ids:
                     if id_ in self.known:
@@ -264,8 +266,9 @@ class InboxState(Struct):
         """May one more be known by name?"""
         return len(group.by) < NAMED_MAX and sum(len(one.by) for one in self.groups.values()) < NAMED_IN_ALL_MAX
 
-    def _withdraw(self, event: Withdrawn) -> None:
+    def _withdraw(self, event: Withdrawn, offset: int) -> None:
         group = self.groups[event.group]
+        group.withdrawn = offset
         for id_ in event.ids:
             known = self.known[id_]
             known.live = False
@@ -317,33 +320,53 @@ class InboxState(Struct):
         for job, to in event.jobs.items():
             self.flights[job] = Flight(channel, event.groups, to, offset)
 
-    def _deliver(self, event: Delivered) -> None:
-        flight = self.flights.pop(event.job, None)
-        if flight is None:
-            return
+    def told_by(self, job: str) -> list[str]:
+        """The notices that it has."""
+        flight = self.flights[job]
         channel, number = flight.channel, flight.dispatched
-        others = [one for one in self.flights.values() if one.dispatched == number]
+        found = []
+        for id_, decision in self.decisions.items():
+            by = decision.under_way.get(channel, [])
+            is_old = not by and decision.group in flight.groups and decision.channels.get(channel) == UNDER_WAY
+            if number in by or (not number and is_old):  # both of a snapshot of a release which kept no such numbers
+                found.append(id_)
+        return found
+
+    def settled_by(self, job: str, reason: str, left_out: Collection[str] = ()) -> dict[str, str]:
+        """What its channel says of the notices that it had, by their ids, where it has ended for that `reason`, and
+        `left_out` had to go before."""
+        flight = self.flights[job]
+        channel, number = flight.channel, flight.dispatched
+        others = [one for id_, one in self.flights.items() if id_ != job and one.dispatched == number]
         if not number:  # of a snapshot of the release before
             others = [one for one in others if one.channel == channel and one.groups == flight.groups]
-        is_last = not others
-        for decision in self.decisions.values():
+        settled = {}
+        for id_ in self.told_by(job):
+            if not reason and id_ not in left_out:
+                settled[id_] = SENT
+            elif not others:
+                by = self.decisions[id_].under_way.get(channel, [])
+                is_last = all(one == number for one in by)
+                settled[id_] = f"not delivered: {reason or LEFT_OUT}" if is_last else UNDER_WAY
+        return settled
+
+    def _deliver(self, event: Delivered) -> None:
+        if event.job not in self.flights:
+            return
+        settled = self.settled_by(event.job, event.reason, event.left_out)
+        flight = self.flights.pop(event.job)
+        channel = flight.channel
+        for id_, outcome in settled.items():
+            decision = self.decisions[id_]
             by = decision.under_way.get(channel, [])
-            if (
-                not number
-                and not by
-                and decision.group in flight.groups
-                and decision.channels.get(channel) == UNDER_WAY
-            ):
-                by = [number]  # both of a snapshot that a release saved which kept no such numbers
-            if number not in by:
-                continue
-            if not event.reason:
-                by.clear()
-                decision.channels[channel] = SENT
-            elif is_last:
-                by.remove(number)
-                if not by:
-                    decision.channels[channel] = f"not delivered: {event.reason}"
+            decision.under_way[channel] = [n for n in by if n != flight.dispatched] if outcome == UNDER_WAY else []
+            decision.channels[channel] = outcome
+        for id_, again in event.again.items():
+            decision = self.decisions[id_]
+            decision.channels[channel] = again.outcome
+            if again.pace is not None:
+                waiting = self.waiting.setdefault(channel, {})
+                waiting.setdefault(decision.group, Waiting(again.pace, again.due_ms))
 
     # What its user has set.
 

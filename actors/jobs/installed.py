@@ -56,6 +56,10 @@ class InstalledJob:
             raise BadEntityClass(f"{where}: `partition` names {job.partition!r}, which is Secret: all see keys")
         if job.unique is not None and (unknown := [n for n in job.unique.fields if n not in job.__struct_fields__]):
             raise BadEntityClass(f"{where}: `unique` names {unknown[0]!r}, which is none of its fields")
+        if job.before_forgetting and not _takes_a_user(job):
+            raise BadEntityClass(
+                f"{where}: with `before_forgetting` it needs a field `user`, and no other without default"
+            )
         self.job = job
         self.tag = tag
         self.queue = job.queue
@@ -116,6 +120,13 @@ class InstalledJob:
 def _type_of(job: type[Job], field: str) -> inspect_types.Type:
     (found,) = (one.type for one in msgspec.structs.fields(job) if one.name == field)
     return shape_of(found)
+
+
+def _takes_a_user(job: type[Job]) -> bool:
+    try:
+        return "user" in job.__struct_fields__ and bool(msgspec.convert({"user": "ann"}, job))
+    except msgspec.ValidationError:
+        return False
 
 
 def _key_decoder(job: type[Job]) -> Callable[[bytes | msgspec.Raw], Any] | None:

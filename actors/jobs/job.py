@@ -117,6 +117,7 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
     unique: ClassVar[Unique | None] = None  # which others it is one with
     encrypts: ClassVar[bool] = False  # arguments, results and steps are stored sealed: see GREENROOM_JOBS_KEYS
     chunks: ClassVar[Chunks | None] = None  # how many are worked on by one call of `run_many`; None: `run` is called
+    before_forgetting: ClassVar[str] = ""  # a kind whose key is a user's: done with `user` before one is forgotten
     process: ClassVar[bool] = False  # a `def run` in a process of its own, where a thread would hold the others up
 
     def run(self, work: Any) -> Any:

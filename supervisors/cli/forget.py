@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from greenroom.actors.jobs.ids import ID
+from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.model.entity import BadEntity, split_entity
 from greenroom.actors.model.principal import user_id_problem
 from greenroom.config.settings import load_settings
@@ -35,10 +36,12 @@ from greenroom.supervisors.cli.chosen.database import with_database
 from greenroom.supervisors.cli.chosen.kinds import installed_jobs, installed_kinds
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_plainly
 from greenroom.supervisors.cli.terminal.printable import printable
+from greenroom.supervisors.erasure.first import First
 from greenroom.supervisors.erasure.users import Did, ForgettingUser, needles_of
 
 LISTED = 1_000
 WHOLE_S = 600.0  # for a statement that looks through a whole table
+WITHOUT = "With --without-jobs it does not wait for jobs that come first, and others go on counting who is gone"
 HEAD = "SELECT id FROM heads WHERE entity = $1"
 
 T = TypeVar("T")
@@ -53,6 +56,9 @@ def forget(
     by: Annotated[str, typer.Option(metavar="NAME", help="Who asks for it; else who is logged in here.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
+    without_jobs: Annotated[
+        bool, typer.Option("--without-jobs", help="Don't have jobs done first that come first: see the guide.")
+    ] = False,
     past: Annotated[bool, typer.Option("--list", help="Show what has been erased, by whom and why.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
@@ -67,7 +73,9 @@ def forget(
             raise Trouble("say what: ENTITY, as in room:lobby, or --user USER", status=BAD_USAGE)
         asked_by = by or f"{getpass.getuser()}@{socket.gethostname()}"
         if user is not None:
-            return _forget_user(user, reason.strip(), asked_by, yes=yes, dry_run=dry_run, as_json=as_json)
+            return _forget_user(
+                user, reason.strip(), asked_by, yes=yes, dry_run=dry_run, as_json=as_json, comes_first=not without_jobs
+            )
         assert entity is not None
         try:
             split_entity(entity)
@@ -83,11 +91,14 @@ def forget(
                 raise Trouble("say why, with --reason: it is kept with who did it and when", status=BAD_USAGE)
             if found is None and not yes:
                 _ask(entity, rows, views)
-            found = _with_pool(lambda pool: _erase(pool, entity, reason.strip(), asked_by), statement_s=WHOLE_S)
+            jobs = Jobs() if without_jobs else installed_jobs(load_settings())
+            found = _with_pool(lambda pool: _erase(pool, entity, reason.strip(), asked_by, jobs), statement_s=WHOLE_S)
         _say({"entity": entity} | _plain(found), as_json)
 
 
-def _forget_user(user: str, reason: str, asked_by: str, *, yes: bool, dry_run: bool, as_json: bool) -> None:
+def _forget_user(
+    user: str, reason: str, asked_by: str, *, yes: bool, dry_run: bool, as_json: bool, comes_first: bool
+) -> None:
     """Raises: Trouble."""
     settings = load_settings()
     kinds, jobs = installed_kinds(settings), installed_jobs(settings)
@@ -108,9 +119,9 @@ def _forget_user(user: str, reason: str, asked_by: str, *, yes: bool, dry_run: b
         erasure = await erasures.begin_user(user, reason=reason, asked_by=asked_by, did=did)
         with _bar() as told:
             try:
-                await ForgettingUser(pool, kinds, user, erasure, told, jobs=jobs).run()
+                await ForgettingUser(pool, kinds, user, erasure, told, jobs=jobs, comes_first=comes_first).run()
             except Waits as why:
-                raise Trouble(f"begun, and not done: {why}. The same command goes on with it") from why
+                raise Trouble(f"begun, and not done: {why}. The same command goes on with it. {WITHOUT}") from why
         done = await erasures.find(name_of_user(user))
         assert done is not None
         return done
@@ -140,11 +151,16 @@ async def _look(pool: Pool, entity: str) -> tuple[Erasure | None, dict[str, int]
     return found, rows, await views_of(pool, entity.partition(":")[0])
 
 
-async def _erase(pool: Pool, entity: str, reason: str, asked_by: str) -> Erasure:
-    """Raises: Trouble."""
+async def _erase(pool: Pool, entity: str, reason: str, asked_by: str, jobs: Jobs) -> Erasure:
+    """`jobs`: of which those are done first that say so. Raises: Trouble."""
     kind, _, key = entity.partition(":")
     if kind == JOB_KIND:
         return await _erase_job(pool, key, reason, asked_by)
+    try:
+        with _bar() as told:
+            await First(pool, jobs, told).run(entity)
+    except Waits as why:
+        raise Trouble(f"nothing is erased yet: {why}. {WITHOUT}") from why
     erasures = PostgresErasures(pool)
     erasure = await erasures.begin(entity, reason=reason, asked_by=asked_by)
     if erasure is None:

@@ -1,5 +1,6 @@
 """Users: one is forgotten. Entities that are theirs are erased; of all others what is theirs is written anew.
 
+    first        jobs that their kinds want done while they can still speak: see first.py
     theirs       entities whose key is the user (`Actor.key_is_user`): each an erasure of its own
     rewritten    events and states with their id, in one pass over journal and snapshots, and again until one finds none
     jobs         likewise: nobody's, and arguments with their id
@@ -26,6 +27,7 @@ from greenroom.store.erasure.jobs_of_user import JobsOfUser
 from greenroom.store.erasure.remaking import LOOK_S, Remaking, Told, Waits
 from greenroom.store.erasure.rewriting import THEIRS, Anew, Found, Needles, Rewriting
 from greenroom.store.postgres.pool import Pool
+from greenroom.supervisors.erasure.first import First
 from greenroom.supervisors.erasure.jobs import RewritingJobs
 
 PASSES_MAX = 5  # each finds what was recorded during the one before
@@ -67,8 +69,10 @@ class ForgettingUser:
         *,
         jobs: Jobs | None = None,
         patience_s: float = PATIENCE_S,
+        comes_first: bool = True,
     ) -> None:
-        """`jobs`: whose classes say what of their arguments is about users."""
+        """`jobs`: whose classes say what of their arguments is about users, and whether they come first; with
+        `comes_first=False` none do."""
         self._pool = pool
         self._kinds = kinds
         self._user = user
@@ -83,6 +87,7 @@ class ForgettingUser:
         rows = JobsOfUser(pool, user, msgspec.json.encode(user), erasure.id)
         self._jobs = RewritingJobs(rows, jobs if jobs is not None else Jobs(), self._redaction, user, theirs)
         self._names = theirs
+        self._first = First(pool, jobs if comes_first and jobs is not None else Jobs(), told, patience_s=patience_s)
         self._shapes: dict[tuple[str, Any], msgspec.inspect.Type] = {}
 
     async def run(self) -> None:
@@ -109,6 +114,7 @@ class ForgettingUser:
         await self._pool.fetch(DONE, self._erasure.id, msgspec.json.encode(left).decode())
 
     async def _theirs(self, entity: str) -> None:
+        await self._first.run(entity)
         theirs = await self._erasures.begin(entity, reason=self._erasure.reason, asked_by=self._erasure.asked_by)
         if theirs is not None and theirs.done_ms is None:
             await Erasing(self._pool, theirs, self._told, patience_s=self._patience_s).run()

@@ -3,7 +3,8 @@
 import time
 from typing import Any
 
-from greenroom.actors.inbox.deliveries.orders import HookOrder, Outcome
+from greenroom.actors.inbox.deliveries.orders import HookOrder, Outcome, outcome_with, question_of
+from greenroom.actors.inbox.messages import Still
 from greenroom.config.settings import load_settings
 from greenroom.transports.notices.posting import judged, post
 from greenroom.transports.webhooks.signing import keys_of, signed
@@ -15,8 +16,12 @@ class SendHook(HookOrder, tag="job.inbox_hook"):
     """Post it. Another attempt has the same `webhook-id`."""
 
     async def run(self, work: Any) -> Outcome:
-        """Raises: Snooze; RuntimeError, to be tried again."""
-        body = self.body.encode()
+        """Raises: Snooze; RuntimeError, ActorError, to be tried again."""
+        question = question_of(self, work.id if work is not None else "")
+        still: Still = await work.ask(*question) if question is not None else Still()
+        if still.reason:
+            return Outcome("refused", still.reason)
+        body = (still.body or self.body).encode()
         headers = [("content-type", "application/json"), ("user-agent", "greenroom")]
         headers += signed(f"msg_{self.id}", int(time.time()), body, keys_of(self.secret))
-        return judged(await post(self.url, body, headers, load_settings().sink), gone=GONE)
+        return outcome_with(judged(await post(self.url, body, headers, load_settings().sink), gone=GONE), still)

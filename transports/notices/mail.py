@@ -13,7 +13,10 @@ from email.utils import formatdate, make_msgid
 from typing import Any
 from urllib.parse import urlsplit
 
-from greenroom.actors.inbox.deliveries.orders import MailOrder, Outcome
+from msgspec.structs import replace
+
+from greenroom.actors.inbox.deliveries.orders import MailOrder, Outcome, outcome_with, question_of
+from greenroom.actors.inbox.messages import Still
 from greenroom.config.limits import NoticesConfig
 from greenroom.config.settings import load_settings
 from greenroom.transports.notices.unsubscribe import Unsubscribing
@@ -28,9 +31,15 @@ class SendMail(MailOrder, tag="job.inbox_mail"):
     """Send it."""
 
     def run(self, work: Any) -> Outcome:
-        """Raises: RuntimeError, OSError, and what smtplib raises where it can't be spoken to: to be tried again."""
+        """Raises: RuntimeError, OSError, ActorError, and what smtplib raises where it can't be spoken to: to be tried
+        again."""
         config = load_settings().notices
-        return send(message_of(self, config), self.to, config)
+        question = question_of(self, work.id if work is not None else "")
+        still: Still = work.ask(*question) if question is not None else Still()
+        if still.reason:
+            return Outcome("refused", still.reason)
+        order = replace(self, subject=still.subject, body=still.body) if still.body else self
+        return outcome_with(send(message_of(order, config), self.to, config), still)
 
 
 def message_of(order: MailOrder, config: NoticesConfig) -> EmailMessage:

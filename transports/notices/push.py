@@ -3,7 +3,8 @@
 import time
 from typing import Any
 
-from greenroom.actors.inbox.deliveries.orders import Outcome, PushOrder
+from greenroom.actors.inbox.deliveries.orders import Outcome, PushOrder, outcome_with, question_of
+from greenroom.actors.inbox.messages import Still
 from greenroom.config.settings import load_settings
 from greenroom.transports.notices.encryption import authorization, encrypted, vapid_key
 from greenroom.transports.notices.posting import GONE, judged, post
@@ -15,13 +16,17 @@ class SendPush(PushOrder, tag="job.inbox_push"):
     """Send it."""
 
     async def run(self, work: Any) -> Outcome:
-        """Raises: Snooze; RuntimeError, to be tried again."""
+        """Raises: Snooze; RuntimeError, ActorError, to be tried again."""
         settings = load_settings()
         config = settings.notices
         if config.vapid_private_key is None:
             raise RuntimeError("GREENROOM_VAPID_PRIVATE_KEY is not set here")
+        question = question_of(self, work.id if work is not None else "")
+        still: Still = await work.ask(*question) if question is not None else Still()
+        if still.reason:
+            return Outcome("refused", still.reason)
         try:
-            body = encrypted(self.payload.encode(), self.p256dh, self.auth)
+            body = encrypted((still.body or self.payload).encode(), self.p256dh, self.auth)
         except ValueError:
             return Outcome("gone", "its keys are none")
         key = vapid_key(config.vapid_private_key.get_secret_value())
@@ -34,4 +39,4 @@ class SendPush(PushOrder, tag="job.inbox_push"):
         ]
         if self.topic:
             headers.append(("topic", self.topic))
-        return judged(await post(self.endpoint, body, headers, settings.sink), gone=GONE)
+        return outcome_with(judged(await post(self.endpoint, body, headers, settings.sink), gone=GONE), still)

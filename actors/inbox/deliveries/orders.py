@@ -8,7 +8,9 @@ away or strict holds up its own.
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
+from greenroom.actors.inbox.messages import Outside, Still, StillSo
 from greenroom.actors.jobs.job import Job, JobLimits
 from greenroom.actors.jobs.limits import JobQueue, Rate
 from greenroom.actors.jobs.retry import Retry
@@ -25,6 +27,7 @@ class Outcome(Struct, frozen=True, omit_defaults=True):
 
     state: Literal["sent", "refused", "gone"] = "sent"  # gone: nothing is to be sent there any more
     detail: str = ""
+    left_out: list[str] = field(default_factory=list)  # notices that it was to tell of, and were not so any more
 
 
 class MailOrder(Job, queue=DELIVER, tag="job.inbox_mail"):
@@ -37,6 +40,8 @@ class MailOrder(Job, queue=DELIVER, tag="job.inbox_mail"):
     body: Secret[str]
     user: Subject = ""  # whose inbox it tells of; "": it tells of none
     kinds: list[str] = field(default_factory=list)  # of the notices in it
+    groups: list[int] = field(default_factory=list)  # of that inbox, of which it tells
+    since: int = 0  # as of that offset; what was withdrawn later is not to be sent
     partition = "provider"
     retry = _PATIENT
     limits = _LIMITS
@@ -52,6 +57,9 @@ class PushOrder(Job, queue=DELIVER, tag="job.inbox_push"):
     auth: Secret[str]
     payload: Secret[str]  # JSON
     topic: str = ""  # of those with the same that wait for a browser, the newest alone is shown
+    user: Subject = ""  # as of a mail, and so are these
+    groups: list[int] = field(default_factory=list)
+    since: int = 0
     partition = "provider"
     retry = _PATIENT
     limits = _LIMITS
@@ -65,9 +73,26 @@ class HookOrder(Job, queue=DELIVER, tag="job.inbox_hook"):
     url: Secret[str]
     secret: Secret[str]
     body: Secret[str]  # JSON
+    user: Subject = ""  # as of a mail, and so are these
+    groups: list[int] = field(default_factory=list)
+    since: int = 0
     partition = "provider"
     retry = _PATIENT
     limits = _LIMITS
 
 
 Order = MailOrder | PushOrder | HookOrder
+
+
+def question_of(order: Order, job: str) -> tuple[str, StillSo] | None:
+    """Whom to ask before it is sent, and what; None where it tells of no notices, as what has a code, or the release
+    before has ordered it."""
+    if not order.user or not order.groups:
+        return None
+    channel: Outside = "mail" if isinstance(order, MailOrder) else "push" if isinstance(order, PushOrder) else "hook"
+    return f"inbox:{order.user}", StillSo(channel=channel, groups=order.groups, since=order.since, job=job)
+
+
+def outcome_with(outcome: Outcome, still: Still) -> Outcome:
+    """What became of what was sent as it was by then."""
+    return replace(outcome, left_out=still.left_out)

@@ -14,11 +14,13 @@ from msgspec import Struct
 
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.social.feed.cursor import Placed
-from greenroom.actors.social.feed.events import ENTRIES_MAX, CaughtUp, Entry, Returned, Trimmed
-from greenroom.actors.social.feed.made import ASKED_MAX, all_of, asked_of
+from greenroom.actors.social.feed.events import CaughtUp, Entry, Returned, Trimmed
+from greenroom.actors.social.feed.made import ASKED_MAX, all_of, asked_of, newest_kept
 from greenroom.actors.social.feed.privacy import is_barred
 from greenroom.actors.social.feed.reader import Reader
+from greenroom.actors.social.feed.rows import ROWS_MAX as LOOKED_AT_MAX
 from greenroom.actors.social.feed.rows import visible
+from greenroom.actors.social.feed.state import named
 from greenroom.actors.social.follows.messages import Suggest
 from greenroom.actors.social.follows.views import Followers
 from greenroom.actors.social.known.names import entry_of
@@ -64,7 +66,7 @@ async def candidates(feed: Reader, most: int, *, looked_up: bool = False, rememb
 
 
 async def stories(feed: Reader) -> list[str]:
-    """Ids of stories, of which some may have ended."""
+    """Ids of stories, oldest first, of which some may have ended: the newest that can be looked at."""
     begun = feed.now_ms - int(DAY_S * 1000)
     return sorted(
         {
@@ -72,7 +74,7 @@ async def stories(feed: Reader) -> list[str]:
             for entry in (await _entries(feed, STORIES_MAX, stories=True, since_ms=begun))[0]
             if entry.is_story and ms_of(entry.post) > begun
         }
-    )
+    )[-LOOKED_AT_MAX:]
 
 
 async def _entries(
@@ -85,7 +87,7 @@ async def _entries(
     remembered: bool = False,
 ) -> tuple[list[Entry], bool]:
     """Of whom its user follows, and its user's own; and whether these are all."""
-    found = await _behind(feed, remembered=remembered) + feed.caught_up(feed.now)
+    found = await _behind(feed, remembered=remembered, stories=stories) + feed.caught_up(feed.now)
     loud = await _loud(feed, remembered=remembered)
     if loud and not remembered:
         found += await _walls(feed, loud, min(WALL_MAX, ROWS_MAX // len(loud)), stories=stories)
@@ -144,7 +146,8 @@ async def _own_known(feed: Reader) -> list[Entry]:
 def _made(feed: Reader, wall: list[Entry], *, stories: bool) -> list[Entry]:
     """Those of its user's that their wall does not have yet. What they are, their rows say."""
     known = {entry.post for entry in wall}
-    return [Entry(post, feed.key, ms_of(post), stories) for post in feed.state.made if post not in known]
+    made = named(feed.state, feed.now_ms) if stories else feed.state.made
+    return [Entry(post, feed.key, ms_of(post), stories) for post in made if post not in known]
 
 
 # Of whom nothing is written.
@@ -172,6 +175,14 @@ async def _walls(feed: Reader, authors: list[str], most: int, *, stories: bool |
     return [Entry(row.id, author, ms_of(row.id), row.is_story) for author, rows in pages.items() for row in rows]
 
 
+async def _walls_of(feed: Reader, users: Iterable[str], most: int, *, stories: bool | None = None) -> list[Entry]:
+    """Of however many."""
+    entries: list[Entry] = []
+    for authors in _parts(users, min(KEYS_MAX, ROWS_MAX // most)):
+        entries += await _walls(feed, authors, most, stories=stories)
+    return entries
+
+
 async def _walls_known(feed: Reader, authors: list[str]) -> list[Entry]:
     """Without stories, as its node has read them lately."""
     found = await walls(feed, authors) if authors else {}
@@ -181,9 +192,11 @@ async def _walls_known(feed: Reader, authors: list[str]) -> list[Entry]:
 # What it is behind with.
 
 
-async def _behind(feed: Reader, *, remembered: bool) -> list[Entry]:
+async def _behind(feed: Reader, *, remembered: bool, stories: bool) -> list[Entry]:
     """Look at the walls of whom it was not written to by, and keep what is there, once that can be all of it. Where
     walls are those that its node knows, they may lack a few seconds: so do their rows, which is why authors are asked.
+
+    `stories`: these are wanted. A wall shows the newest alone, and a story may be behind many posts.
     """
     state, now_ms = feed.state, feed.now_ms
     was_long_away = state.returned_ms < now_ms - COLD_S * 1000
@@ -199,19 +212,24 @@ async def _behind(feed: Reader, *, remembered: bool) -> list[Entry]:
     if remembered and are_few:
         entries += [entry for wall in (await newest_of(feed, behind)).values() for entry in wall]
     else:
-        for authors in _parts(behind, min(KEYS_MAX, ROWS_MAX // most)):
-            entries += await _walls(feed, authors, most)
+        entries += await _walls_of(feed, behind, most)
+    if stories:
+        entries += await _walls_of(feed, behind, most, stories=True)
     entries.sort(key=lambda entry: entry.post, reverse=True)
     within_ms = int((SETTLED_S if len(behind) <= ASKED_MAX else SETTLED_MANY_S) * 1000)
     settled_ms = _settled_ms(behind.values(), now_ms, within_ms)
     settled = [author for author, since in behind.items() if since < settled_ms]
     if settled and await _is_written_to(feed, settled):
+        asked = asked_of(behind, settled_ms)
+        if not stories and len(asked) < len(settled):  # nobody is to name theirs
+            told = set(asked)
+            entries += await _walls_of(feed, (one for one in settled if one not in told), most, stories=True)
         kept = [entry for entry in entries if behind.get(entry.author, now_ms) < settled_ms]
-        kept, far = await all_of(feed, kept, behind, asked_of(behind, settled_ms), most)
-        kept.sort(key=lambda entry: entry.post, reverse=True)
-        feed.note(CaughtUp(followed_ms=settled_ms, entries=kept[:ENTRIES_MAX]))
+        kept, far = await all_of(feed, kept, behind, asked, most)
+        kept = newest_kept(kept, now_ms)
+        feed.note(CaughtUp(followed_ms=settled_ms, entries=kept))
         feed.to_ask = far
-        feed.remember_caught_up(kept[:ENTRIES_MAX], feed.now)
+        feed.remember_caught_up(kept, feed.now)
     return entries
 
 

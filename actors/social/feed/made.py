@@ -17,11 +17,11 @@ from greenroom.actors.social.feed.events import ENTRIES_MAX, CaughtUp, Entry
 from greenroom.actors.social.feed.messages import Made, MadeAsk, MadeShown, SayMade
 from greenroom.actors.social.feed.privacy import is_barred
 from greenroom.actors.social.feed.reader import Reader
+from greenroom.actors.social.feed.state import STORY_MS, named
 from greenroom.actors.social.names import ms_of
 from greenroom.actors.social.post.views import Posts
 
 ASKED_MAX = 100  # authors, at once: those followed last
-STORY_MS = 86_400_000  # for so long it is shown
 
 
 def asked_of(behind: Mapping[str, int], settled_ms: int) -> list[str]:
@@ -31,8 +31,12 @@ def asked_of(behind: Mapping[str, int], settled_ms: int) -> list[str]:
 
 
 def say(feed: Reader, ask: SayMade) -> None:
-    made, stories = feed.state.made, set(feed.state.stories)
-    posts = [post for post in made if _is_new(post, ask, is_story=post in stories, now_ms=feed.now_ms)]
+    stories = set(feed.state.stories)
+    posts = [
+        post
+        for post in named(feed.state, feed.now_ms)
+        if _is_new(post, ask, is_story=post in stories, now_ms=feed.now_ms)
+    ]
     if posts and not is_barred(feed.state, ask.reader):
         told = [post for post in feed.state.stories if post in posts]
         feed.tell(f"feed:{ask.reader}", Made(author=feed.key, posts=posts, stories=told))
@@ -49,7 +53,8 @@ def _is_new(post: str, ask: SayMade, *, is_story: bool, now_ms: int) -> bool:
 def shown(feed: Reader, ask: MadeAsk) -> MadeShown:
     if is_barred(feed.state, ask.reader):
         return MadeShown([], [])
-    return MadeShown(list(feed.state.made), list(feed.state.stories))
+    posts = named(feed.state, feed.now_ms)
+    return MadeShown(posts, [post for post in feed.state.stories if post in posts])
 
 
 async def all_of(
@@ -80,11 +85,20 @@ async def all_of(
                 if not (has_row or is_known) and _is_new(post, ask, is_story=is_story, now_ms=feed.now_ms):
                     lacking[post] = Entry(post, author, ms_of(post), is_story)
     if lacking:
-        newest = sorted(lacking, reverse=True)[:ENTRIES_MAX]  # more are not kept
-        lacking = {post: lacking[post] for post in newest}
+        lacking = {entry.post: entry for entry in newest_kept(lacking.values(), feed.now_ms)}
         rows = await _stories_among(feed, lacking)
         lacking = {post: entry if post not in rows else _as_story(entry) for post, entry in lacking.items()}
     return [*(entry for entry in walls if entry.post not in lacking), *lacking.values()], far
+
+
+def newest_kept(entries: Iterable[Entry], now_ms: int) -> list[Entry]:
+    """As many as one event has: stories that have not ended before posts, and the newest of each."""
+    found = {entry.post: entry for entry in entries}
+
+    def rank(entry: Entry) -> tuple[bool, str]:
+        return entry.is_story and entry.at_ms > now_ms - STORY_MS, entry.post
+
+    return sorted(found.values(), key=rank, reverse=True)[:ENTRIES_MAX]
 
 
 def _as_story(entry: Entry) -> Entry:

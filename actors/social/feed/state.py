@@ -18,12 +18,15 @@ from greenroom.actors.social.feed.events import (
     Trimmed,
     Unfollowed,
 )
+from greenroom.actors.social.names import ms_of
 
 BARRED_MAX = 20_000  # with more of them, its user sees only those whom they follow
 CLOSE_MAX = 10_000  # of more, the oldest are forgotten, and so are not seen
 SEEN_MAX = 2_000
 HID_MAX = 500
 MADE_MAX = 20
+STORIES_MADE_MAX = 50  # with MADE_MAX, as many as one answer holds: see messages.Made
+STORY_MS = 86_400_000  # for so long it is shown
 
 BY_US, BY_THEM = 1, 2
 
@@ -39,9 +42,15 @@ class FeedState(Struct):
     close_to: dict[Subject, bool] = field(default_factory=dict)  # authors who count its user among close friends
     returned_ms: int = 0  # Unix: the day on which its user last read; 0: never
     made: list[str] = field(default_factory=list)  # its user's own newest posts, newest last
-    stories: list[str] = field(default_factory=list)  # those of them that are stories
+    stories: list[str] = field(default_factory=list)  # those of them that are, and those of the last day
     seen: dict[str, bool] = field(default_factory=dict)  # posts, newest last
     hid: dict[str, bool] = field(default_factory=dict)
+
+
+def named(state: FeedState, now_ms: int) -> list[str]:
+    """What its user has posted last, the newest last: also stories that have not ended, whatever came behind them."""
+    older = [post for post in state.stories if post not in state.made and ms_of(post) > now_ms - STORY_MS]
+    return [*older, *state.made]
 
 
 def change(state: FeedState, event: FeedEvent, at_ms: int) -> None:
@@ -50,7 +59,9 @@ def change(state: FeedState, event: FeedEvent, at_ms: int) -> None:
         case PostMade():
             state.made = [*state.made, event.post][-MADE_MAX:]
             told = [*state.stories, event.post] if event.is_story else state.stories
-            state.stories = [post for post in told if post in state.made]
+            begun_ms = ms_of(event.post) - STORY_MS
+            kept = [post for post in told if post in state.made or ms_of(post) > begun_ms]
+            state.stories = kept[-STORIES_MADE_MAX:]
         case Followed():
             state.follows[event.author] = state.behind[event.author] = at_ms
         case Unfollowed():

@@ -1,7 +1,10 @@
 """Parting: before a user is forgotten they follow nobody any more, and nobody follows them. Then all counts are exact.
 
-    greenroom jobs add social job.part_from_all '{"user": "ann"}'
     greenroom forget --user ann
+
+has this done first, and so does `greenroom forget follows:ann`; or by itself:
+
+    greenroom jobs add social job.part_from_all '{"user": "ann"}'
 
 Forgetting works on the database, where an author's number is not known from edges. Here each edge ends as any other
 does, and whoever counts it hears so. The account becomes private, so that nobody begins to follow meanwhile.
@@ -42,6 +45,7 @@ class PartFromAll(Job, queue="social", tag="job.part_from_all"):
     """A user, from all whom they follow and all who follow them."""
 
     user: Subject
+    before_forgetting: ClassVar[str] = "follows"
     limits: ClassVar[JobLimits] = JobLimits(timeout_s=3_600.0)
 
     async def run(self, work: Work) -> PartedFromAll:

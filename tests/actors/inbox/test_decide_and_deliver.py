@@ -2,7 +2,7 @@
 
 import pytest
 
-from greenroom.actors.inbox.messages import ConfirmMail, MarkRead, Prefer, SetMail, Why
+from greenroom.actors.inbox.messages import ConfirmMail, MarkRead, Prefer, SetMail, Why, Withdraw
 from greenroom.testing import JobKit
 from tests.actors.inbox.inboxes import code_of, inbox, jobs, notice
 from tests.transports.notices.receivers import Mailbox, mail_server
@@ -80,3 +80,38 @@ def test_a_mail_that_nobody_needs_any_more_is_not_sent(monkeypatch: pytest.Monke
     assert len(far.mails) == 1
     (decision,) = kit.ask(Why(), user="me").decisions
     assert decision.channels["mail"] == "not delivered: it was read, taken back or turned off before"
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_text_that_is_taken_back_while_its_mail_waits_is_not_sent(
+    monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    """Whether its job was tried before, or waits for its first turn; nobody calls it back, as bob's is in it."""
+    with mail_server() as far:
+        work = started(monkeypatch, far)
+        kit = inbox(started=work)
+        kit.ask(SetMail(address="me@example.org"), user="me")
+        work.drain("deliver")
+        kit.ask(ConfirmMail(code=code_of(kit)), user="me")
+        kit.ask(Prefer(kind="comment", channel="mail", pace="now"), user="me")
+        kit.tell(notice("bob", "comment", text="his"))
+        kit.tell(notice("ann", "comment", text="hers"))
+        kit.advance(60)
+        if begun:
+            far.answers["DATA"] = "451 later"
+            assert work.drain("deliver", within_s=0) == []
+            del far.answers["DATA"]
+        kit.tell(Withdraw(id="comment:p1:ann"))
+        assert work.drain("deliver")[0].state == "completed"
+        _, mail = far.mails
+        assert mail["Subject"] == "bob commented on your post" and "hers" not in mail.as_string()
+        kit.tell(notice("cat", "comment", post="p2", text="hers"))
+        kit.advance(60)
+        kit.tell(Withdraw(id="comment:p2:cat"))  # and the job hears of it too late
+        assert work.drain("deliver")[0].state == "completed" and len(far.mails) == 2
+    said = {one.by: one.channels["mail"] for one in kit.ask(Why(), user="me").decisions}
+    assert said == {
+        "bob": "sent",
+        "ann": "not delivered: it was read or withdrawn before",
+        "cat": "not delivered: it was withdrawn before",
+    }

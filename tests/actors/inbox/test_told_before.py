@@ -6,8 +6,9 @@ from typing import Literal
 import pytest
 
 from greenroom.actors.inbox.actor import Inbox
-from greenroom.actors.inbox.messages import MutedChanged, Pace, Prefer, Withdraw
+from greenroom.actors.inbox.messages import MutedChanged, Pace, Prefer, ReadAll, Withdraw
 from greenroom.actors.inbox.outgoing import SENDER_PER_H
+from greenroom.actors.jobs.single.messages import Cancel
 from greenroom.testing import Kit
 from tests.actors.inbox.inboxes import ended, inbox, notice, outcome, sent, with_hook, with_mail, with_push
 
@@ -165,3 +166,83 @@ def test_what_was_under_way_in_a_snapshot_of_the_release_before_ends(refused: st
         decision.under_way = {}
     ended(kit, sent(kit)[0], refused=refused)
     assert outcome(kit, ANN, "push") == said
+
+
+@pytest.mark.parametrize(
+    ("reached", "channel", "pace"),
+    [(with_push, "push", "now"), (with_mail, "mail", "now"), (with_mail, "mail", "daily"), (with_hook, "hook", "now")],
+)
+def test_what_is_given_again_before_its_job_is_called_back_goes_out_once(
+    reached: Callable[[Kit[Inbox]], Kit[Inbox]], channel: Literal["mail", "push", "hook"], pace: Pace
+) -> None:
+    kit = reached(inbox())
+    kit.ask(Prefer(kind="comment", channel=channel, pace=pace), user="me")
+    kit.tell(notice("ann", "comment"))
+    kit.advance(DAY_S)
+    (first,) = sent(kit)
+    kit.tell(Withdraw(id=ANN))
+    assert [told.message for told in kit.told] == [Cancel(reason="withdrawn")]
+    kit.tell(notice("ann", "comment"))
+    assert outcome(kit, ANN, channel) == "under way"
+    ended(kit, first, refused="job.cancelled")
+    assert outcome(kit, ANN, channel).startswith("waits")
+    kit.restart()
+    kit.restart(from_snapshot=True)
+    kit.advance(2 * DAY_S)
+    _, second = sent(kit)
+    assert outcome(kit, ANN, channel) == "under way"
+    ended(kit, second)
+    assert outcome(kit, ANN, channel) == "sent" and and_again(kit) == 0
+
+
+def test_what_is_given_again_is_not_told_once_more_where_its_job_was_not_to_be_called_back() -> None:
+    kit = with_push(inbox())
+    kit.tell(notice("ann", "comment"))
+    kit.advance(2)
+    kit.tell(Withdraw(id=ANN))
+    kit.tell(notice("ann", "comment"))
+    ended(kit, sent(kit)[0])
+    kit.advance(DAY_S)
+    assert outcome(kit, ANN, "push") == "sent" and len(sent(kit)) == 1
+
+
+@pytest.mark.parametrize("then", [ReadAll(), Prefer(kind="comment", channel="push", pace="off")])
+def test_what_is_given_again_goes_out_only_where_it_would_anew(then: ReadAll | Prefer) -> None:
+    kit = with_push(inbox())
+    kit.tell(notice("ann", "comment"))
+    kit.advance(2)
+    kit.tell(Withdraw(id=ANN))
+    kit.tell(notice("ann", "comment"))
+    kit.ask(then, user="me")
+    ended(kit, sent(kit)[0], refused="job.cancelled")
+    kit.advance(DAY_S)
+    assert len(sent(kit)) == 1
+
+
+def test_what_waits_already_for_another_is_told_with_that() -> None:
+    kit = with_push(inbox())
+    kit.tell(notice("ann", "comment"))
+    kit.advance(2)
+    (first,) = sent(kit)
+    kit.tell(Withdraw(id=ANN))
+    kit.tell(notice("bob", "comment"))
+    kit.tell(notice("ann", "comment"))
+    kit.advance(2)
+    ended(kit, first, refused="job.cancelled")
+    assert outcome(kit, ANN, "push") == "under way"
+    ended(kit, sent(kit)[1])
+    kit.advance(DAY_S)
+    assert outcome(kit, ANN, "push") == "sent" and len(sent(kit)) == 2
+
+
+def test_what_came_again_and_fails_again_is_not_tried_for_ever() -> None:
+    kit = with_push(inbox())
+    kit.tell(notice("ann", "comment"))
+    kit.advance(2)
+    kit.tell(Withdraw(id=ANN))
+    kit.tell(notice("ann", "comment"))
+    ended(kit, sent(kit)[0], refused="job.cancelled")
+    kit.advance(2)
+    ended(kit, sent(kit)[1], refused="job.failed")
+    kit.advance(DAY_S)
+    assert outcome(kit, ANN, "push") == "not delivered: job.failed" and len(sent(kit)) == 2

@@ -189,6 +189,7 @@ COMMANDS: dict[str, dict[str, Row]] = {
         "see, mark as read, archive, ask why": (
             *own("inbox", "see", "mark_read", "read_all", "why"),
             *own("inbox", "archive", groups=[]),
+            *own("inbox", "still_so", channel="mail", groups=[1]),
         ),
         "choose what one is told of, and when": (
             *own("inbox", "prefer", kind="like", channel="live", pace="off"),

@@ -105,3 +105,24 @@ def test_what_was_liked_and_said_outlives_a_kill(server: Server) -> None:
     headers = {"Authorization": f"Bearer {server.token('root', roles=['service'])}"}
     counted = server.request("POST", f"/api/post/{made}/recount", {}, user=None, headers=headers)
     assert counted.body == {"shown": {"like": 2}, "counted": {"like": 2}, "drift": 0}
+
+
+def test_rows_of_notices_as_of_the_channel_have_nothing_of_what_was_taken_back(server: Server) -> None:
+    """Both comments are bob's: what says who, how many and when is the same with one of them."""
+    made = post(server, "hello", user="ida")
+    command = partial(server.command, f"thread:{made}", user="bob")
+    command("comment", {"text": "the first"})
+    second = command("comment", {"text": "the second"})
+
+    def group() -> dict[str, Any]:
+        found: list[dict[str, Any]] = server.request("GET", "/api/inbox/ida", user="ida").body["view"]["groups"]
+        return next((one for one in found if one["kind"] == "comment"), {"text": None})
+
+    wait_until(lambda: group()["text"] == "the second", "ida to hear")
+    before = group()
+    command("delete", {"offset": second["offset"]})
+    wait_until(lambda: group()["text"] == "", "it to be taken back")
+    assert {name for name, value in group().items() if value != before[name]} == {"text"}
+    offset = server.request("GET", "/api/inbox/ida", user="ida").body["offset"]
+    (row,) = server.request("GET", f"/api/notices/ida?at=inbox:ida@{offset}", user="ida").body["rows"]
+    assert row["text"] == "" and row["names"] == ["bob"]

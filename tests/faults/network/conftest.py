@@ -5,8 +5,9 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import asyncpg
@@ -72,6 +73,21 @@ class Site:
     def alive(self) -> set[int]:
         """Nodes that nobody has declared dead."""
         return {row["incarnation"] for row in self.fetch("SELECT incarnation FROM nodes WHERE state <> 'dead'")}
+
+    def leases(self) -> dict[int, float]:
+        """Until when, Unix s by Postgres's clock, of those who are alive."""
+        found = self.fetch(
+            "SELECT incarnation, extract(epoch FROM lease_until) AS until FROM nodes WHERE state <> 'dead'"
+        )
+        return {row["incarnation"]: float(row["until"]) for row in found}
+
+    def has_run_out(self, *until_s: float) -> bool:
+        """Have these leases? Postgres goes by this machine's clock, also while it is away."""
+        return time.time() > max(until_s)
+
+    def are_newer(self, leases: Mapping[int, float]) -> bool:
+        """Has everybody who is alive a later one?"""
+        return all(until_s > leases.get(node, 0.0) for node, until_s in self.leases().items())
 
     def by_rooms(self, rooms: list[str]) -> list[Node]:
         """The nodes, who owns most of these first."""

@@ -143,15 +143,9 @@ class Traffic:
         """Has every room acknowledged something that was sent after that?"""
         return all(any(one.sent_s > moment_s for one in reversed(speaker.acknowledged)) for speaker in self.speakers)
 
-    def longest_away_s(self, since_s: float) -> float:
-        """That any room let somebody wait, from then on."""
-        return max(
-            (one.at_s - max(one.sent_s, since_s) for one in self.acknowledged if one.at_s > since_s), default=0.0
-        )
-
-    def last_by(self, host: str) -> float:
-        """When that host's node acknowledged something for the last time; 0 for never."""
-        return max((one.at_s for one in self.acknowledged if one.by == host), default=0.0)
+    def has_answered_since(self, moment_s: float, host: str) -> bool:
+        """Has that host's node acknowledged something that was sent after that?"""
+        return any(one.sent_s > moment_s and one.by == host for one in self.acknowledged)
 
     def stop_speaking(self, within_s: float) -> None:
         self._ending.set()

@@ -10,7 +10,7 @@ from greenroom.store.own.servers import OwnServers
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 from tests.e2e import sdk
-from tests.e2e.server import Server
+from tests.e2e.server import Server, wait_until
 from tests.faults.process.command_line import CommandLine
 from tests.store.erasure.database import places_of
 
@@ -201,3 +201,41 @@ def test_whoever_asks_any_node_for_it_hears_that_it_is_gone(
             for page in ("messages/lobby", "conversations/ann", "rooms/open"):
                 rows = str(server.request("GET", f"/api/{page}").body["rows"])
                 assert "lobby" in rows and "secret" not in rows, page
+
+
+def test_who_is_forgotten_is_counted_by_nobody_any_more(command_line: CommandLine) -> None:
+    """Numbers of others are in no row of hers: a job ends her edges first, from either end."""
+    server = Server(GREENROOM_ENTITIES="greenroom.social", GREENROOM_WORK="social:1")
+    ann = "ann-of-green-gables"
+    try:
+        server.start()
+
+        def follow(user: str, author: str) -> None:
+            server.command(f"follows:{user}", "follow", {"user": author}, user=user)
+
+        def counts(user: str) -> tuple[int, int]:
+            (row,) = server.request("GET", f"/api/authors/{user}", user="eve").body["rows"]
+            return row["followers"], row["following"]
+
+        for user, author in ((ann, "cat"), ("bob", "cat"), ("bob", ann), ("dan", "eve"), (ann, "dan")):
+            follow(user, author)
+        wait_until(lambda: (counts("cat"), counts("bob")) == ((2, 0), (0, 2)), "them to be counted")
+        ran = command_line.greenroom(server, "forget", "--user", ann, "--reason", "asked to", "--yes", "--json")
+        assert ran.status == 0, ran
+        assert json.loads(ran.out)["did"]["left"] == {} and places(server, ann) == []
+        wait_until(lambda: (counts("cat"), counts("bob")) == ((1, 0), (0, 1)), "her to be counted no more")
+        headers = {"Authorization": f"Bearer {server.token('svc', roles=['service'])}"}
+        for author in ("cat", "dan"):
+            fields = {"job": "job.recount_followers", "arguments": {"author": author}}
+            added = server.request("POST", "/api/queue/social/add", fields, user=None, headers=headers).body["id"]
+
+            def ended(job: str = added) -> Any:
+                return server.request("GET", f"/api/job/{job}", user=None, headers=headers).body["view"]["result"]
+
+            wait_until(lambda: ended() is not None, "it to be recounted")
+            assert ended()["followers"] == ended()["edges"] == counts(author)[0]
+        ran = command_line.greenroom(server, "forget", "follows:dan", "--reason", "asked to", "--yes", "--json")
+        assert ran.status == 0, ran
+        wait_until(lambda: counts("eve") == (0, 0), "him to be counted no more")
+    finally:
+        server.remove()

@@ -9,7 +9,16 @@ from collections import Counter
 import trio
 from msgspec import Struct
 
-from greenroom.actors.inbox.deliveries.orders import HookOrder, MailOrder, Outcome, PushOrder
+from greenroom.actors.inbox.deliveries.orders import (
+    HookOrder,
+    MailOrder,
+    Order,
+    Outcome,
+    PushOrder,
+    outcome_with,
+    question_of,
+)
+from greenroom.actors.inbox.messages import Still
 from greenroom.actors.jobs.job import Job
 from greenroom.actors.jobs.work import Work
 
@@ -67,17 +76,33 @@ class Provider:
         class ToMail(MailOrder, tag="job.inbox_mail"):
             async def run(self, work: Work) -> Outcome:
                 code = CODE.search(self.body)
+                still = await _still(self, work)
+                if still.reason:
+                    return Outcome("refused", still.reason)
                 outcome = await provider.take(Taken(work.id, self.id, self.to, is_code=code is not None))
                 if code is not None:
                     provider.codes[self.to] = code[1]
-                return outcome
+                return outcome_with(outcome, still)
 
         class ToBrowser(PushOrder, tag="job.inbox_push"):
             async def run(self, work: Work) -> Outcome:
-                return await provider.take(Taken(work.id, self.id, self.endpoint))
+                return await provider.take_as_it_is(self, self.endpoint, work)
 
         class ToUrl(HookOrder, tag="job.inbox_hook"):
             async def run(self, work: Work) -> Outcome:
-                return await provider.take(Taken(work.id, self.id, self.url))
+                return await provider.take_as_it_is(self, self.url, work)
 
         return ToMail, ToBrowser, ToUrl
+
+    async def take_as_it_is(self, order: PushOrder | HookOrder, to: str, work: Work) -> Outcome:
+        """Raises: RuntimeError, ActorError, to be tried again."""
+        still = await _still(order, work)
+        if still.reason:
+            return Outcome("refused", still.reason)
+        return outcome_with(await self.take(Taken(work.id, order.id, to)), still)
+
+
+async def _still(order: Order, work: Work) -> Still:
+    """Raises: ActorError."""
+    question = question_of(order, work.id)
+    return await work.ask(*question) if question is not None else Still()

@@ -115,8 +115,12 @@ def _sent(state: InboxState, events: Events, by_job: Counter[str]) -> Iterator[s
                 if not channel:
                     yield f"job {event['job']} has ended, and none was under way"
                 elif not event.get("reason"):
-                    for id_ in ids:
-                        told[channel, id_] = event["job"]
+                    left_out = event.get("left_out", [])
+                    told |= {(channel, id_): event["job"] for id_ in ids if id_ not in left_out}
+                for id_ in (id_ for id_, one in event.get("again", {}).items() if "pace" in one):
+                    waiting[channel, next(number for number, those in notices.items() if id_ in those)] = 1
+                    if (channel, id_) in told:
+                        yield f"{id_} goes out by {channel} again, and has before"
     if under_way:
         yield f"nothing is said of what became of {sorted(under_way)}"
     jobs = sorted({job for job in told.values() if not by_job[job]})

@@ -22,7 +22,23 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from greenroom.actors.inbox.messages import Still, StillSo
 from tests.transports.webhooks.certificate import certificate
+
+
+class Inboxes:
+    """The Work of a job that asks an inbox before it sends."""
+
+    id = "job1"
+
+    def __init__(self, still: Still) -> None:
+        self.still = still
+        self.asked: list[tuple[str, StillSo]] = []
+
+    async def ask(self, entity: str, message: StillSo) -> Still:
+        self.asked.append((entity, message))
+        return self.still
+
 
 USER, PASSWORD = "greenroom", "correct horse"
 

@@ -5,9 +5,12 @@ from base64 import b64decode, b64encode
 from hashlib import sha256
 
 import pytest
+from msgspec.structs import replace
 
 from greenroom.actors.inbox.deliveries.orders import Outcome
+from greenroom.actors.inbox.messages import Still, StillSo
 from greenroom.transports.notices.hook import SendHook
+from tests.transports.notices.receivers import Inboxes
 from tests.transports.webhooks.receiver import answer, receiver
 
 SECRET = "whsec_" + b64encode(b"k" * 32).decode()
@@ -37,3 +40,17 @@ async def test_not_into_our_own_network() -> None:
     async with receiver() as far:
         assert (await order(far.url.replace("http:", "https:")).run(None)).state == "gone"
         assert not far.connections
+
+
+async def test_what_it_tells_of_is_sent_as_it_is_by_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GREENROOM_WEBHOOK_PRIVATE_ADDRESSES", "true")
+    async with receiver() as far:
+        told = replace(order(far.url), user="ann", groups=[4, 2], since=9)
+        far.answers.append(answer(200))
+        now = Inboxes(Still(body='{"type":"now"}', left_out=["x"]))
+        assert await told.run(now) == Outcome(left_out=["x"])
+        assert now.asked == [("inbox:ann", StillSo(channel="hook", groups=[4, 2], since=9, job="job1"))]
+        gone = await told.run(Inboxes(Still(reason="it was withdrawn before")))
+        assert gone == Outcome("refused", "it was withdrawn before")
+    (request,) = far.requests
+    assert request.sent == {"type": "now"}

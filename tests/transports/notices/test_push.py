@@ -5,11 +5,13 @@ import msgspec
 import pytest
 import trio
 from cryptography.hazmat.primitives.asymmetric import ec
+from msgspec.structs import replace
 
 from greenroom.actors.inbox.deliveries.orders import Outcome
+from greenroom.actors.inbox.messages import Still, StillSo
 from greenroom.transports.notices.encryption import encoded, public_of, vapid_key
 from greenroom.transports.notices.push import SendPush
-from tests.transports.notices.receivers import Browser, bytes_of
+from tests.transports.notices.receivers import Browser, Inboxes, bytes_of
 
 PRIVATE = encoded((7).to_bytes(32, "big"))
 
@@ -37,7 +39,9 @@ class Service:
             await stream.send_all(b"HTTP/1.1 %d Whatever\r\ncontent-length: 0\r\n\r\n" % self.status)
 
 
-async def sent(monkeypatch: pytest.MonkeyPatch, service: Service, browser: Browser) -> Outcome:
+async def sent(
+    monkeypatch: pytest.MonkeyPatch, service: Service, browser: Browser, work: Inboxes | None = None
+) -> Outcome:
     monkeypatch.setenv("GREENROOM_VAPID_PRIVATE_KEY", PRIVATE)
     monkeypatch.setenv("GREENROOM_VAPID_SUBJECT", "mailto:ops@example.org")
     monkeypatch.setenv("GREENROOM_WEBHOOK_PRIVATE_ADDRESSES", "true")
@@ -47,7 +51,8 @@ async def sent(monkeypatch: pytest.MonkeyPatch, service: Service, browser: Brows
         nursery.start_soon(trio.serve_listeners, service.serve, [listener])
         endpoint = f"http://127.0.0.1:{service.port}/send/abc"
         try:
-            return await order(endpoint, browser).run(None)
+            told = order(endpoint, browser)
+            return await (told if work is None else replace(told, user="ann", groups=[4], since=9)).run(work)
         finally:
             nursery.cancel_scope.cancel()
     raise AssertionError
@@ -93,3 +98,14 @@ async def test_keys_that_are_none_are_no_browser(monkeypatch: pytest.MonkeyPatch
 async def test_without_a_key_of_ours_it_waits_for_a_worker_that_has_one() -> None:
     with pytest.raises(RuntimeError, match="GREENROOM_VAPID_PRIVATE_KEY"):
         await order("https://x.example", Browser()).run(None)
+
+
+async def test_what_it_tells_of_is_sent_as_it_is_by_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    service, browser = Service(), Browser()
+    now = Inboxes(Still(body='{"title":"now"}', left_out=["x"]))
+    assert await sent(monkeypatch, service, browser, now) == Outcome(left_out=["x"])
+    assert now.asked == [("inbox:ann", StillSo(channel="push", groups=[4], since=9, job="job1"))]
+    gone = await sent(monkeypatch, service, browser, Inboxes(Still(reason="it was withdrawn before")))
+    assert gone == Outcome("refused", "it was withdrawn before")
+    ((_, body),) = service.requests
+    assert msgspec.json.decode(browser.read(body)) == {"title": "now"}

@@ -240,7 +240,7 @@ test("notices are kept as the channel tells", () => {
   notices.publication({ data: { type: "inbox.unread", groups: [4], unread: 1 } });
   assert.deepEqual([notices.unread, notices.list()[0].read], [1, true]);
   notices.publication({ data: { type: "inbox.group", id: 6, count: 0, unread: 0 } });
-  notices.earlier([{ group: 4, state: "unread", at_ms: 1 }, { group: 2, state: "read", at_ms: 20, says: "two" }, { group: 1, state: "archived", at_ms: 10 }]);
+  notices.earlier([{ group: 4, state: "unread", at_ms: 1 }, { group: 2, state: "read", at_ms: 20, says: "two" }, { group: 1, state: "archived", at_ms: 10 }], notices.moment);
   assert.deepEqual(notices.list().map(({ id, says }) => [id, says]), [[4, "four more"], [2, "two"]]);
   notices.publication({ data: { type: "inbox.unread", groups: [2], unread: 0, archived: true } });
   assert.deepEqual(notices.list().map(({ id }) => id), [4]);
@@ -281,6 +281,35 @@ test("what notices said while nobody listened is in rows, which may be late", ()
   notices.publication({ data: { ...told, id: 7, at_ms: 1 } });
   notices.texts([row], asked);
   assert.equal(text(), "while nobody listened");
+});
+
+test("rows are asked for as of what the channel has told, since one that is late has what was taken back", () => {
+  const notices = new Notices();
+  assert.deepEqual(notices.asking("ann"), { limit: 50, at: undefined });
+  notices.begin({ groups: [] }, 7);
+  assert.deepEqual(notices.asking("ann"), { limit: 50, at: "inbox:ann@7" });
+  // Both are bob's: no time, number or name of the group changes as the second is taken back.
+  const told = { type: "inbox.group", id: 8, at_ms: 60, count: 1, names: ["bob"], text: "" };
+  for (const offset of [8, 9, 12]) notices.publication({ offset, data: told });
+  notices.publication({ data: { type: "inbox.said", id: 8, text: "" } });
+  assert.equal(notices.asking("ann").at, "inbox:ann@12");
+});
+
+test("what has gone is not brought back by earlier rows that were asked for before", () => {
+  const notices = new Notices();
+  const row = { group: 6, state: "unread", at_ms: 60, text: "taken back" };
+  let asked = notices.moment;
+  notices.publication({ offset: 9, data: { type: "inbox.group", id: 6, count: 0, unread: 0 } });
+  assert.equal(notices.earlier([row], asked), true);
+  assert.deepEqual(notices.list(), []);
+  asked = notices.moment;
+  notices.publication({ offset: 10, data: { type: "inbox.unread", groups: [6], unread: 0, archived: true } });
+  notices.earlier([row], asked);
+  assert.deepEqual(notices.list(), []);
+  asked = notices.moment;
+  notices.begin({ groups: [] }, 11);
+  assert.equal(notices.earlier([row], asked), false, "they are asked for again");
+  assert.deepEqual(notices.list(), []);
 });
 
 test("a notice leads to what it is about", () => {

@@ -5,11 +5,11 @@ from typing import Literal
 
 import pytest
 
-from greenroom.actors.social.feed.events import ENTRIES_MAX, CaughtUp
+from greenroom.actors.social.feed.events import ENTRIES_MAX, CaughtUp, Entry
 from greenroom.actors.social.feed.gathering import SETTLED_MANY_S, SETTLED_S
-from greenroom.actors.social.feed.made import ASKED_MAX
-from greenroom.actors.social.feed.messages import BarredChanged, Made, MadeAsk, MadeShown, Post, SayMade
-from greenroom.actors.social.feed.state import MADE_MAX
+from greenroom.actors.social.feed.made import ASKED_MAX, newest_kept
+from greenroom.actors.social.feed.messages import PAGE_MAX, BarredChanged, Made, MadeAsk, MadeShown, Post, SayMade
+from greenroom.actors.social.feed.state import MADE_MAX, STORIES_MADE_MAX
 from greenroom.actors.social.known.on_node import CAUGHT_UP_EACH
 from greenroom.actors.social.names import new_post_id
 from greenroom.actors.social.post.views import Posts, Wall
@@ -261,8 +261,14 @@ def test_an_author_says_which_of_them_are_stories(world: World) -> None:
     for _ in range(MADE_MAX - 1):
         kit.ask(Post(text="more"), user="ann")
     assert kit.state.made[0] == story and kit.state.stories == [story]
+    newest = kit.ask(Post(text="more"), user="ann").id
+    kit.tell(SayMade(reader="bob", after=newest, since_ms=int(kit.now * 1000) + 1))
+    assert kit.told[-1].message == Made(author="ann", posts=[story], stories=[story]), "however much came behind it"
+    assert kit.ask(MadeAsk(reader="bob")) == MadeShown([story, *kit.state.made], [story])
+    kit.advance(DAY_S)
+    assert kit.ask(MadeAsk(reader="bob")) == MadeShown(kit.state.made, []), "it has ended"
     kit.ask(Post(text="more"), user="ann")
-    assert kit.state.stories == [], "it is not among the newest any more"
+    assert kit.state.stories == []
 
 
 def test_an_author_says_what_they_have_posted_but_not_to_whom_they_have_blocked(world: World) -> None:
@@ -302,3 +308,35 @@ def test_of_few_authors_walls_are_looked_at_for_a_moment(world: World) -> None:
     world.kit.advance(2.0)
     world.read()
     assert not world.kit.state.behind and asked(world) == ["feed:bob"]
+
+
+def test_of_stories_as_many_are_named_as_an_answer_holds(world: World) -> None:
+    kit = world.kit
+    told = [kit.ask(Post(text="hi", is_story=True), user="ann").id for _ in range(STORIES_MADE_MAX + 1)]
+    for _ in range(MADE_MAX):
+        kit.ask(Post(text="more"), user="ann")
+    kit.tell(SayMade(reader="bob"))
+    made = kit.told[-1].message
+    assert made == Made(author="ann", posts=[*told[1:], *kit.state.made], stories=told[1:])
+    assert isinstance(made, Made) and len(made.posts) <= PAGE_MAX
+
+
+def test_of_authors_who_are_not_asked_stories_are_found_behind_their_posts(world: World) -> None:
+    world.read()
+    story = world.post("u0", written=None, is_story=True, ends_ms=int((world.kit.now + DAY_S) * 1000))
+    for _ in range(CAUGHT_UP_EACH + MADE_MAX):
+        world.post("u0", written=None)
+    world.kit.advance(1.0)
+    world.follow(*(f"u{number}" for number in range(ASKED_MAX + 1)), settled=False)
+    world.kit.advance(SETTLED_MANY_S + 1.0)
+    world.read()
+    assert not world.kit.state.behind and "feed:u0" not in asked(world)
+    assert (story, True) in caught_up(world)
+
+
+def test_stories_are_kept_before_posts(world: World) -> None:
+    now_ms = int(world.kit.now * 1000)
+    story, ended = (Entry(new_post_id(at_ms), "bob", at_ms, True) for at_ms in (now_ms, now_ms - int(DAY_S * 1000)))
+    posts = [Entry(new_post_id(now_ms + 1), "bob", now_ms + 1) for _ in range(ENTRIES_MAX)]
+    kept = newest_kept([ended, story, *posts], now_ms)
+    assert len(kept) == ENTRIES_MAX and story in kept and ended not in kept

@@ -16,7 +16,18 @@ from greenroom.actors.social.feed.events import (
     Returned,
     Unfollowed,
 )
-from greenroom.actors.social.feed.state import BY_THEM, BY_US, CLOSE_MAX, HID_MAX, MADE_MAX, SEEN_MAX, FeedState, change
+from greenroom.actors.social.feed.state import (
+    BY_THEM,
+    BY_US,
+    CLOSE_MAX,
+    HID_MAX,
+    MADE_MAX,
+    SEEN_MAX,
+    STORIES_MADE_MAX,
+    FeedState,
+    change,
+)
+from greenroom.actors.social.names import new_post_id
 
 USERS = st.sampled_from("abc")
 EVENTS = st.one_of(
@@ -58,9 +69,11 @@ def test_what_grows_with_use_has_a_bound() -> None:
     for number in range(SEEN_MAX // 100 + 1):
         posts = [f"{number}-{at}" for at in range(100)]
         change(state, PostsSeen(seen=posts, hid=posts), 0)
-        change(state, PostMade(post=str(number)), 0)
+        change(state, PostMade(post=new_post_id(number), is_story=number % 2 == 0), 0)
     assert (len(state.close_to), len(state.seen), len(state.hid)) == (CLOSE_MAX, SEEN_MAX, HID_MAX)
-    assert len(state.made) == MADE_MAX
+    for number in range(STORIES_MADE_MAX + 1):
+        change(state, PostMade(post=new_post_id(1_000 + number), is_story=True), 0)
+    assert (len(state.made), len(state.stories)) == (MADE_MAX, STORIES_MADE_MAX)
     assert "u0" not in state.close_to and "0-0" not in state.seen, "the oldest go"
 
 

@@ -3,8 +3,12 @@
 import pytest
 
 from greenroom.actors.social.feed import gathering
-from greenroom.actors.social.feed.messages import MutedChanged, Rings, Seen, Signal, Stories
+from greenroom.actors.social.feed.messages import MadeShown, MutedChanged, Post, Rings, Seen, Signal, Stories
+from greenroom.actors.social.feed.state import MADE_MAX
+from greenroom.actors.social.known.on_node import CAUGHT_UP_EACH
+from greenroom.actors.social.post.views import Posts, Wall
 from greenroom.actors.social.spread.arrivals import Arrivals
+from greenroom.store.views.asked import Rows
 from tests.actors.social.feed.world import DAY_S, World, ids
 
 
@@ -74,3 +78,25 @@ def test_stories_of_the_unfollowed_take_nobodys_place(world: World, monkeypatch:
     world.queries.clear()
     assert [ids(ring.stories) for ring in rings(world).rings] == [[kept]]
     assert world.queries.count(Arrivals.Row) == 3, "and what has ended is not looked for"
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_a_story_with_many_posts_behind_it_is_shown_to_who_follows_from_now_on(world: World, settled: bool) -> None:
+    """At once, while walls are looked at, and once what is on them is kept."""
+    made = story(world, "cyd", written=None)
+    posts = [world.post("cyd", written=None) for _ in range(CAUGHT_UP_EACH + MADE_MAX)]
+    world.kit.advance(60.0)
+    world.kit.when_glanced("feed:cyd", lambda _: MadeShown([made, *posts[-MADE_MAX:]], [made]))
+    world.follow("cyd", settled=settled)
+    assert [(ring.author, ids(ring.stories)) for ring in rings(world).rings] == [("cyd", [made])]
+
+
+def test_ones_own_story_with_many_posts_behind_it_is_shown_before_its_row_is_there(world: World) -> None:
+    kit = world.kit
+    made = kit.ask(Post(text="hi", is_story=True), user="ann").id
+    for _ in range(MADE_MAX):
+        kit.ask(Post(text="more"), user="ann")
+    now_ms = int(kit.now * 1000)
+    world.posts[made] = Posts.Row(id=made, author="ann", at_ms=now_ms, is_story=True, ends_ms=now_ms + 86_400_000)
+    kit.when_queried(Wall.Row, lambda key, asked: Rows([]))
+    assert [ids(ring.stories) for ring in rings(world).rings] == [[made]]

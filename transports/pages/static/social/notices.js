@@ -10,23 +10,36 @@ export class Notices {
   #groups = new Map(); // id -> group
   #told = new Map(); // id -> the moment at which the channel told of that group last
   #begun = 0; // likewise, of all
+  #offset = 0; // of the newest event that it has told of
 
-  /** A fresh view. */
-  begin({ groups = [], unread = 0 } = {}) {
+  /** A fresh view, as of that offset. */
+  begin({ groups = [], unread = 0 } = {}, offset = 0) {
+    this.#offset = offset;
     this.#groups = new Map(groups.map((group) => [group.id, group]));
     this.#told.clear();
     this.#begun = ++this.moment;
     this.unread = unread;
   }
 
-  /** Earlier ones, as rows of the view `notices`. */
-  earlier(rows) {
-    for (const { group, state, ...row } of rows) {
-      if (!this.#groups.has(group) && state !== "archived") this.#groups.set(group, { ...row, id: group, read: state === "read" });
-    }
+  /** How rows of the view `notices` are to be asked for: a row that is late has what was taken back since, its text too,
+   * and where one user has two notices in a group nothing else of it need have changed. These are none of before. */
+  asking(user) {
+    return { limit: 50, at: this.#offset ? `inbox:${user}@${this.#offset}` : undefined };
   }
 
-  publication({ data } = {}) {
+  /** Earlier ones, as such rows. `asked`: the moment at which they were asked for; false where all has begun anew since,
+   * and they are to be asked for again. */
+  earlier(rows, asked) {
+    if (asked < this.#begun) return false;
+    for (const { group, state, ...row } of rows) {
+      const isOld = (this.#told.get(group) ?? 0) <= asked;
+      if (!this.#groups.has(group) && isOld && state !== "archived") this.#groups.set(group, { ...row, id: group, read: state === "read" });
+    }
+    return true;
+  }
+
+  publication({ data, offset = 0 } = {}) {
+    this.#offset = Math.max(this.#offset, offset);
     switch (data?.type) {
       case "inbox.group":
         this.unread = data.unread;
@@ -50,9 +63,9 @@ export class Notices {
     }
   }
 
-  /** What the channel has told while nobody listened is without texts: rows of the view `notices` have them. A row may be
-   * late, and have what was taken back since. So it says something only of a group that is as the row has it, and of
-   * which the channel has told nothing after `asked`, the moment at which rows were asked for. */
+  /** What the channel has told while nobody listened is without texts: rows of the view `notices` have them, asked for as
+   * `asking` says. They say something only of a group that is as the row has it, and of which the channel has told
+   * nothing after `asked`, the moment at which rows were asked for. */
   texts(rows, asked) {
     if (asked < this.#begun) return;
     for (const { text, ...row } of rows) {
@@ -63,8 +76,7 @@ export class Notices {
 
   #note(id) {
     this.moment += 1;
-    if (this.#groups.has(id)) this.#told.set(id, this.moment);
-    else this.#told.delete(id);
+    this.#told.set(id, this.moment); // of what is gone as well
   }
 
   #say(id, text) {
@@ -132,9 +144,10 @@ export function noticesScreen(page) {
   all.addEventListener("click", () => page.attempt(() => page.session.own("inbox", "read_all")));
   older.addEventListener("click", () =>
     page.attempt(async () => {
-      const found = await page.session.rows("notices", page.session.user, { limit: 50, ...(next ? { after: next } : {}) });
-      page.notices.earlier(found.rows);
-      next = found.next;
+      const asked = page.notices.moment;
+      const user = page.session.user;
+      const found = await page.session.rows("notices", user, { ...page.notices.asking(user), ...(next ? { after: next } : {}) });
+      if (page.notices.earlier(found.rows, asked)) next = found.next;
       draw();
     }),
   );

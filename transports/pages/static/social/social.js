@@ -141,9 +141,9 @@ class SocialPage extends EventTarget {
       screen?.draw?.();
     };
     let lacksTexts = false;
-    client.subscribe(`inbox:${user}`, {
+    const inbox = client.subscribe(`inbox:${user}`, {
       subscribed: ({ data, recovered }) => {
-        if (!recovered) this.notices.begin(data);
+        if (!recovered) this.notices.begin(data, inbox.offset);
         lacksTexts = recovered;
         draw();
       },
@@ -159,7 +159,8 @@ class SocialPage extends EventTarget {
 
   async #readTexts() {
     const asked = this.notices.moment;
-    const { rows } = await this.session.rows("notices", this.session.user, { limit: 50 });
+    const { user } = this.session;
+    const { rows } = await this.session.rows("notices", user, this.notices.asking(user));
     this.notices.texts(rows, asked);
   }
 
