@@ -35,6 +35,7 @@ from greenroom.actors.jobs.queue.flows.messages import (
     WaitedFor,
 )
 from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments, ReadOutcomes
+from greenroom.actors.jobs.queue.keys import What
 from greenroom.actors.jobs.queue.looking import Looking
 from greenroom.actors.jobs.queue.messages import (
     Add,
@@ -126,7 +127,7 @@ class Queue(SteeredQueue):
         self._reading = Reading()  # arguments that are not in memory
         self._encrypts = any(one.job.encrypts for one in self.installed)
         if self._encrypts:
-            self.desk.in_place = lambda tag, arguments: in_place(tag, arguments, self.installed)
+            self.desk.in_place = lambda tag, job_id, arguments: in_place(tag, job_id, arguments, self.installed)
         self._in_the_clear: list[str] = []  # ids of jobs that others have added: their arguments may be
         self.single = SingleJobs(self, self.close)
         self._flowing = Flowing(self, self.single, self._new_rows, self.close)
@@ -279,6 +280,7 @@ class Queue(SteeredQueue):
                 )
             require_object(job.arguments)
             require_in_the_clear(job)
+            job_id = new_id(now_ms)
             priority, partition, attempts = job.priority, job.partition, job.attempts
             expires_s, weight = job.expires_s, job.weight
             installed = self.installed.get(job.job)
@@ -288,14 +290,14 @@ class Queue(SteeredQueue):
                 partition = partition or installed.key_of(job.arguments)
                 expires_s = installed.job.limits.expires_s if expires_s is None else expires_s
                 weight = installed.job.limits.weight if weight is None else weight
-            arguments = bytes(job.arguments) if installed is None else installed.sealed(job.arguments)
+            arguments = bytes(job.arguments) if installed is None else installed.sealed(job.arguments, job_id)
             options = Options(by=job.by, trace=trace) if job.by or trace else None
             if expires_s is not None or (weight is not None and weight > 1):
                 expires = expires_ms(now_ms, expires_s)
                 options = replace(options or NO_OPTIONS, expires_ms=expires, weight=weight or 1)
             rows.append(
                 JobRow(
-                    id=new_id(now_ms),
+                    id=job_id,
                     queue=self.key,
                     job=job.job,
                     arguments=arguments,
@@ -333,6 +335,9 @@ class Queue(SteeredQueue):
                 row.options = replace(decode_options(row.options) or NO_OPTIONS, unique=unique).encode()
                 row.due_ms = max(row.due_ms, unique.due_ms(now_ms))
                 verdict = self.desk.judge(unique, row.id, now_ms, now_ms)
+                installed = self.installed.get(row.job)
+                if verdict.what is What.REPLACE and installed is not None and row.arguments is not None:
+                    row.arguments = installed.sealed_for(verdict.id, row.arguments, row.id)
                 ids.append(self.desk.add_unique(row, unique, verdict, now_ms, writes))
         duplicates = [number for number, row in enumerate(rows) if ids[number] != row.id]
         self._counts.duplicates(len(duplicates))

@@ -21,7 +21,7 @@ from greenroom.actors.jobs.queue.single.telling import Look
 from greenroom.actors.jobs.work import ThreadWork
 from greenroom.actors.model.errors import HandlerStuck
 from greenroom.store.errors import DataRefused, StoreUnavailable
-from greenroom.store.jobs.sealing import keys_for, opened, seal
+from greenroom.store.jobs.sealing import ARGUMENTS, RESULT, Place, as_step, keys_for, opened, seal
 from greenroom.supervisors.jobs.attempt import Attempt, Ending, Means
 from greenroom.supervisors.jobs.reach.outside import Nowhere
 from greenroom.supervisors.jobs.results import RESULT_MAX
@@ -592,18 +592,19 @@ async def test_what_a_job_is_given_and_comes_to_is_sealed_outside_of_it() -> Non
     with keys_for(KEY):
         row = Pays(card="4111").to_row(now_ms=5)
         assert row.arguments is not None
-        one = TakenJob(ID, "job.pays", Raw(row.arguments), 1, 3)
+        one = TakenJob(row.id, "job.pays", Raw(row.arguments), 1, 3)
         finished = await Attempt(one, 7, InstalledJob(Pays), means(), told).run()
         assert b"4111" not in row.arguments + bytes(finished.result) + bytes(told.kept["first"])
-        assert msgspec.json.decode(opened(finished.result, "job.pays")) == {
+        assert msgspec.json.decode(opened(finished.result, Place("job.pays", row.id, RESULT))) == {
             "card": "4111",
             "first": "step 4111",
             "again": "step 4111",
         }
-        again = TakenJob(ID, "job.pays", Raw(row.arguments), 2, 3, steps=True)
+        again = TakenJob(row.id, "job.pays", Raw(row.arguments), 2, 3, steps=True)
         later = await Attempt(again, 8, InstalledJob(Pays), means(), told).run()
-        assert msgspec.json.decode(opened(later.result))["first"] == "step 4111", "its steps are opened"
-        told.has_ended = [ChildKnown(ID, "completed", finished.result)]
+        result = opened(later.result, Place("job.pays", row.id, RESULT))
+        assert msgspec.json.decode(result)["first"] == "step 4111", "its steps are opened"
+        told.has_ended = [ChildKnown(row.id, "completed", finished.result)]
         attempt = Attempt(one, 7, InstalledJob(Pays), means(), told)
         assert (await attempt.children())[0].result["card"] == "4111"
 
@@ -613,29 +614,47 @@ async def test_one_whose_key_is_not_here_waits_and_says_so() -> None:
     with keys_for(KEY):
         row = Pays(card="4111").to_row(now_ms=5)
     assert row.arguments is not None
-    one = TakenJob(ID, "job.pays", Raw(row.arguments), 1, 3)
+    one = TakenJob(row.id, "job.pays", Raw(row.arguments), 1, 3)
     with keys_for(), capture_logs() as logs:
         finished = await Attempt(one, 7, InstalledJob(Pays), means(), told).run()
-    assert finished == Finished(ID, 7, retry_s=60.0, refund=True, unbegun=True)
+    assert finished == Finished(row.id, 7, retry_s=60.0, refund=True, unbegun=True)
     assert [entry["event"] for entry in logs] == ["job_not_opened"] and "4111" not in str(logs)
     assert "GREENROOM_JOBS_KEYS has none" in str(told.notes[0][2])
 
 
 async def test_one_that_nobody_can_open_has_failed_for_good() -> None:
     with keys_for(KEY), capture_logs():
-        for arguments, why in ((seal(b"{}", "job.other"), "sealed as job.other"), (b'{"$sealed": "1.2"}', "is not")):
+        for arguments, why in (
+            (seal(b"{}", Place("job.other", ID, ARGUMENTS)), "sealed as job.other"),
+            (seal(b"{}", Place("job.pays", "b" * 32, ARGUMENTS)), "sealed as arguments of the job b"),
+            (seal(b"{}", Place("job.pays", ID, RESULT)), "sealed as result of the job 0"),
+            (b'{"$sealed": "1.2"}', "is not"),
+        ):
             one = TakenJob(ID, "job.pays", Raw(arguments), 1, 3)
             finished = await Attempt(one, 7, InstalledJob(Pays), means(), Told()).run()
             assert finished.final and finished.error is not None and why in finished.error and not finished.refund
 
 
-async def test_a_step_of_another_class_is_opened_by_nobody() -> None:
+async def test_what_is_not_that_step_is_opened_by_nobody() -> None:
     """As one that was copied into it."""
     told = Told()
     with keys_for(KEY), capture_logs():
-        told.kept = {"a": Raw(seal(b"4111", "job.pays"))}
-        found = await outcome(lambda work: work.step("a", trio.lowlevel.checkpoint), told=told, steps=True)
-    assert found.final and found.error is not None and "sealed as job.pays" in found.error
+        for place, why in (
+            (Place("job.pays", ID, as_step("a")), "sealed as job.pays"),
+            (Place("job.x", ID, as_step("b")), "sealed as step b of the job 0"),
+            (Place("job.x", ID, RESULT), "sealed as result of the job 0"),
+        ):
+            told.kept = {"a": Raw(seal(b"4111", place))}
+            found = await outcome(lambda work: work.step("a", trio.lowlevel.checkpoint), told=told, steps=True)
+            assert found.final and found.error is not None and why in found.error
+
+
+async def test_a_child_has_no_result_but_its_own() -> None:
+    told = Told()
+    with keys_for(KEY), capture_logs():
+        told.has_ended = [ChildKnown("b" * 32, "completed", Raw(seal(b"1", Place("job.pays", ID, RESULT))))]
+        found = await outcome(lambda work: work.children(), told=told)
+    assert found.final and found.error is not None and "sealed as result of the job 0" in found.error
 
 
 @pytest.mark.parametrize("what", ["a step", "a child"])
@@ -650,7 +669,7 @@ async def test_so_it_is_with_what_is_brought_to_it(what: str) -> None:
         told.has_ended = [ChildKnown(ID, "completed", Raw(sealed))]
 
     with keys_for(KEY):
-        brought(seal(b"1", "job.x"))
+        brought(seal(b"1", Place("job.x", ID, RESULT if what == "a child" else as_step("a"))))
     with keys_for(), capture_logs():
         assert await outcome(runs, told=told, steps=True) == Finished(ID, 9, retry_s=60.0, refund=True)
         brought(b'{"$sealed": "1.2"}')

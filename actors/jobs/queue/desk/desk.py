@@ -51,7 +51,7 @@ class Report(Struct):
     name: str  # "" where it is completed; else why it is not
 
 
-InPlace = Callable[[str, bytes | None], bytes | None]  # see sealed.py, which knows the classes
+InPlace = Callable[[str, str, bytes | None], bytes | None]  # see sealed.py, which knows the classes
 
 
 class Desk:
@@ -276,7 +276,7 @@ class Desk:
             if job is None or held is None or job.token != one.token:
                 refused.append(one.id)
                 continue
-            if wrong := wrong_with(one.result, job.job):  # the others that were brought with it are not held up
+            if wrong := wrong_with(one.result, job.job, job.id):  # others that were brought with it are not held up
                 one = Finished(one.id, one.token, error=f"its result {wrong}", final=True)
             unbegun = was_unbegun(one) and job.id not in self.with_steps
             self._let_go(job, held, now_ms, writes, unbegun=unbegun)
@@ -353,7 +353,7 @@ class Desk:
     def _write_end(self, row: EndRow, job: Waiting | JobRow, writes: Jobs) -> None:
         """Its steps go with it, however it has ended."""
         if self.in_place is not None and row.arguments is None:
-            row.arguments = self.in_place(job.job, job.arguments)
+            row.arguments = self.in_place(job.job, row.id, job.arguments)
             # Of what is not in memory nothing can be kept. What this queue has added is in the clear if its class was.
             row.replaces = "clear" if job.arguments is not None else "clear of others"
         writes.ended[row.id] = row

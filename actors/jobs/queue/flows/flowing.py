@@ -34,6 +34,7 @@ from greenroom.actors.jobs.queue.flows.messages import (
 )
 from greenroom.actors.jobs.queue.flows.spawning import as_children, awaited, require_room, spawned_before
 from greenroom.actors.jobs.queue.flows.unwanted import Unwanted
+from greenroom.actors.jobs.queue.flows.wanted import stored_as
 from greenroom.actors.jobs.queue.found import ReadOutcomes
 from greenroom.actors.jobs.queue.messages import NULL, Found, NewJob
 from greenroom.actors.jobs.queue.single.single_jobs import SingleJobs
@@ -240,6 +241,7 @@ class Flowing:
             return Spawned(before)
         require_room(parent, message)
         rows = self._new_rows(message.jobs)
+        stored_as(message, rows)
         as_children(rows, message.jobs, self._queue.key, parent)
         queues = sorted({row.queue for row in rows} - {self._queue.key})
         for queue in queues:

@@ -13,6 +13,7 @@ from greenroom.actors.jobs.queue.flows.messages import Spawn, SpawnJob
 from greenroom.actors.jobs.queue.messages import Add, Finished, Take, Taken
 from greenroom.actors.jobs.queue.single.steering import CancelJob, RetryJob
 from greenroom.store.jobs.filter import state_of
+from greenroom.store.jobs.sealing import ARGUMENTS, CannotOpen, Place, keys_for, opened
 from greenroom.supervisors.testing.reads import KitReads
 from greenroom.testing import JobKit
 
@@ -292,3 +293,32 @@ def test_children_are_for_whom_their_parent_is() -> None:
     (child,) = one.spawn(one.take())
     options = decode_options(one.jobs._tables.jobs[child].options)
     assert options is not None and (options.by, options.depth) == ("ann", 1)
+
+
+class Pays(Job, queue="b", tag="job.pays", encrypted=True):
+    account: str
+
+    async def run(self, work: Work) -> str:
+        return self.account
+
+
+class Settles(Job, queue="q", tag="job.settles"):
+    async def run(self, work: Work) -> Any:
+        await work.spawn("pay", [Pays(account=name) for name in ("ann", "bob")])
+        return [one.result for one in await work.children()]
+
+
+def test_children_that_are_encrypted_are_so_for_themselves_alone() -> None:
+    with keys_for(bytes(32)):
+        jobs = JobKit(Settles, Pays)
+        jobs.add(Settles())
+        jobs.drain("q")
+        rows = [row for row in jobs._tables.jobs.values() if row.job == "job.pays"]
+        first, second = rows
+        for row, other in ((first, second), (second, first)):
+            assert row.arguments is not None and opened(row.arguments, Place("job.pays", row.id, ARGUMENTS))
+            with pytest.raises(CannotOpen):
+                opened(row.arguments, Place("job.pays", other.id, ARGUMENTS))
+        jobs.drain("b")
+        (outcome,) = jobs.drain("q")
+        assert outcome.result == ["ann", "bob"]
