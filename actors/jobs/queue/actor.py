@@ -55,7 +55,7 @@ from greenroom.actors.jobs.queue.messages import (
 )
 from greenroom.actors.jobs.queue.order import ALL, PRIORITY
 from greenroom.actors.jobs.queue.overview import overview
-from greenroom.actors.jobs.queue.sealed import in_place, require_in_the_clear, seal_found, seal_read
+from greenroom.actors.jobs.queue.sealed import in_place, may_be_clear, require_in_the_clear, seal_found, seal_read
 from greenroom.actors.jobs.queue.single.single_jobs import SingleJobs
 from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob, RetryJob
 from greenroom.actors.jobs.queue.single.telling import Look, Progress, StepDone, Steps
@@ -128,7 +128,7 @@ class Queue(SteeredQueue):
         self._encrypts = any(one.job.encrypts for one in self.installed)
         if self._encrypts:
             self.desk.in_place = lambda tag, job_id, arguments: in_place(tag, job_id, arguments, self.installed)
-        self._in_the_clear: list[str] = []  # ids of jobs that others have added: their arguments may be
+        self._in_the_clear: list[str] = []  # ids of jobs whose arguments may be: see sealed.py
         self.single = SingleJobs(self, self.close)
         self._flowing = Flowing(self, self.single, self._new_rows, self.close)
 
@@ -147,7 +147,7 @@ class Queue(SteeredQueue):
         after = ""
         while rows := await reads.page(self.key, begun.seen, after, arguments=not self.desk.jobs.is_laden):
             self.desk.load(rows, self.now_ms)
-            self._in_the_clear += [row.id for row in rows if row.is_of_others and self._encrypts]
+            self._in_the_clear += [row.id for row in rows if may_be_clear(row, self.installed)]
             after = rows[-1].id
         if self.desk.jobs:
             self._counts.has_jobs()
@@ -185,7 +185,8 @@ class Queue(SteeredQueue):
         if self._in_the_clear:
             ids = self._in_the_clear[:SETTLED_AT_ONCE]
             del self._in_the_clear[:SETTLED_AT_ONCE]
-            seal_found(self.desk, ids, self.installed, writes)
+            if unread := seal_found(self.desk, ids, self.installed, writes):
+                self.runtime.jobs.read_clear(self.key, unread)
         if self.desk.jobs.expiries:
             self.desk.end_expired(self.now_ms, writes)
         if self.desk.pause_until_ms:
@@ -248,8 +249,7 @@ class Queue(SteeredQueue):
                 if self._looking.found(message.since, message.look, self.now_ms, random.random()):
                     self._counts.added(len(message.look.rows))
                     self.desk.found(message.look.rows, self.now_ms, writes)
-                    if self._encrypts:
-                        self._in_the_clear += [row.id for row in message.look.rows]
+                    self._in_the_clear += [row.id for row in message.look.rows if may_be_clear(row, self.installed)]
             case ReadArguments():
                 if self._encrypts:
                     seal_read(self.desk, message.arguments, self.installed, writes)

@@ -12,7 +12,7 @@ from greenroom.actors.jobs.queue.flows.messages import SpawnJob
 from greenroom.actors.jobs.queue.messages import NewJob
 from greenroom.actors.model.errors import Refused
 from greenroom.store.jobs.sealing import is_sealed, removed
-from greenroom.store.journal.consequences.jobs import BackRow
+from greenroom.store.journal.consequences.jobs import BackRow, JobRow
 from greenroom.store.journal.consequences.jobs import Jobs as Writes
 
 
@@ -36,19 +36,32 @@ def in_place(tag: str, job_id: str, arguments: bytes | None, installed: Jobs) ->
     return (_sealed(tag, job_id, arguments, installed) if arguments is not None else None) or removed(tag)
 
 
-def seal_found(desk: Desk, ids: Iterable[str], installed: Jobs, writes: Writes) -> None:
-    """Of those of these jobs whose arguments are in memory; longer ones are encrypted as they are read."""
+def may_be_clear(row: JobRow, installed: Jobs) -> bool:
+    """Is what this job was given to be looked at? Long arguments are not brought along."""
+    of = installed.get(row.job)
+    return of is not None and of.job.encrypts and (row.arguments is None or not is_sealed(row.arguments))
+
+
+def seal_found(desk: Desk, ids: Iterable[str], installed: Jobs, writes: Writes) -> list[str]:
+    """Of those of these jobs whose arguments are in memory. Longer ones are to be read, and are encrypted then: their
+    ids."""
+    unread: list[str] = []
     for job_id in ids:
         job = desk.jobs.get(job_id)
-        if job is not None and job.arguments is not None:
+        if job is None:
+            continue
+        if job.arguments is None:
+            unread.append(job_id)
+        else:
             sealed = _sealed(job.job, job_id, job.arguments, installed)
             if sealed is not None:
                 desk.jobs.give(job, sealed)
                 _write(desk, job_id, sealed, writes)
+    return unread
 
 
 def seal_read(desk: Desk, arguments: dict[str, bytes], installed: Jobs, writes: Writes) -> None:
-    """Of jobs that are handed out, as they were read just now; not of one that was edited since."""
+    """Of jobs as they were read just now; not of one that was edited since."""
     for job_id, text in arguments.items():
         job = desk.jobs.get(job_id)
         sealed = _sealed(job.job, job_id, text, installed) if job is not None and job.arguments is None else None

@@ -8,12 +8,15 @@ from msgspec.structs import replace
 
 from greenroom import Job, Unique, Work
 from greenroom.actors.jobs.ids import new_id
+from greenroom.actors.jobs.installed import Jobs as InstalledJobs
 from greenroom.actors.jobs.options import Options, UniqueKey
 from greenroom.actors.jobs.queue import actor
+from greenroom.actors.jobs.queue.desk import known
 from greenroom.actors.jobs.queue.messages import Add, Finished, Found, Take
-from greenroom.actors.jobs.queue.sealed import seal_read
+from greenroom.actors.jobs.queue.sealed import may_be_clear, seal_read
 from greenroom.store.jobs.jobs import LONG
 from greenroom.store.jobs.sealing import ARGUMENTS, CannotOpen, Place, is_sealed, keys_for, opened, seal
+from greenroom.store.journal.consequences.consequence import Tables
 from greenroom.store.journal.consequences.jobs import Jobs
 from greenroom.testing import JobKit
 
@@ -177,3 +180,36 @@ def test_what_a_job_is_given_in_place_of_another_opens_there() -> None:
         assert opened(stored, Place("job.latest", first, ARGUMENTS)) == b'{"account":"acme","n":2}'
         (outcome,) = jobs.drain("money")
         assert outcome.result == 2
+
+
+@pytest.mark.parametrize("is_of_others", [True, False])
+@pytest.mark.parametrize("is_laden", [True, False])
+def test_what_is_long_is_encrypted_before_anybody_is_handed_it_and_so_not_lost(
+    monkeypatch: pytest.MonkeyPatch, is_of_others: bool, is_laden: bool
+) -> None:
+    """Nor left in the clear, of what the queue itself has added before its class was encrypted: it ends as it likes."""
+    monkeypatch.setattr(JobKit, "_decode", lambda self, row: Pay(account=""))  # of one that has ended it shows them
+    text = b'{"account":"acme","note":"%s"}' % (b"x" * LONG) if not is_laden else IN_THE_CLEAR
+    if is_laden:
+        monkeypatch.setattr(known, "ARGUMENTS_BYTES_MAX", 0)
+    with keys_for(bytes(32)):
+        jobs = JobKit(Pay)
+        row = replace(Pay(account="").to_row(now_ms=int(jobs.now * 1000)), arguments=text)
+        if is_of_others:
+            Jobs(started=[row]).land(Tables(), jobs._database)
+        else:
+            jobs._tables.jobs[row.id] = row
+        jobs.queue("money").tell(Found())
+        stored = jobs._tables.jobs[row.id].arguments
+        assert stored is not None and opened(stored, given_to(row.id)) == text
+        jobs.cancel(row.id)
+        assert jobs._tables.done[row.id][0].arguments == stored
+
+
+def test_only_what_may_be_in_the_clear_is_looked_at() -> None:
+    with keys_for(bytes(32)):
+        row = Pay(account="").to_row(now_ms=5)
+        installed = InstalledJobs([Pay])
+        assert not may_be_clear(row, installed) and not may_be_clear(replace(row, job="job.other"), installed)
+        assert may_be_clear(replace(row, arguments=None), installed)
+        assert may_be_clear(replace(row, arguments=IN_THE_CLEAR), installed)
