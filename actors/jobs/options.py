@@ -53,6 +53,7 @@ class Options(Struct, frozen=True, omit_defaults=True):
     weight: int = 1  # as so many jobs it counts in limits
     unbegun_token: int = 0  # workers have had it, and up to the take with that token none has begun it
     depth: int = 0  # jobs above it, each of which has added the next while it was worked on
+    empty: tuple[str, ...] = ()  # groups of children that it has added, and that have none
 
     def encode(self) -> bytes | None:
         """None where there is nothing to keep."""

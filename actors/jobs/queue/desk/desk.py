@@ -320,6 +320,12 @@ class Desk:
         back = BackRow(job.id, job.due_ms, job.attempts, job.lost, let_go=FREED, options=options.encode())
         writes.back[job.id] = back
 
+    def spawned_none(self, job: Waiting, group: str, writes: Jobs) -> None:
+        """It has added nothing under that name, and an attempt that comes after adds nothing either."""
+        options = job.options or NO_OPTIONS
+        job.options = options = replace(options, empty=(*options.empty, group))
+        writes.back[job.id] = BackRow(job.id, job.due_ms, job.attempts, job.lost, options=options.encode())
+
     def _unfinished(
         self, job: Waiting, then: EndRow | Again, held: Held, now_ms: int, writes: Jobs, *, unbegun: bool = False
     ) -> None:

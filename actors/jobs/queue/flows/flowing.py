@@ -32,7 +32,13 @@ from greenroom.actors.jobs.queue.flows.messages import (
     Spawned,
     WaitedFor,
 )
-from greenroom.actors.jobs.queue.flows.spawning import as_children, awaited, require_room, spawned_before
+from greenroom.actors.jobs.queue.flows.spawning import (
+    as_children,
+    awaited,
+    require_room,
+    require_room_for_none,
+    spawned_before,
+)
 from greenroom.actors.jobs.queue.flows.unwanted import Unwanted
 from greenroom.actors.jobs.queue.flows.wanted import stored_as
 from greenroom.actors.jobs.queue.found import ReadOutcomes
@@ -237,8 +243,12 @@ class Flowing:
         self._require_held(message)
         parent = self._desk.jobs[message.id].options
         before = spawned_before(parent, message.group)
-        if before or not message.jobs:
+        if before is not None:
             return Spawned(before)
+        if not message.jobs:
+            require_room_for_none(parent)
+            self._desk.spawned_none(self._desk.jobs[message.id], message.group, writes)
+            return Spawned([])
         require_room(parent, message)
         rows = self._new_rows(message.jobs)
         stored_as(message, rows)
