@@ -22,7 +22,7 @@ from msgspec import Meta, Struct, StructMeta, field
 
 from greenroom.actors.jobs.ids import new_id
 from greenroom.actors.jobs.limits import JobQueue
-from greenroom.actors.jobs.options import ARGUMENTS_MAX, ExpiresS, JobWeight, Options, expires_ms
+from greenroom.actors.jobs.options import ARGUMENTS_MAX, ExpiresS, JobWeight, Options, expires_ms, wait_ms
 from greenroom.actors.jobs.retry import Retry
 from greenroom.actors.jobs.texts import NameOrNone
 from greenroom.actors.jobs.unique import Unique
@@ -195,13 +195,15 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
         if unique is not None and waits is not None:
             raise Refused("job.unique_waits", "a job with a `unique` waits for no others", status=422)
         due_ms = now_ms + int(given.delay_s * 1000)
+        if unique is not None:
+            due_ms = max(due_ms, unique.due_ms(now_ms))
         return JobRow(
             id=job_id,
             queue=self.queue,
             job=str(self.__struct_config__.tag),
             arguments=arguments,
             added_ms=now_ms,
-            due_ms=due_ms if unique is None else max(due_ms, unique.due_ms(now_ms)),
+            due_ms=due_ms,
             partition=given.partition,
             priority=given.priority,
             attempts_max=given.attempts,
@@ -214,6 +216,7 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
                 trace=trace,
                 expires_ms=expires_ms(now_ms, given.expires_s),
                 weight=given.weight,
+                wait_ms=wait_ms(unique, due_ms, now_ms),
             ).encode(),
             unique_key=unique.key if unique is not None else None,
         )

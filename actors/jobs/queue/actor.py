@@ -19,7 +19,15 @@ from greenroom.actors.jobs.counting import count_taken, count_written, is_limite
 from greenroom.actors.jobs.ids import new_id
 from greenroom.actors.jobs.installed import Jobs as InstalledJobs
 from greenroom.actors.jobs.limits import NO_LIMITS
-from greenroom.actors.jobs.options import ARGUMENTS_MAX, NO_OPTIONS, Options, UniqueKey, decode_options, expires_ms
+from greenroom.actors.jobs.options import (
+    ARGUMENTS_MAX,
+    NO_OPTIONS,
+    Options,
+    UniqueKey,
+    decode_options,
+    expires_ms,
+    wait_ms,
+)
 from greenroom.actors.jobs.queue.bulk.messages import Bulk, Matched
 from greenroom.actors.jobs.queue.control import Limit, Limited, Metered, Pause, Paused, Resume, Resumed, Why
 from greenroom.actors.jobs.queue.desk import LEASE_MS, Report
@@ -182,6 +190,8 @@ class Queue(SteeredQueue):
         """What follows from a message, whatever it was."""
         if self.desk.unsettled:
             self._settle(writes)
+        if self.desk.nearer:
+            self.desk.write_nearer(writes)
         if self._in_the_clear:
             ids = self._in_the_clear[:SETTLED_AT_ONCE]
             del self._in_the_clear[:SETTLED_AT_ONCE]
@@ -332,8 +342,9 @@ class Queue(SteeredQueue):
                 ids.append(row.id)
             else:
                 row.unique_key = unique.key
-                row.options = replace(decode_options(row.options) or NO_OPTIONS, unique=unique).encode()
                 row.due_ms = max(row.due_ms, unique.due_ms(now_ms))
+                wait = wait_ms(unique, row.due_ms, now_ms)
+                row.options = replace(decode_options(row.options) or NO_OPTIONS, unique=unique, wait_ms=wait).encode()
                 verdict = self.desk.judge(unique, row.id, now_ms, now_ms)
                 installed = self.installed.get(row.job)
                 if verdict.what is What.REPLACE and installed is not None and row.arguments is not None:
