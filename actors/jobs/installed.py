@@ -16,7 +16,7 @@ from greenroom.actors.model.errors import InvalidCommand, Refused
 from greenroom.actors.model.kinds import BadEntityClass
 from greenroom.actors.personal.redaction import shape_of
 from greenroom.actors.personal.secrets import has_secrets
-from greenroom.store.jobs.sealing import CannotOpen, is_sealed, opened_if_sealed
+from greenroom.store.jobs.sealing import ARGUMENTS, CannotOpen, Place, is_sealed, opened_if_sealed
 
 KEY_MAX = 255  # characters
 
@@ -72,29 +72,37 @@ class InstalledJob:
         """Is any of its arguments one that operators are not shown?"""
         return has_secrets(shape_of(self.job))
 
-    def decode(self, arguments: bytes | msgspec.Raw) -> Job:
-        """Raises: InvalidCommand, naming the field."""
+    def decode(self, arguments: bytes | msgspec.Raw, job_id: str = "") -> Job:
+        """`job_id`: of the job that has them; "": of none yet. Raises: InvalidCommand, naming the field."""
         try:
-            return self._decode(self.opened(arguments))
+            return self._decode(self.opened(arguments, job_id))
         except CannotOpen as error:
             raise InvalidCommand(f"{self.tag}: {error}") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidCommand(f"{self.tag}: {error}") from None
 
-    def opened(self, arguments: bytes | msgspec.Raw) -> bytes | msgspec.Raw:
-        """As they were given. Raises: CannotOpen."""
-        return opened_if_sealed(arguments, self.tag)
+    def opened(self, arguments: bytes | msgspec.Raw, job_id: str) -> bytes | msgspec.Raw:
+        """As they were given to that job. Raises: CannotOpen."""
+        return opened_if_sealed(arguments, Place(self.tag, job_id, ARGUMENTS))
 
-    def opened_or(self, arguments: bytes | msgspec.Raw) -> bytes | msgspec.Raw:
+    def opened_or(self, arguments: bytes | msgspec.Raw, job_id: str) -> bytes | msgspec.Raw:
         """The same; or as they are, where they can't be opened."""
         try:
-            return self.opened(arguments)
+            return self.opened(arguments, job_id)
         except CannotOpen:
             return arguments
 
-    def sealed(self, arguments: bytes | msgspec.Raw) -> bytes:
-        """As they are stored. What a job has added is so already. Raises: Refused."""
-        return sealed(arguments, self.tag) if self.job.encrypts and not is_sealed(arguments) else bytes(arguments)
+    def sealed(self, arguments: bytes | msgspec.Raw, job_id: str) -> bytes:
+        """As they are stored with that job. What a job has added is so already. Raises: Refused."""
+        if not self.job.encrypts or is_sealed(arguments):
+            return bytes(arguments)
+        return sealed(arguments, self.tag, job_id)
+
+    def sealed_for(self, other_id: str, arguments: bytes, job_id: str) -> bytes:
+        """What this job was given, as another one has it. Raises: Refused; CannotOpen, never of what is of here."""
+        if not is_sealed(arguments):
+            return arguments
+        return sealed(self.opened(arguments, job_id), self.tag, other_id)
 
     def key_of(self, arguments: bytes | msgspec.Raw) -> str:
         """The key by which jobs with these arguments take turns; "" where all are one, or they do not say.

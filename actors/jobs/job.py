@@ -22,13 +22,13 @@ from msgspec import Meta, Struct, StructMeta, field
 
 from greenroom.actors.jobs.ids import new_id
 from greenroom.actors.jobs.limits import JobQueue
-from greenroom.actors.jobs.options import ARGUMENTS_MAX, ExpiresS, JobWeight, Options, expires_ms
+from greenroom.actors.jobs.options import ARGUMENTS_MAX, ExpiresS, JobWeight, Options, expires_ms, wait_ms
 from greenroom.actors.jobs.retry import Retry
 from greenroom.actors.jobs.texts import NameOrNone
 from greenroom.actors.jobs.unique import Unique
 from greenroom.actors.jobs.waits import WaitFor, waits_for
 from greenroom.actors.model.errors import Refused
-from greenroom.store.jobs.sealing import NoKeys, seal
+from greenroom.store.jobs.sealing import ARGUMENTS, NoKeys, Place, seal
 from greenroom.store.journal.consequences.jobs import JobRow
 
 CHUNK_MAX = 1_000
@@ -96,10 +96,10 @@ class FrozenJob(StructMeta):
         return cls
 
 
-def sealed(plain: bytes | msgspec.Raw, tag: str) -> bytes:
+def sealed(arguments: bytes | msgspec.Raw, tag: str, job_id: str) -> bytes:
     """Of a class that is encrypted. Raises: Refused `job.no_keys`."""
     try:
-        return seal(plain, tag)
+        return seal(arguments, Place(tag, job_id, ARGUMENTS))
     except NoKeys as error:
         raise Refused("job.no_keys", str(error), status=503) from None
 
@@ -155,10 +155,12 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
         queues: Mapping[str, str] = NO_QUEUES,
         trace: str = "",
         by: str = "",
+        in_the_clear: bool = False,
     ) -> JobRow:
         """As it is stored: as `Actor.start_job`, which calls this, is given it.
 
-        `queues`: of jobs that it waits for, by their ids, as far as they are known.
+        `queues`: of jobs that it waits for, by their ids, as far as they are known. `in_the_clear`: its arguments are
+        encrypted by who knows which id it is to have.
         Raises: Refused `job.arguments_too_long`, `job.out_of_bounds`, `job.unique_waits`, and `job.no_keys`.
         """
         fields = {name: getattr(self, name) for name in self.__struct_fields__}
@@ -166,8 +168,9 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
             arguments = msgspec.json.encode(fields)
         except UnicodeEncodeError as error:  # half of a pair
             raise Refused("job.out_of_bounds", f"its arguments: {error}", status=422) from None
-        if self.encrypts:
-            arguments = sealed(arguments, str(self.__struct_config__.tag))
+        job_id = new_id(now_ms)
+        if self.encrypts and not in_the_clear:
+            arguments = sealed(arguments, str(self.__struct_config__.tag), job_id)
         if len(arguments) > ARGUMENTS_MAX:
             raise Refused("job.arguments_too_long", f"its arguments have more than {ARGUMENTS_MAX} bytes", status=413)
         if partition is None:
@@ -193,13 +196,15 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
         if unique is not None and waits is not None:
             raise Refused("job.unique_waits", "a job with a `unique` waits for no others", status=422)
         due_ms = now_ms + int(given.delay_s * 1000)
+        if unique is not None:
+            due_ms = max(due_ms, unique.due_ms(now_ms))
         return JobRow(
-            id=new_id(now_ms),
+            id=job_id,
             queue=self.queue,
             job=str(self.__struct_config__.tag),
             arguments=arguments,
             added_ms=now_ms,
-            due_ms=due_ms if unique is None else max(due_ms, unique.due_ms(now_ms)),
+            due_ms=due_ms,
             partition=given.partition,
             priority=given.priority,
             attempts_max=given.attempts,
@@ -212,6 +217,7 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
                 trace=trace,
                 expires_ms=expires_ms(now_ms, given.expires_s),
                 weight=given.weight,
+                wait_ms=wait_ms(unique, due_ms, now_ms),
             ).encode(),
             unique_key=unique.key if unique is not None else None,
         )

@@ -53,6 +53,8 @@ class Options(Struct, frozen=True, omit_defaults=True):
     weight: int = 1  # as so many jobs it counts in limits
     unbegun_token: int = 0  # workers have had it, and up to the take with that token none has begun it
     depth: int = 0  # jobs above it, each of which has added the next while it was worked on
+    wait_ms: int = 0  # of one that is debounced: for so long, from when it was said last; 0: nobody says
+    empty: tuple[str, ...] = ()  # groups of children that it has added, and that have none
 
     def encode(self) -> bytes | None:
         """None where there is nothing to keep."""
@@ -62,6 +64,11 @@ class Options(Struct, frozen=True, omit_defaults=True):
 def expires_ms(now_ms: int, expires_s: float | None) -> int:
     """Of a job that is added now: see Options. Never at once."""
     return 0 if expires_s is None else now_ms + max(1, int(expires_s * 1000))
+
+
+def wait_ms(unique: UniqueKey | None, due_ms: int, now_ms: int) -> int:
+    """Of a job that is due then, as is said now: see Options."""
+    return max(0, due_ms - now_ms) if unique is not None and unique.mode == "debounce" else 0
 
 
 NO_OPTIONS = Options()

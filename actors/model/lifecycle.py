@@ -7,7 +7,7 @@ from msgspec import Raw, Struct
 
 from greenroom.actors.model.errors import Unavailable
 from greenroom.actors.model.message import Ask, Event, Tell
-from greenroom.store.jobs.sealing import NotOpenedHere, opened_if_sealed
+from greenroom.store.jobs.sealing import RESULT, NotOpenedHere, Place, opened_if_sealed
 
 Wanted = TypeVar("Wanted")
 
@@ -35,7 +35,7 @@ class Answered(Tell, tag="actor.answered"):
         reply: bytes | Raw = self.reply
         try:
             if self.entity.startswith("job:"):  # what others answer may be anybody's words
-                reply = opened_if_sealed(reply)
+                reply = opened_if_sealed(reply, Place("", self.entity.removeprefix("job:"), RESULT))
         except NotOpenedHere as error:
             raise Unavailable(str(error)) from None
         return msgspec.json.decode(reply, type=wanted)

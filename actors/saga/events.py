@@ -171,6 +171,7 @@ class Taken(Struct, frozen=True):
     in_vain: bool = False  # it was waited for, and did not come
     queue: str = ""  # of a job
     no_job: bool = False  # it is known to be none: earlier releases do not say what it was
+    job: str = ""  # the id of a job, with which its result opens
 
 
 class ForkBegun(Event, tag="saga.fork_begun"):

@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from greenroom.actors.model.errors import Unavailable
 from greenroom.actors.saga.state import SagaState
-from greenroom.store.jobs.sealing import NotOpenedHere, opened_if_sealed
+from greenroom.store.jobs.sealing import RESULT, NotOpenedHere, Place, opened_if_sealed
 
 Input = TypeVar("Input")
 Wanted = TypeVar("Wanted")
@@ -58,7 +58,7 @@ class SoFar(Generic[Input]):
         reply: bytes | Raw = found
         try:
             if done is not None and done.may_be_job:  # a job: what others answer may be anybody's words
-                reply = opened_if_sealed(found)
+                reply = opened_if_sealed(found, Place("", done.job_id, RESULT))
         except NotOpenedHere as error:
             raise ReplyNotOpened(str(error)) from None
         return msgspec.json.decode(reply, type=wanted)

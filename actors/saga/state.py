@@ -65,6 +65,7 @@ class StepState(Struct, omit_defaults=True):
     queue: str = ""  # of a job
     taken: str = ""  # the key of the saga that did it, which this one is a fork of
     no_job: bool = False  # of one that was taken over: it is known to be none
+    job: str = ""  # of one that was taken over: its id, where it was a job and that is known
 
     @property
     def is_open(self) -> bool:
@@ -75,6 +76,11 @@ class StepState(Struct, omit_defaults=True):
     def may_be_job(self) -> bool:
         """Also of one that was taken over under an earlier release, which has not said what it was."""
         return bool(self.queue) or (bool(self.taken) and not self.no_job)
+
+    @property
+    def job_id(self) -> str:
+        """ "": it was none, or nobody knows any more."""
+        return self.job or (self.entity.removeprefix("job:") if self.queue else "")
 
     @property
     def may_be_undone(self) -> bool:
@@ -251,7 +257,9 @@ class SagaState(Struct, omit_defaults=True):
                 self.of, self.from_step = event.of, event.from_step
                 for one in event.taken:
                     status: StepStatus = "overdue" if one.in_vain else "done"
-                    taken = StepState(one.step, status=status, taken=one.key, queue=one.queue, no_job=one.no_job)
+                    taken = StepState(
+                        one.step, status=status, taken=one.key, queue=one.queue, no_job=one.no_job, job=one.job
+                    )
                     self.steps.append(taken)
                     if not one.in_vain:
                         self.replies[one.step] = Raw(bytes(one.reply))

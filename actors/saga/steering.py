@@ -83,6 +83,7 @@ def taken_by_fork(state: SagaState, plan: Plan, from_step: str, key: str) -> lis
             in_vain=step.status == "overdue",
             queue=step.queue,
             no_job=not step.may_be_job,
+            job=step.job_id,
         )
         for step in taken
     ]

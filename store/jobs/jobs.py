@@ -103,6 +103,9 @@ class QueueReads(Protocol):
     def read(self, queue: str, ids: Sequence[str]) -> None:
         """Read these jobs' arguments. They come to the queue as a message, sooner or never."""
 
+    def read_clear(self, queue: str, ids: Sequence[str]) -> None:
+        """The same, of those alone whose arguments are stored in the clear; they come by and by, some at a time."""
+
     def match(self, queue: str, match: Match) -> bool:
         """Look for these jobs. They come to the queue as a message, later or never. False: too many are looked for."""
 
@@ -143,6 +146,9 @@ class JobStore(Protocol):
 
     async def arguments(self, ids: Sequence[str]) -> dict[str, bytes]:
         """Of those jobs that are not finished, by id."""
+
+    async def clear_arguments(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """Likewise, of those whose arguments are not encrypted."""
 
     async def find(self, job_id: str) -> JobFound | None:
         """One job, finished or not; None where there is none, or none any more."""

@@ -11,7 +11,7 @@ from greenroom.store.jobs.instead import follow, wanted
 from greenroom.store.jobs.jobs import LONG, LOOK_ROWS, PAGE, Begun, JobFound, JobOutcome, Look, Seen
 from greenroom.store.jobs.kept import Kept
 from greenroom.store.journal.consequences.consequence import Tables
-from greenroom.store.journal.consequences.jobs import JobRow, JobTables
+from greenroom.store.journal.consequences.jobs import SEALED, JobRow, JobTables
 
 DAY_MS = 86_400_000
 
@@ -54,6 +54,10 @@ class MemoryJobs:
         await trio.lowlevel.checkpoint()
         jobs = self._tables.jobs
         return {one: jobs[one].arguments or b"" for one in ids if one in jobs}
+
+    async def clear_arguments(self, ids: Sequence[str]) -> dict[str, bytes]:
+        found = await self.arguments(ids)
+        return {one: stored for one, stored in found.items() if not stored.startswith(SEALED)}
 
     async def find(self, job_id: str) -> JobFound | None:
         await trio.lowlevel.checkpoint()

@@ -12,7 +12,7 @@ from typing import Any
 from greenroom.store.jobs.instead import follow, wanted
 from greenroom.store.jobs.jobs import LONG, LOOK_ROWS, PAGE, Begun, JobFound, JobOutcome, Look, Seen
 from greenroom.store.jobs.kept import Kept
-from greenroom.store.journal.consequences.jobs import JobRow, TakeRow, WindowRow
+from greenroom.store.journal.consequences.jobs import IS_SEALED, JobRow, TakeRow, WindowRow
 from greenroom.store.postgres.pool import Pool
 
 ROW = """j.id, j.queue, j.job, {arguments} AS arguments, j.added_ms, j.due_ms, j.partition, j.priority, j.attempts,
@@ -81,6 +81,7 @@ FROM w CROSS JOIN LATERAL (
 ) f
 """
 READ = "SELECT id, arguments FROM jobs WHERE id = ANY ($1::text[]::uuid[])"
+READ_CLEAR = f"SELECT j.id, j.arguments FROM jobs j WHERE j.id = ANY ($1::text[]::uuid[]) AND NOT {IS_SEALED}"
 FIND = f"""
 SELECT {UNFINISHED.format(arguments="j.arguments")},
     CASE WHEN EXISTS (
@@ -175,6 +176,9 @@ class PostgresJobs:
 
     async def arguments(self, ids: Sequence[str]) -> dict[str, bytes]:
         return {row[0].hex: row[1] for row in await self._pool.fetch(READ, list(ids))}
+
+    async def clear_arguments(self, ids: Sequence[str]) -> dict[str, bytes]:
+        return {row[0].hex: row[1] for row in await self._pool.fetch(READ_CLEAR, list(ids))}
 
     async def find(self, job_id: str) -> JobFound | None:
         rows = await self._pool.fetch(FIND, job_id)

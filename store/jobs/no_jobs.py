@@ -54,6 +54,9 @@ class NoJobs:
     def read(self, queue: str, ids: Sequence[str]) -> None:
         """Nothing comes."""
 
+    def read_clear(self, queue: str, ids: Sequence[str]) -> None:
+        """Nothing comes."""
+
     def match(self, queue: str, match: Match) -> bool:
         """Nobody looks."""
         return False

@@ -64,8 +64,8 @@ class RewritingJobs:
         if job.job not in self._shapes:
             self._shapes[job.job] = shape_of(installed.job)
         try:
-            value = msgspec.json.decode(installed.opened(job.arguments))
+            value = msgspec.json.decode(installed.opened(job.arguments, job.id))
         except (msgspec.DecodeError, CannotOpen):
             return job.arguments  # of others, who may store anything; it is counted
         made = self._redaction.redact(self._shapes[job.job], value, is_about=is_theirs)
-        return job.arguments if made == value else installed.sealed(msgspec.json.encode(made))
+        return job.arguments if made == value else installed.sealed(msgspec.json.encode(made), job.id)

@@ -23,7 +23,7 @@ from greenroom.actors.jobs.installed import InstalledJob
 from greenroom.actors.jobs.job import Job
 from greenroom.actors.jobs.queue.flows.messages import Child as ChildKnown
 from greenroom.actors.jobs.queue.flows.messages import SpawnJob
-from greenroom.actors.jobs.queue.flows.wanted import spawn_jobs
+from greenroom.actors.jobs.queue.flows.wanted import Wanted, encrypted, wanted
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
 from greenroom.actors.jobs.texts import NULL_JSON
 from greenroom.actors.jobs.waits import OnFailure
@@ -33,7 +33,16 @@ from greenroom.actors.model.errors import HandlerStuck, InvalidCommand, Refused,
 from greenroom.actors.model.message import Ask, Reply, Tell
 from greenroom.config.telemetry.shown import said, shown
 from greenroom.config.telemetry.tracing import ENTITY, Tracing, below, traceparent_of
-from greenroom.store.jobs.sealing import CannotOpen, NotOpenedHere, is_sealed, opened, opened_if_sealed, seal
+from greenroom.store.jobs.sealing import (
+    RESULT,
+    CannotOpen,
+    NotOpenedHere,
+    Place,
+    as_step,
+    is_sealed,
+    opened_if_sealed,
+    seal,
+)
 from greenroom.store.views.asked import NO_FILTERS, Asked, Filters, Row, Rows
 from greenroom.supervisors.jobs.processes import JobRaised, Processes, ProcessLost
 from greenroom.supervisors.jobs.reach.outside import Nowhere
@@ -147,15 +156,15 @@ class Attempt:
         return msgspec.json.decode(known)
 
     async def spawn(self, group: str, jobs: Iterable[Job], *, on_failure: OnFailure = "fail") -> list[str]:
-        return await self.spawn_known(group, spawn_jobs(jobs, on_failure))
+        return await self.spawn_known(group, wanted(jobs, on_failure))
 
-    async def spawn_known(self, group: str, jobs: list[SpawnJob]) -> list[str]:
+    async def spawn_known(self, group: str, jobs: list[Wanted]) -> list[str]:
         """Raises: ActorError, Refused."""
         if self._installed is not None and self._installed.job.chunks is not None:  # it could not rest by itself
             raise Refused("work.chunk", "jobs that are worked on many by one call add no others", status=409)
         self._speaks()
         with self._waiting():
-            return await self._telling.spawn(self, group, jobs)
+            return await self._telling.spawn(self, group, encrypted(jobs, self.id, self.token, group))
 
     async def children(self) -> list[Child]:
         return [
@@ -167,7 +176,7 @@ class Attempt:
         with self._waiting():
             found = await self._telling.children(self)
         return [
-            replace(one, result=Raw(opened(one.result))) if is_sealed(one.result) else one  # see `wrong_with`
+            replace(one, result=Raw(opened_if_sealed(one.result, Place("", one.id, RESULT))))  # see `wrong_with`
             for one in found
         ]
 
@@ -211,7 +220,10 @@ class Attempt:
         if self._steps is None:
             with self._waiting():
                 steps = await self._telling.steps(self)
-            self._steps = {name: Raw(opened_if_sealed(result, self._job)) for name, result in steps.items()}
+            self._steps = {
+                name: Raw(opened_if_sealed(result, Place(self._job, self.id, as_step(name))))
+                for name, result in steps.items()
+            }
         return self._steps.get(name)
 
     async def keep_step(self, name: str, result: Any) -> Raw:
@@ -219,7 +231,7 @@ class Attempt:
         self._speaks()
         encoded = encode_result(result, of=f"the result of the step {name!r}")
         with self._waiting():
-            await self._telling.keep_step(self, name, self._sealed(encoded))
+            await self._telling.keep_step(self, name, self._sealed(encoded, as_step(name)))
         assert self._steps is not None
         self._steps[name] = encoded
         return encoded
@@ -316,11 +328,11 @@ class Attempt:
             return self._failed("this worker has no such job", final=False)
         try:
             if is_sealed(self._arguments):
-                self._arguments = Raw(installed.opened(self._arguments))
+                self._arguments = Raw(installed.opened(self._arguments, self.id))
         except CannotOpen as error:
             return self._not_opened(error, unbegun=True)
         try:
-            return installed.decode(self._arguments)
+            return installed.decode(self._arguments, self.id)
         except InvalidCommand as error:
             return self._failed(str(error), final=True)
         except Exception as error:  # the edge: its `__post_init__` may raise anything
@@ -398,15 +410,15 @@ class Attempt:
             return self._raised(result)
         try:
             kept = result if type(result) is Raw else encode_result(result)
-            return Finished(self.id, self.token, self._sealed(kept))
+            return Finished(self.id, self.token, self._sealed(kept, RESULT))
         except BadResult as error:
             return self._failed(str(error), final=True)
 
-    def _sealed(self, result: Raw) -> Raw:
+    def _sealed(self, result: Raw, what: str) -> Raw:
         """As it is stored. Raises: NoKeys."""
         if self._installed is None or not self._installed.job.encrypts or bytes(result) == NULL_JSON:
             return result
-        return Raw(seal(result, self._job))
+        return Raw(seal(result, Place(self._job, self.id, what)))
 
     def _raised(self, error: BaseException) -> Finished:
         """Raises: what no job's code raises: a cancellation from outside, an interrupt of the process."""

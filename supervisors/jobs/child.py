@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from greenroom.actors.jobs.job import Job
-from greenroom.actors.jobs.queue.flows.wanted import spawn_jobs
+from greenroom.actors.jobs.queue.flows.wanted import wanted
 from greenroom.actors.jobs.waits import OnFailure
 from greenroom.actors.jobs.work import Cancel, Child, Discard, NoEntities, Pause, Snooze, WaitsForChildren
 from greenroom.config.telemetry.shown import said, shown
@@ -122,10 +122,10 @@ class InProcess:
         """Raises: Cancel; ValueError where that is more than a line between processes holds."""
         if self._worker.is_to_stop:
             raise Cancel("this attempt is to end")
-        wanted = spawn_jobs(jobs, on_failure)
-        if sum(len(one.arguments) for one in wanted) > SPAWN_BYTES_MAX:
+        some = wanted(jobs, on_failure)
+        if sum(len(one.job.arguments) for one in some) > SPAWN_BYTES_MAX:
             raise ValueError(f"the arguments of one group have more than {SPAWN_BYTES_MAX} bytes")
-        ids = self._worker.ask(SpawnWanted(group, wanted)).result
+        ids = self._worker.ask(SpawnWanted(group, some)).result
         return msgspec.json.decode(ids, type=list[str])
 
     def children(self) -> list[Child]:

@@ -25,6 +25,7 @@ from greenroom.supervisors.supervision.backoff import Backoff, NewBackoff
 log = structlog.get_logger("greenroom.jobs")
 
 READS_MAX = 256  # jobs whose arguments are read by one statement
+CLEAR_MAX = 16  # of them that may be in the clear: each may have 256 KiB, and is written again by one append
 ASKS_MAX = 1_024  # questions of queues here how jobs are
 REST_S = 0.003  # after a look: what comes meanwhile comes together
 
@@ -49,6 +50,7 @@ class Finder:
         self.counts = (instruments or JobInstruments()).of
         self._looks: dict[str, Seen] = {}  # at most one of each queue that is awake
         self._reads: dict[str, dict[str, None]] = {}  # queue -> ids; as many as its workers have taken
+        self._clear: dict[str, dict[str, None]] = {}  # likewise; as many as it has jobs whose class is encrypted
         self._stir = trio.Event()
         self._asks: deque[tuple[str, Question]] = deque()
         self._asked = trio.Event()
@@ -85,6 +87,10 @@ class Finder:
         self._reads.setdefault(queue, {}).update(dict.fromkeys(ids))
         self._stir.set()
 
+    def read_clear(self, queue: str, ids: Sequence[str]) -> None:
+        self._clear.setdefault(queue, {}).update(dict.fromkeys(ids))
+        self._stir.set()
+
     def ask(self, queue: str, question: Question) -> bool:
         if len(self._asks) >= ASKS_MAX:
             return False
@@ -108,12 +114,13 @@ class Finder:
             try:
                 await self._look()
                 await self._read()
+                await self._read_clear()
                 backoff = None
             except StoreUnavailable as error:  # queues ask again
                 log.info("jobs_not_looked_for", error=shown(error))
                 backoff = backoff or self._new_backoff()
                 await trio.sleep(backoff.next())
-            if not self._looks and not self._reads:
+            if not self._looks and not self._reads and not self._clear:
                 self._stir = trio.Event()
                 await self._stir.wait()
 
@@ -155,9 +162,22 @@ class Finder:
         for queue in list(self._reads):
             ids = list(islice(self._reads[queue], READS_MAX))
             arguments = await self._store.arguments(ids)
-            reads = self._reads[queue]
-            for one in ids:
-                del reads[one]
-            if not reads:
-                del self._reads[queue]
+            _remove(self._reads, queue, ids)
             self._tell(f"queue:{queue}", ReadArguments(ids=ids, arguments=arguments))
+
+    async def _read_clear(self) -> None:
+        """Some of each queue: nobody waits for them, and they are written again. Raises: StoreUnavailable."""
+        for queue in list(self._clear):
+            ids = list(islice(self._clear[queue], CLEAR_MAX))
+            arguments = await self._store.clear_arguments(ids)
+            _remove(self._clear, queue, ids)
+            if arguments:
+                self._tell(f"queue:{queue}", ReadArguments(ids=list(arguments), arguments=arguments))
+
+
+def _remove(wanted: dict[str, dict[str, None]], queue: str, ids: Sequence[str]) -> None:
+    left = wanted[queue]
+    for one in ids:
+        del left[one]
+    if not left:
+        del wanted[queue]

@@ -20,7 +20,8 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from greenroom.actors.jobs.installed import InstalledJob
-from greenroom.actors.jobs.queue.flows.messages import Child, SpawnJob
+from greenroom.actors.jobs.queue.flows.messages import Child
+from greenroom.actors.jobs.queue.flows.wanted import Wanted
 from greenroom.actors.jobs.work import Cancel, Discard, Pause, Snooze, WaitsForChildren
 from greenroom.supervisors.jobs.results import BadResult
 from greenroom.supervisors.jobs.speech import (
@@ -86,7 +87,7 @@ class Attempted(Protocol):
 
     async def children_known(self) -> list[Child]: ...
 
-    async def spawn_known(self, group: str, jobs: list[SpawnJob]) -> list[str]: ...
+    async def spawn_known(self, group: str, jobs: list[Wanted]) -> list[str]: ...
 
 
 class Processes:

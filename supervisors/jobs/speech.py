@@ -4,7 +4,8 @@ from typing import Literal
 
 from msgspec import Raw, Struct, field
 
-from greenroom.actors.jobs.queue.flows.messages import Child, SpawnJob
+from greenroom.actors.jobs.queue.flows.messages import Child
+from greenroom.actors.jobs.queue.flows.wanted import Wanted
 
 LINE_BYTES_MAX = 2 << 20  # arguments, a result or a step's are within 256 KiB, but JSON may be escaped
 
@@ -83,7 +84,7 @@ class SpawnWanted(Struct, frozen=True, tag="spawn"):
     """See Work.spawn."""
 
     group: str
-    jobs: list[SpawnJob]
+    jobs: list[Wanted]
 
 
 class Returned(Struct, frozen=True, tag="returned"):

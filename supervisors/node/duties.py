@@ -36,7 +36,15 @@ class Duties:
         views: Sequence[ChildSpec] = (),
         jobs: Sequence[ChildSpec] = (),
         forgetting: Forgetting,
+        history_changed: Callable[[str], None] | None = None,
     ) -> None:
+        """`history_changed`: who hears of the database's beside entities."""
+
+        def changed(lineage: str) -> None:
+            kernel.system.lineage_changed(lineage)
+            if history_changed is not None:
+                history_changed(lineage)
+
         keep = {
             kind.name: Keep(
                 events=kind.limits.history_events,
@@ -46,7 +54,7 @@ class Duties:
             for kind in kinds
             if kind.actor.durable
         }
-        lineage_watch = LineageWatch(journal.lineage, kernel.system.lineage_changed)
+        lineage_watch = LineageWatch(journal.lineage, changed)
         retries = DeadLetterRetries(kinds=kinds, kernel=kernel, letters=letters)
         letter_watch = DeadLetterWatch(letters, kernel.instruments)
         folding = Folding(kinds=kinds, journal=journal, world=kernel.world, turn=kernel.turn)

@@ -242,6 +242,7 @@ class Node:
             views=self._views.children,
             jobs=self._jobs.begin(kernel, turn),
             forgetting=forgetting,
+            history_changed=self._views.runners.history_changed if self._views.runners is not None else None,
         )
         services = Services(
             kinds=kinds,

@@ -264,6 +264,11 @@ class SimulatedNode:
         self._timeline.note("clock is set", f"{seconds:+g} s", who=self.name)
         self._offset_s += seconds
 
+    def _history_changed(self, lineage: str) -> None:
+        self.kernel.system.lineage_changed(lineage)
+        if self.views is not None:
+            self.views.runners.history_changed(lineage)
+
     # Life and death.
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -276,7 +281,7 @@ class SimulatedNode:
             *((joined.run,) if joined is not None else ()),
             self.kernel.run,
             *((moving.run,) if moving is not None else ()),
-            LineageWatch(self.journal.lineage, self.kernel.system.lineage_changed).run,
+            LineageWatch(self.journal.lineage, self._history_changed).run,
             self._services.reads.run,
             self._services.deadlines.run,
             self.fan_out.hub.run,

@@ -91,8 +91,8 @@ class InTest(InstalledJob):
         self._is_called = not self.is_async
         self.is_async = True
 
-    def decode(self, arguments: bytes | Raw) -> Job:
-        job = super().decode(arguments)
+    def decode(self, arguments: bytes | Raw, job_id: str = "") -> Job:
+        job = super().decode(arguments, job_id)
         return cast(Job, _Called(job)) if self._is_called else job
 
 

@@ -34,7 +34,7 @@ from greenroom.actors.model.errors import InvalidCommand
 from greenroom.actors.model.lifecycle import Answered, Undelivered
 from greenroom.actors.testing.kit import EPOCH_S, Kit
 from greenroom.actors.testing.virtual_time import run_through
-from greenroom.store.jobs.sealing import KEY_BYTES, has_keys, opened_if_sealed, use_keys
+from greenroom.store.jobs.sealing import KEY_BYTES, RESULT, Place, has_keys, opened_if_sealed, use_keys
 from greenroom.store.journal.consequences.consequence import Tables
 from greenroom.store.journal.consequences.jobs import EndRow, JobRow, JobTables
 from greenroom.store.journal.consequences.jobs import Jobs as JobWrites
@@ -114,7 +114,7 @@ class JobKit:
         installed = self._installed(row.job)
         assert row.arguments is not None
         try:
-            return installed.decode(row.arguments)
+            return installed.decode(row.arguments, row.id)
         except InvalidCommand as error:
             raise AssertionError(f"its arguments are none that its class takes: {error}") from None
 
@@ -300,11 +300,12 @@ class JobKit:
     def _outcome(self, row: JobRow, end: EndRow) -> Outcome:
         said = self._said.pop(row.id, None) or Said()
         errors = self._errors.pop(row.id, [])
+        result = opened_if_sealed(end.result, Place(row.job, row.id, RESULT)) if end.result else None
         return Outcome(
             job=self._decode(row),
             id=row.id,
             state=end.state,
-            result=msgspec.json.decode(opened_if_sealed(end.result)) if end.result else None,
+            result=msgspec.json.decode(result) if result else None,
             errors=[one["error"] for one in errors],
             traces=[one["trace"] for one in errors if "trace" in one],
             begun=said.begun,

@@ -7,6 +7,7 @@ from greenroom.actors.model.message import Message
 from greenroom.actors.testing.world import KitJobs
 from greenroom.store.jobs.jobs import Begun, JobFound, JobOutcome, Question, Seen
 from greenroom.store.jobs.jobs_memory import MemoryJobs, look_at, outcomes_of
+from greenroom.store.jobs.sealing import is_sealed
 from greenroom.store.journal.consequences.consequence import Tables
 from greenroom.store.journal.consequences.jobs import JobRow, JobTables
 
@@ -20,6 +21,7 @@ class KitReads(KitJobs):
         self._store = MemoryJobs(lambda: database, lambda: 0.0)
         self._looks: dict[str, Seen] = {}
         self._arguments: list[str] = []
+        self._clear: list[str] = []
         self._questions: list[Question] = []
 
     async def begin(self, queue: str, now_ms: int) -> Begun:
@@ -52,6 +54,9 @@ class KitReads(KitJobs):
     def read(self, queue: str, ids: Sequence[str]) -> None:
         self._arguments += ids
 
+    def read_clear(self, queue: str, ids: Sequence[str]) -> None:
+        self._clear += ids
+
     def ask(self, queue: str, question: Question) -> bool:
         self._questions.append(question)
         return True
@@ -65,6 +70,10 @@ class KitReads(KitJobs):
         if ids:
             found = {one: self._tables.jobs[one].arguments or b"" for one in ids if one in self._tables.jobs}
             yield ReadArguments(ids=ids, arguments=found)
+        clear, self._clear = self._clear, []
+        kept = {one: row.arguments for one in clear if (row := self._tables.jobs.get(one)) is not None}
+        if some := {one: stored for one, stored in kept.items() if stored is not None and not is_sealed(stored)}:
+            yield ReadArguments(ids=list(some), arguments=some)
         questions, self._questions = self._questions, []
         for one in questions:
             outcomes = outcomes_of(self._tables, one.ids, results=one.results)

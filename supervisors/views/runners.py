@@ -111,6 +111,7 @@ class Runners:
         self._unsure = unsure
         self._learned = learned or (lambda versions: None)
         self._look_now = trio.Event()
+        self.history = ""  # of the database, as last heard
         self._homeless: set[str] = set()  # views without code that were told of
         self._abandoned = Abandoned()
         self._releases: dict[str, dict[str, int]] = {}  # of nodes that are up: by digest, views with their versions
@@ -126,6 +127,11 @@ class Runners:
         """These appends of these entities have landed. Never waits, and never raises."""
         self.inline.landed(landed)
         self.hints.committed(landed)
+
+    def history_changed(self, lineage: str) -> None:
+        """The database has that history. After a failover it may lack what was folded, and not its events: those of
+        entities that record nothing more are found by sweeps. Never waits, and never raises."""
+        self.history = lineage
 
     async def rebuild(self, name: str) -> Version:
         """See Versions. Raises: KeyError for no view of this release; ViewRefused, StoreUnavailable."""
@@ -221,7 +227,7 @@ class Runners:
         return Filled(runner, self._sweep(runner))
 
     def _sweep(self, follower: Follower) -> Sweep:
-        return Sweep(follower, self.store, shards=self._owned, stopwatch=self._stopwatch)
+        return Sweep(follower, self.store, shards=self._owned, history=lambda: self.history, stopwatch=self._stopwatch)
 
     async def _keep(self, filled: Filled, former: trio.Event | None) -> None:
         """Once the `former` one of the same table has ended: a sink's would settle what this one has claimed."""

@@ -1,14 +1,18 @@
 """The sweep of one table: finds entities with events that nobody here has heard of.
 
 It walks over all heads by their ids, and gives the backlog those of this node's shards that are behind: all that is
-left of a crash, of another node, of a time without this code. At the start, when shards have come, and when it is asked
-to, it goes quickly; besides it goes round slowly, for what should not be missed and might be.
+left of a crash, of another node, of a time without this code. At the start, when shards have come, when the database
+has another history, which may lack what was folded and not its events, and when it is asked to, it goes quickly. So it
+does once more LATE_S after shards have come: what their former owner had on its way to the database may have landed
+behind the first lap, and it tells nobody. Besides it goes round slowly, for what should not be missed and might be.
 
 While nodes are up whose release lacks this version's code, nobody hears of what is recorded there. Then each that has
 it goes round without a pause, over the shards of all.
 """
 
 from collections.abc import Callable, Collection
+from math import inf
+from typing import NamedTuple
 
 import structlog
 import trio
@@ -22,11 +26,19 @@ from greenroom.supervisors.views.stopwatch import STOPWATCH, Stopwatch
 log = structlog.get_logger("greenroom.views")
 
 LOOK_S = 1.0  # between two looks whether there is a reason to go round
+LATE_S = 15.0  # after shards have come: no statement of their former owner lands any more
 ROUND_S = 60.0  # between the end of a lap without a reason and the next one
 SLOW_SHARE = 0.01  # of the time, that such a lap may take
 FAST_SHARE = 0.5  # likewise, of one that has a reason
 MIXED_SHARE = 0.1  # likewise, while other nodes lack this version's code
 REST_MAX_S = 10.0  # between two pages: that a database was slow once is no reason to look at it no more
+
+
+class _Reasons(NamedTuple):
+    shards: Collection[int] | None  # to look at
+    rung: int  # how often it was
+    is_mixed: bool  # are releases?
+    history: str  # of the database
 
 
 class Sweep:
@@ -38,16 +50,20 @@ class Sweep:
         store: ViewStore,
         *,
         shards: Callable[[], Collection[int] | None],
+        history: Callable[[], str] = lambda: "",
         page: int = ROOM,
         stopwatch: Stopwatch = STOPWATCH,
     ) -> None:
-        """`shards`: those whose entities are this node's to fold; None: all. Another object after each change."""
+        """`shards`: those whose entities are this node's to fold; None: all. Another object after each change.
+        `history`: of the database, as last heard; "": not yet."""
         self._runner = runner
         self._store = store
         self._shards = shards
+        self._history = history
         self._page = page
         self._stopwatch = stopwatch
-        self._looked_at: tuple[Collection[int] | None, int, bool] | None = None  # what it was at the last lap: see _now
+        self._looked_at: _Reasons | None = None  # what they were at the last lap
+        self._late_at = inf  # on the trio clock: when it is to go round once more
         self.laps = 0
         self.found = 0  # entities, by the last whole lap
 
@@ -72,29 +88,36 @@ class Sweep:
         then = self._looked_at
         if then is None or self._runner.backlog.swept_away:
             return True
-        shards, rung, is_mixed = self._now()
-        return shards is not then[0] or rung != then[1] or is_mixed != then[2]
+        now = self._now()
+        if now.shards is not then.shards or trio.current_time() >= self._late_at:
+            return True
+        has_failed_over = bool(then.history) and now.history != then.history
+        return has_failed_over or now.rung != then.rung or now.is_mixed != then.is_mixed
 
-    def _now(self) -> tuple[Collection[int] | None, int, bool]:
-        """The shards to look at; how often it was rung; are releases mixed?"""
+    def _now(self) -> "_Reasons":
         is_mixed = self._runner.is_mixed
-        return None if is_mixed else self._shards(), self._runner.version.rung, is_mixed
+        shards = None if is_mixed else self._shards()
+        return _Reasons(shards, self._runner.version.rung, is_mixed, self._history())
 
     async def _lap(self, share: float) -> None:
         """Look at every head once, or until there is a reason to begin anew quickly. Raises: StoreUnavailable."""
         runner, backlog = self._runner, self._runner.backlog
-        seen = self._now()
-        is_quick = share == FAST_SHARE
+        seen, then = self._now(), self._looked_at
+        is_quick, began_at = share == FAST_SHARE, trio.current_time()
         backlog.swept_away = False
         found, after_id = 0, 0
         while not runner.version.paused and (is_quick or not self._has_reason()):
             await backlog.room()
             began = self._stopwatch.elapsed()
             behind, last_id = await self._store.behind(
-                runner.version, after_id=after_id, limit=self._page, shards=seen[0]
+                runner.version, after_id=after_id, limit=self._page, shards=seen.shards
             )
             if last_id is None:
                 self._looked_at = seen
+                if then is None or seen.shards is not then.shards:
+                    self._late_at = trio.current_time() + LATE_S
+                elif began_at >= self._late_at:
+                    self._late_at = inf
                 self.laps += 1
                 self.found = found
                 return

@@ -87,9 +87,14 @@ class Shop:
 
     @property
     def rows(self) -> str:
-        """All that is stored of jobs."""
+        """All that is stored of its jobs. Of the shops before it the worker's lease may end at any moment."""
         tables = self.node.journal.rows.consequences.of(JobTables)
-        return repr((tables.jobs, tables.done, tables.takes, tables.steps))
+        queue = self.queue.partition(":")[2]
+        jobs = {one: row for one, row in tables.jobs.items() if row.queue == queue}
+        done = {one: (row, end) for one, (row, end) in tables.done.items() if row.queue == queue}
+        takes = {token: take for (of, token), take in tables.takes.items() if of == queue}
+        steps = {one: tables.steps.get(one) for one in (self.held, self.waits)}
+        return repr((jobs, done, takes, steps))
 
     @property
     def under_way(self) -> dict[str, Any]:

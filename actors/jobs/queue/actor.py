@@ -19,7 +19,15 @@ from greenroom.actors.jobs.counting import count_taken, count_written, is_limite
 from greenroom.actors.jobs.ids import new_id
 from greenroom.actors.jobs.installed import Jobs as InstalledJobs
 from greenroom.actors.jobs.limits import NO_LIMITS
-from greenroom.actors.jobs.options import ARGUMENTS_MAX, NO_OPTIONS, Options, UniqueKey, decode_options, expires_ms
+from greenroom.actors.jobs.options import (
+    ARGUMENTS_MAX,
+    NO_OPTIONS,
+    Options,
+    UniqueKey,
+    decode_options,
+    expires_ms,
+    wait_ms,
+)
 from greenroom.actors.jobs.queue.bulk.messages import Bulk, Matched
 from greenroom.actors.jobs.queue.control import Limit, Limited, Metered, Pause, Paused, Resume, Resumed, Why
 from greenroom.actors.jobs.queue.desk import LEASE_MS, Report
@@ -35,6 +43,7 @@ from greenroom.actors.jobs.queue.flows.messages import (
     WaitedFor,
 )
 from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments, ReadOutcomes
+from greenroom.actors.jobs.queue.keys import What
 from greenroom.actors.jobs.queue.looking import Looking
 from greenroom.actors.jobs.queue.messages import (
     Add,
@@ -54,7 +63,7 @@ from greenroom.actors.jobs.queue.messages import (
 )
 from greenroom.actors.jobs.queue.order import ALL, PRIORITY
 from greenroom.actors.jobs.queue.overview import overview
-from greenroom.actors.jobs.queue.sealed import in_place, require_in_the_clear, seal_found, seal_read
+from greenroom.actors.jobs.queue.sealed import in_place, may_be_clear, require_in_the_clear, seal_found, seal_read
 from greenroom.actors.jobs.queue.single.single_jobs import SingleJobs
 from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob, RetryJob
 from greenroom.actors.jobs.queue.single.telling import Look, Progress, StepDone, Steps
@@ -126,8 +135,8 @@ class Queue(SteeredQueue):
         self._reading = Reading()  # arguments that are not in memory
         self._encrypts = any(one.job.encrypts for one in self.installed)
         if self._encrypts:
-            self.desk.in_place = lambda tag, arguments: in_place(tag, arguments, self.installed)
-        self._in_the_clear: list[str] = []  # ids of jobs that others have added: their arguments may be
+            self.desk.in_place = lambda tag, job_id, arguments: in_place(tag, job_id, arguments, self.installed)
+        self._in_the_clear: list[str] = []  # ids of jobs whose arguments may be: see sealed.py
         self.single = SingleJobs(self, self.close)
         self._flowing = Flowing(self, self.single, self._new_rows, self.close)
 
@@ -146,7 +155,7 @@ class Queue(SteeredQueue):
         after = ""
         while rows := await reads.page(self.key, begun.seen, after, arguments=not self.desk.jobs.is_laden):
             self.desk.load(rows, self.now_ms)
-            self._in_the_clear += [row.id for row in rows if row.is_of_others and self._encrypts]
+            self._in_the_clear += [row.id for row in rows if may_be_clear(row, self.installed)]
             after = rows[-1].id
         if self.desk.jobs:
             self._counts.has_jobs()
@@ -181,10 +190,13 @@ class Queue(SteeredQueue):
         """What follows from a message, whatever it was."""
         if self.desk.unsettled:
             self._settle(writes)
+        if self.desk.nearer:
+            self.desk.write_nearer(writes)
         if self._in_the_clear:
             ids = self._in_the_clear[:SETTLED_AT_ONCE]
             del self._in_the_clear[:SETTLED_AT_ONCE]
-            seal_found(self.desk, ids, self.installed, writes)
+            if unread := seal_found(self.desk, ids, self.installed, writes):
+                self.runtime.jobs.read_clear(self.key, unread)
         if self.desk.jobs.expiries:
             self.desk.end_expired(self.now_ms, writes)
         if self.desk.pause_until_ms:
@@ -247,8 +259,7 @@ class Queue(SteeredQueue):
                 if self._looking.found(message.since, message.look, self.now_ms, random.random()):
                     self._counts.added(len(message.look.rows))
                     self.desk.found(message.look.rows, self.now_ms, writes)
-                    if self._encrypts:
-                        self._in_the_clear += [row.id for row in message.look.rows]
+                    self._in_the_clear += [row.id for row in message.look.rows if may_be_clear(row, self.installed)]
             case ReadArguments():
                 if self._encrypts:
                     seal_read(self.desk, message.arguments, self.installed, writes)
@@ -279,6 +290,7 @@ class Queue(SteeredQueue):
                 )
             require_object(job.arguments)
             require_in_the_clear(job)
+            job_id = new_id(now_ms)
             priority, partition, attempts = job.priority, job.partition, job.attempts
             expires_s, weight = job.expires_s, job.weight
             installed = self.installed.get(job.job)
@@ -288,14 +300,14 @@ class Queue(SteeredQueue):
                 partition = partition or installed.key_of(job.arguments)
                 expires_s = installed.job.limits.expires_s if expires_s is None else expires_s
                 weight = installed.job.limits.weight if weight is None else weight
-            arguments = bytes(job.arguments) if installed is None else installed.sealed(job.arguments)
+            arguments = bytes(job.arguments) if installed is None else installed.sealed(job.arguments, job_id)
             options = Options(by=job.by, trace=trace) if job.by or trace else None
             if expires_s is not None or (weight is not None and weight > 1):
                 expires = expires_ms(now_ms, expires_s)
                 options = replace(options or NO_OPTIONS, expires_ms=expires, weight=weight or 1)
             rows.append(
                 JobRow(
-                    id=new_id(now_ms),
+                    id=job_id,
                     queue=self.key,
                     job=job.job,
                     arguments=arguments,
@@ -330,9 +342,13 @@ class Queue(SteeredQueue):
                 ids.append(row.id)
             else:
                 row.unique_key = unique.key
-                row.options = replace(decode_options(row.options) or NO_OPTIONS, unique=unique).encode()
                 row.due_ms = max(row.due_ms, unique.due_ms(now_ms))
+                wait = wait_ms(unique, row.due_ms, now_ms)
+                row.options = replace(decode_options(row.options) or NO_OPTIONS, unique=unique, wait_ms=wait).encode()
                 verdict = self.desk.judge(unique, row.id, now_ms, now_ms)
+                installed = self.installed.get(row.job)
+                if verdict.what is What.REPLACE and installed is not None and row.arguments is not None:
+                    row.arguments = installed.sealed_for(verdict.id, row.arguments, row.id)
                 ids.append(self.desk.add_unique(row, unique, verdict, now_ms, writes))
         duplicates = [number for number, row in enumerate(rows) if ids[number] != row.id]
         self._counts.duplicates(len(duplicates))

@@ -11,15 +11,15 @@ from greenroom.actors.jobs.queue.desk import Desk
 from greenroom.actors.jobs.queue.flows.messages import SpawnJob
 from greenroom.actors.jobs.queue.messages import NewJob
 from greenroom.actors.model.errors import Refused
-from greenroom.store.jobs.sealing import is_sealed, removed, sealed_as
-from greenroom.store.journal.consequences.jobs import BackRow
+from greenroom.store.jobs.sealing import is_sealed, removed
+from greenroom.store.journal.consequences.jobs import BackRow, JobRow
 from greenroom.store.journal.consequences.jobs import Jobs as Writes
 
 
 def require_in_the_clear(job: NewJob) -> None:
-    """Unless it is a child, which the worker of its parent has encrypted: what others have of encrypted arguments they
-    have copied, and nobody but who wrote them knows what they say. Raises: Refused."""
-    if is_sealed(job.arguments) and not (isinstance(job, SpawnJob) and sealed_as(job.arguments) == job.job):
+    """Unless it is a child, which the worker of its parent has encrypted (see flows/wanted.py): what others have of
+    encrypted arguments they have copied, and nobody but who wrote them knows what they say. Raises: Refused."""
+    if is_sealed(job.arguments) and not isinstance(job, SpawnJob):
         raise sealed_by_others()
 
 
@@ -27,43 +27,56 @@ def sealed_by_others() -> Refused:
     return Refused("queue.sealed", "`arguments` are encrypted already: give them in the clear", status=422)
 
 
-def in_place(tag: str, arguments: bytes | None, installed: Jobs) -> bytes | None:
+def in_place(tag: str, job_id: str, arguments: bytes | None, installed: Jobs) -> bytes | None:
     """Of a job that ends: what is to be kept in place of arguments that are stored in the clear; None: they may stay.
     Long ones, which are not in memory (None), can't be encrypted: they go, where others have added them."""
     of = installed.get(tag)
     if of is None or not of.job.encrypts or (arguments is not None and is_sealed(arguments)):
         return None
-    return (_sealed(tag, arguments, installed) if arguments is not None else None) or removed(tag)
+    return (_sealed(tag, job_id, arguments, installed) if arguments is not None else None) or removed(tag)
 
 
-def seal_found(desk: Desk, ids: Iterable[str], installed: Jobs, writes: Writes) -> None:
-    """Of those of these jobs whose arguments are in memory; longer ones are encrypted as they are read."""
+def may_be_clear(row: JobRow, installed: Jobs) -> bool:
+    """Is what this job was given to be looked at? Long arguments are not brought along."""
+    of = installed.get(row.job)
+    return of is not None and of.job.encrypts and (row.arguments is None or not is_sealed(row.arguments))
+
+
+def seal_found(desk: Desk, ids: Iterable[str], installed: Jobs, writes: Writes) -> list[str]:
+    """Of those of these jobs whose arguments are in memory. Longer ones are to be read, and are encrypted then: their
+    ids."""
+    unread: list[str] = []
     for job_id in ids:
         job = desk.jobs.get(job_id)
-        if job is not None and job.arguments is not None:
-            sealed = _sealed(job.job, job.arguments, installed)
+        if job is None:
+            continue
+        if job.arguments is None:
+            unread.append(job_id)
+        else:
+            sealed = _sealed(job.job, job_id, job.arguments, installed)
             if sealed is not None:
                 desk.jobs.give(job, sealed)
                 _write(desk, job_id, sealed, writes)
+    return unread
 
 
 def seal_read(desk: Desk, arguments: dict[str, bytes], installed: Jobs, writes: Writes) -> None:
-    """Of jobs that are handed out, as they were read just now; not of one that was edited since."""
+    """Of jobs as they were read just now; not of one that was edited since."""
     for job_id, text in arguments.items():
         job = desk.jobs.get(job_id)
-        sealed = _sealed(job.job, text, installed) if job is not None and job.arguments is None else None
+        sealed = _sealed(job.job, job_id, text, installed) if job is not None and job.arguments is None else None
         if sealed is not None:
             arguments[job_id] = sealed
             _write(desk, job_id, sealed, writes)
 
 
-def _sealed(tag: str, arguments: bytes, installed: Jobs) -> bytes | None:
+def _sealed(tag: str, job_id: str, arguments: bytes, installed: Jobs) -> bytes | None:
     """None: they stay as they are."""
     of = installed.get(tag)
     if of is None or not of.job.encrypts or is_sealed(arguments):
         return None
     try:
-        return of.sealed(arguments)
+        return of.sealed(arguments, job_id)
     except Refused:
         return None
 

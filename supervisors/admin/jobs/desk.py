@@ -279,11 +279,11 @@ class JobDesk:
         found = await self._found(job_id)
         edit = EditJob(id=job_id, priority=priority, delay_s=delay_s)
         if arguments is not None:
-            edit = msgspec.structs.replace(edit, arguments=self._edited(found, arguments, shown))
+            edit = msgspec.structs.replace(edit, arguments=self._edited(job_id, found, arguments, shown))
         waits = await self._do(f"queue:{found.row.queue}", edit, by)
         return encode({"id": job_id, "due_ms": waits.due_ms})
 
-    def _edited(self, found: JobFound, arguments: Any, shown: Any) -> Raw:
+    def _edited(self, job_id: str, found: JobFound, arguments: Any, shown: Any) -> Raw:
         """Raises: Refused."""
         stored = found.row.arguments or b"{}"
         present, is_cut = arguments_shown(stored, self._shapes.get(found.row.job))
@@ -301,7 +301,7 @@ class JobDesk:
         made = encode(after)
         installed = self._jobs.get(found.row.job)
         if installed is not None:
-            installed.decode(made)  # says which field is wrong, before a worker does
+            installed.decode(made, job_id)  # says which field is wrong, before a worker does
         return Raw(made)
 
     # Sagas.

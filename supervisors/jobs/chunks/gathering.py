@@ -69,6 +69,6 @@ def wants_of(gatherings: Sequence[Gathering]) -> int:
 
 def _key_of(job: TakenJob, installed: InstalledJob) -> str:
     try:
-        return installed.key_of(installed.opened_or(job.arguments))
+        return installed.key_of(installed.opened_or(job.arguments, job.id))
     except Refused:
         return ""

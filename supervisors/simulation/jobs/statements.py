@@ -39,6 +39,9 @@ class SimulatedJobs:
     async def arguments(self, ids: Sequence[str]) -> dict[str, bytes]:
         return await self._call("jobs arguments", lambda: self._rows.arguments(ids))
 
+    async def clear_arguments(self, ids: Sequence[str]) -> dict[str, bytes]:
+        return await self._call("jobs arguments", lambda: self._rows.clear_arguments(ids))
+
     async def find(self, job_id: str) -> JobFound | None:
         return await self._call("jobs find", lambda: self._rows.find(job_id))
 

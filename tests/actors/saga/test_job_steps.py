@@ -13,7 +13,7 @@ from greenroom.actors.saga.messages import BeginFork, CancelSaga, ForkSaga, Resu
 from greenroom.actors.saga.plan import is_under_way
 from greenroom.actors.saga.so_far import SoFar
 from greenroom.actors.saga.state import SagaState, StepState
-from greenroom.store.jobs.sealing import keys_for, seal
+from greenroom.store.jobs.sealing import RESULT, CannotOpen, Place, keys_for, seal
 from greenroom.testing import Kit
 from tests.actors.saga.market import Do, Stalls, Undo, pack, saga, step, unpack
 
@@ -115,6 +115,11 @@ def test_one_that_was_erased_has_ended() -> None:
     assert stalls.status == "undone"
 
 
+def packed(plan: Stalls) -> Raw:
+    """As its job's result is stored."""
+    return Raw(seal(b'"packed"', Place("job.pack", plan.told("pack").entity.removeprefix("job:"), RESULT)))
+
+
 def test_the_result_of_a_job_that_is_encrypted_is_opened_and_where_its_key_is_not_here_waited_for() -> None:
     read: list[str] = []
 
@@ -124,7 +129,7 @@ def test_the_result_of_a_job_that_is_encrypted_is_opened_and_where_its_key_is_no
 
     plan = Stalls(saga(Step[Any](name="pack", do=pack, undo=unpack, deadline_s=30.0), step("ship", do=do)))
     with keys_for(bytes(32)):
-        reply = Raw(seal(b'"packed"', "job.pack"))
+        reply = packed(plan)
     with keys_for():
         plan.kit.answered(plan.told("pack"), reply)
         plan.kit.advance(NO_KEY_S * 9)
@@ -141,7 +146,7 @@ def test_so_it_is_where_a_step_is_taken_back() -> None:
 
     plan = Stalls(saga(Step[Any](name="pack", do=pack, undo=back, deadline_s=30.0), step("ship")))
     with keys_for(bytes(32)):
-        plan.kit.answered(plan.told("pack"), Raw(seal(b'"packed"', "job.pack")))
+        plan.kit.answered(plan.told("pack"), packed(plan))
     with keys_for():
         plan.refused("ship")
         plan.kit.advance(NO_KEY_S * 9)
@@ -161,7 +166,7 @@ def test_a_step_that_waits_for_a_key_has_not_been_tried_meanwhile() -> None:
         saga(Step[Any](name="pack", do=pack, deadline_s=30.0), step("ship", do=do, retry=RETRIED, deadline_s=600.0))
     )
     with keys_for(bytes(32)):
-        reply = Raw(seal(b'"packed"', "job.pack"))
+        reply = packed(plan)
     with keys_for():
         plan.kit.answered(plan.told("pack"), reply)
         plan.kit.advance(NO_KEY_S * 9)
@@ -200,7 +205,7 @@ def test_what_an_entity_answers_is_opened_by_nobody() -> None:
 
     plan = Stalls(saga(step("ask"), step("ship", do=do)))
     with keys_for(bytes(32)):
-        copied = Raw(seal(b'"4111"', "job.pay"))
+        copied = Raw(seal(b'"4111"', Place("job.pay", "a" * 32, RESULT)))
         plan.kit.answered(plan.told("ask"), copied)
     assert read == [copied]
 
@@ -215,7 +220,7 @@ def test_a_fork_opens_the_results_of_jobs_that_it_has_taken_over() -> None:
     market = saga(Step[Any](name="pack", do=pack, undo=unpack, deadline_s=30.0), step("ship", do=do))
     plan = Stalls(market)
     with keys_for(bytes(32)):
-        plan.kit.answered(plan.told("pack"), Raw(seal(b'"packed"', "job.pack")))
+        plan.kit.answered(plan.told("pack"), packed(plan))
         plan.done("ship")
         steer(plan, ForkSaga(from_step="ship"))
         fork: Kit[Any] = Kit(market, key="2")
@@ -247,7 +252,7 @@ def test_so_does_one_that_an_earlier_release_has_begun_and_the_fork_of_that() ->
     market = saga(Step[Any](name="pack", do=pack, undo=unpack, deadline_s=30.0), step("ship", do=do))
     plan = Stalls(market)
     with keys_for(bytes(32)):
-        plan.kit.answered(plan.told("pack"), Raw(seal(b'"packed"', "job.pack")))
+        plan.kit.answered(plan.told("pack"), packed(plan))
         plan.done("ship")
         fork = fork_of(market, plan, "2", without="queue")
         fork.answered(fork.told[-1], None)
@@ -259,7 +264,7 @@ def test_so_does_one_that_an_earlier_release_has_begun_and_the_fork_of_that() ->
 
 def test_so_does_one_whose_snapshot_an_earlier_release_has_made() -> None:
     with keys_for(bytes(32)):
-        sealed = seal(b'"packed"', "job.pack")
+        sealed = seal(b'"packed"', Place("job.pack", "a" * 32, RESULT))
         kept = b'{"status":"running","steps":[{"name":"pack","status":"done","taken":"1"}],"replies":{"pack":%b}}'
         state = msgspec.json.decode(kept % sealed, type=SagaState)
         assert SoFar("market:2", None, state).reply("pack", str) == "packed"
@@ -275,7 +280,7 @@ def test_a_fork_opens_no_answer_of_an_entity() -> None:
     market = saga(step("ask"), step("ship", do=do))
     plan = Stalls(market)
     with keys_for(bytes(32)):
-        copied = Raw(seal(b'"4111"', "job.pay"))
+        copied = Raw(seal(b'"4111"', Place("job.pay", "a" * 32, RESULT)))
         plan.kit.answered(plan.told("ask"), copied)
         plan.done("ship")
         fork = fork_of(market, plan, "2")
@@ -284,3 +289,14 @@ def test_a_fork_opens_no_answer_of_an_entity() -> None:
         fork.ask(ForkSaga(from_step="ship", key="3"), user="op", roles=("admin",))
         Kit(market, key="3").tell(fork.told[-1].message)
     assert read == [copied] * 3
+
+
+@pytest.mark.parametrize(
+    "step", [StepState("pack", taken="1", job="b" * 32), StepState("pack", "job:" + "b" * 32, queue="q")]
+)
+def test_what_another_job_came_to_is_no_reply(step: StepState) -> None:
+    """Also where the step was taken over: the fork knows which job it was."""
+    with keys_for(bytes(32)):
+        sealed = Raw(seal(b'"packed"', Place("job.pack", "a" * 32, RESULT)))
+        with pytest.raises(CannotOpen, match="of the job aaa"):
+            SoFar("market:2", None, SagaState(steps=[step], replies={"pack": sealed})).reply("pack", str)

@@ -11,7 +11,8 @@ import msgspec
 
 from greenroom.actors.jobs.limits import QueueLimits
 from greenroom.actors.jobs.queue.desk import LOST_MAX
-from greenroom.store.jobs.sealing import is_sealed, opened_if_sealed
+from greenroom.store.jobs import sealing
+from greenroom.store.jobs.sealing import RESULT, as_step, is_sealed
 from greenroom.store.journal.consequences.jobs import BackRow, EndRow, JobRow, Jobs, JobTables, TakeRow
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.store.journal.records import Append
@@ -218,11 +219,11 @@ class JobsAudit:
     def _check_result(self, job: Known, end: EndRow, token: int) -> None:
         """It is what the attempt that had the job has returned, with the arguments that it has."""
         assert is_sealed(end.result or b"") is BY_TAG[job.job].encrypts, f"{job.id} has the result {end.result!r}"
-        result = decode(opened_if_sealed(end.result or b"{}"))
+        result = _opened(job, end.result or b"{}", RESULT)
         assert result.get("lease") == token, f"{job.id} has the result of another attempt: {result}, and not {token}"
         wanted = job.wanted["token"]
         assert result["token"] == wanted, f"{job.id} was done as {result['token']}, and is {wanted}"
-        steps = {name: decode(opened_if_sealed(one)) for name, one in job.steps.items()}
+        steps = {name: _opened(job, one, as_step(name)) for name, one in job.steps.items()}
         if "steps" in result:
             world = self._yard.world
             lost = world is not None and world.checker.failovers  # then what the worker knows of may be stored no more
@@ -326,3 +327,7 @@ class JobsAudit:
             for one in self._yard.cancelled - self._yard.retried:
                 state = self._done[one][1].state
                 assert state == "cancelled", f"{one} was cancelled, and is {state}"
+
+
+def _opened(job: Known, stored: bytes, what: str) -> Any:
+    return decode(sealing.opened_if_sealed(stored, sealing.Place(job.job, job.id, what)))

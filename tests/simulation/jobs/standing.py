@@ -11,7 +11,7 @@ from greenroom.actors.jobs.limits import NO_LIMITS, Rate
 from greenroom.actors.jobs.limits import QueueLimits as Limits
 from greenroom.actors.jobs.options import Options, decode_options
 from greenroom.actors.jobs.queue.order import AGEING_MS, PRIORITY
-from greenroom.store.jobs.sealing import opened_if_sealed
+from greenroom.store.jobs import sealing
 from greenroom.store.journal.consequences.jobs import BackRow, JobRow, TakeRow
 from tests.simulation.jobs.classes import INSTALLED
 
@@ -56,7 +56,7 @@ class Known(Struct):
     @property
     def wanted(self) -> Any:
         """Its arguments."""
-        return decode(opened_if_sealed(self.arguments))
+        return decode(sealing.opened_if_sealed(self.arguments, sealing.Place(self.job, self.id, sealing.ARGUMENTS)))
 
     @property
     def fate(self) -> str:

@@ -57,7 +57,7 @@ def turned_round(found: Sequence[Any], count: int) -> list[Any]:
     return OUTCOMES(found, count)[::-1]
 
 
-def as_they_are(_: Any, given: Any) -> Any:
+def as_they_are(_: Any, given: Any, *place: str) -> Any:
     return given
 
 
@@ -86,8 +86,8 @@ IN_THE_RUNTIME: dict[str, tuple[Any, str, Any]] = {
 FIRST = {
     "what has begun does not expire": 2,
     "a fixed window is counted": 7,
-    "a sliding window is counted": 9,
-    "what has begun in a window counts in the next life": 9,
+    "a sliding window is counted": 13,
+    "what has begun in a window counts in the next life": 18,
     "what has begun makes no room for another": 7,
 }
 

@@ -88,6 +88,9 @@ def none(*_: Any) -> list[Any]:
     return []
 
 
+def not_yet(*_: Any) -> None: ...
+
+
 def nobody(*_: Any) -> str:
     return ""
 
@@ -123,7 +126,7 @@ IN_THE_RUNTIME: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "what has expired is not begun": (Expiries, "due", none),
     "a job is looked for once its row would be there": (Others, "wait", at_once_stored),
     "a job that has added others waits for them": (Desk, "_is_to_rest", if_it_asks),
-    "a job adds once what it adds once": (flowing, "spawned_before", none),
+    "a job adds once what it adds once": (flowing, "spawned_before", not_yet),
     "a step that is over is not begun anew": (single_jobs, "settled_with", nobody),
     "a step is taken back once its job has ended": (plan, "is_under_way", never),
 }

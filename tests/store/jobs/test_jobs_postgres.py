@@ -11,6 +11,7 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from greenroom.store.jobs import sealing
 from greenroom.store.jobs.jobs import LONG, LOOK_ROWS, PAGE, JobStore, Seen
 from greenroom.store.jobs.jobs_postgres import LOOK, PAGES, PostgresJobs
 from greenroom.store.journal.consequences.consequences import Consequences
@@ -274,6 +275,11 @@ async def test_arguments_that_are_long_are_left_and_read_by_themselves(place: Pl
         assert [row.arguments for row in bare] == [None, None]
         read = await place.jobs.arguments([long, "0" * 32])
         assert json.loads(read[long]) == json.loads(text) and len(read) == 1
+        sealed = await one.add()
+        with sealing.keys_for(bytes(32)):
+            stored = sealing.seal(text.encode(), sealing.Place("job.x", sealed, sealing.ARGUMENTS))
+        await one.do("UPDATE jobs SET arguments = $2 WHERE id = $1::text::uuid", sealed, stored)
+        assert await place.jobs.clear_arguments([long, sealed, short]) == {long: read[long], short: b'{"n": 1}'}
 
 
 async def test_one_job_is_found_by_its_id_wherever_it_is(place: Place) -> None:

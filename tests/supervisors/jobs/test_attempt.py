@@ -1,114 +1,26 @@
 """One attempt: what its code returns or raises, its time, and how it is stopped."""
 
-import threading
-from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 import pytest
 import trio
 from msgspec import Raw
-from structlog.testing import capture_logs
 from trio.testing import MockClock
 
-from greenroom import Cancel, Discard, Job, JobLimits, Pause, Retry, Snooze, Work
-from greenroom.actors.jobs.installed import InstalledJob
+from greenroom import Cancel, Discard, Job, JobLimits, Pause, Snooze, Work
 from greenroom.actors.jobs.queue.flows.messages import Child as ChildKnown
-from greenroom.actors.jobs.queue.flows.messages import SpawnJob
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
 from greenroom.actors.jobs.queue.single.telling import Look
-from greenroom.actors.jobs.work import ThreadWork
 from greenroom.actors.model.errors import HandlerStuck
 from greenroom.store.errors import DataRefused, StoreUnavailable
-from greenroom.store.jobs.sealing import keys_for, opened, seal
-from greenroom.supervisors.jobs.attempt import Attempt, Ending, Means
+from greenroom.supervisors.jobs.attempt import Attempt, Ending
 from greenroom.supervisors.jobs.reach.outside import Nowhere
 from greenroom.supervisors.jobs.results import RESULT_MAX
 from greenroom.supervisors.jobs.words import TEXT_MAX
+from tests.supervisors.jobs.attempt.stage import ID, Does, Told, attempt, naps, outcome, raises
 from tests.supervisors.jobs.work_stage import means
-
-ID = f"{3:032x}"
-
-
-class Told:
-    """What an attempt says on its way."""
-
-    def __init__(self) -> None:
-        self.notes: list[tuple[float | None, str, str | None]] = []
-        self.kept: dict[str, Raw] = {}
-        self.asked = 0
-        self.has_ended: list[ChildKnown] = []
-
-    def note(self, attempt: Attempt, share: float | None, note: str, line: str | None) -> None:
-        self.notes.append((share, note, line))
-
-    async def steps(self, attempt: Attempt) -> dict[str, Raw]:
-        await trio.lowlevel.checkpoint()
-        self.asked += 1
-        return dict(self.kept)
-
-    async def keep_step(self, attempt: Attempt, name: str, result: Raw) -> None:
-        await trio.lowlevel.checkpoint()
-        self.kept[name] = result
-
-    async def children(self, attempt: Attempt) -> list[ChildKnown]:
-        await trio.lowlevel.checkpoint()
-        return self.has_ended
-
-    async def spawn(self, attempt: Attempt, group: str, jobs: list[SpawnJob]) -> list[str]:
-        await trio.lowlevel.checkpoint()
-        raise AssertionError("nobody has asked for that")
-
-
-class Does(Job, queue="q", tag="job.does"):
-    """What the test says."""
-
-    limits = JobLimits(timeout_s=30.0, grace_s=5.0)
-    retry = Retry(attempts=3, first_s=10.0)
-    what: ClassVar[Callable[[Work], Any]]
-
-    async def run(self, work: Work) -> Any:
-        result = type(self).what(work)
-        return await result if hasattr(result, "__await__") else result
-
-
-class InThread(Job, queue="q", tag="job.in_thread"):
-    """Likewise, in a thread."""
-
-    limits = JobLimits(timeout_s=30.0, grace_s=5.0)
-    what: ClassVar[Callable[[ThreadWork], Any]]
-
-    def run(self, work: ThreadWork) -> Any:
-        return type(self).what(work)
-
-
-def attempt(
-    job: type[Job] = Does,
-    *,
-    steps: bool = False,
-    arguments: bytes = b"{}",
-    told: Told | None = None,
-    with_means: Means | None = None,
-) -> Attempt:
-    taken = TakenJob(ID, "job.x", Raw(arguments), 1, 3, steps)
-    return Attempt(taken, 9, InstalledJob(job), with_means or means(), told or Told())
-
-
-async def outcome(what: Callable[[Work], Any], **fields: Any) -> Finished:
-    Does.what = staticmethod(what)
-    return await attempt(**fields).run()
-
-
-async def naps(work: Work) -> None:
-    await trio.sleep(100)
-
-
-def raises(error: BaseException) -> Callable[[Any], Any]:
-    def raising(work: Any) -> Any:
-        raise error
-
-    return raising
 
 
 async def test_what_it_returns_is_its_result() -> None:
@@ -337,52 +249,6 @@ async def test_nobody_here_has_its_code_or_its_arguments_are_wrong() -> None:
     assert (await attempt(arguments=b"[]").run()).final
 
 
-# In a thread.
-
-
-async def test_a_thread_returns_and_raises_as_a_coroutine_does() -> None:
-    told = Told()
-
-    def runs(work: ThreadWork) -> Any:
-        work.progress(0.5, "half")
-        work.log("a line")
-        return work.step("a", threading.current_thread)
-
-    InThread.what = staticmethod(runs)
-    found = await attempt(InThread, told=told).run()
-    assert found.error is not None and "the step 'a' is no JSON" in found.error
-    assert told.notes == [(0.5, "half", None), (None, "", "a line")]
-    InThread.what = staticmethod(lambda work: [work.step("a", lambda: 7), work.step("a", lambda: 8)])
-    assert (await attempt(InThread, told=told).run()).result == Raw(b"[7,7]")
-    InThread.what = staticmethod(raises(Discard("useless")))
-    assert (await attempt(InThread).run()).error == "useless"
-    InThread.what = staticmethod(raises(SystemExit(3)))
-    assert not (await attempt(InThread).run()).final
-
-
-async def test_a_thread_hears_of_its_cancel_at_its_next_word() -> None:
-    begun = trio.Event()
-    token = trio.lowlevel.current_trio_token()
-
-    def runs(work: ThreadWork) -> None:
-        token.run_sync_soon(begun.set)
-        while True:
-            work.progress(0.5)
-
-    InThread.what = staticmethod(runs)
-    one = attempt(InThread)
-    async with trio.open_nursery() as nursery:
-
-        async def stops() -> None:
-            await begun.wait()
-            one.stop(Ending.INTERRUPTED)
-
-        nursery.start_soon(stops)
-        with capture_logs() as logs:
-            assert await one.run() == Finished(ID, 9, refund=True)
-    assert logs == [], "it was not abandoned"
-
-
 async def test_that_the_store_is_away_is_no_attempt() -> None:
     for error in (StoreUnavailable("away"), ExceptionGroup("", [StoreUnavailable("away")])):
         finished = await outcome(raises(error))
@@ -479,180 +345,3 @@ async def test_what_it_says_while_it_waits_it_has_said_then_and_a_standstill_cou
         finished = await one.run()
         nursery.cancel_scope.cancel()
     assert finished.error == "it said nothing for 3 s" and 13.0 <= trio.current_time() < 13.3
-
-
-async def test_a_thread_that_is_silent_hears_of_it_at_its_next_word() -> None:
-    class Silent(InThread, queue="q", tag="job.silent"):
-        limits = JobLimits(heartbeat_s=60.0)
-
-    spoken, goes_on = trio.Event(), threading.Event()
-    token = trio.lowlevel.current_trio_token()
-
-    def runs(work: ThreadWork) -> None:
-        work.log("a word")
-        token.run_sync_soon(spoken.set)
-        goes_on.wait(60)
-        work.progress(0.5)
-
-    Silent.what = staticmethod(runs)
-    one = attempt(Silent)
-    async with trio.open_nursery() as nursery:
-
-        async def minds() -> None:
-            await spoken.wait()
-            one.mind(trio.current_time() + 59.0)
-            assert one.ending is None
-            one.mind(trio.current_time() + 61.0)
-            goes_on.set()
-
-        nursery.start_soon(minds)
-        finished = await one.run()
-    assert finished.error == "it said nothing for 60 s" and finished.retry_s is not None
-
-
-async def test_a_thread_that_does_not_end_in_its_grace_is_left_alone_and_counts_until_it_does() -> None:
-    goes_on = threading.Event()
-    begun = trio.Event()
-    token = trio.lowlevel.current_trio_token()
-
-    class Short(InThread, queue="q", tag="job.short"):
-        limits = JobLimits(grace_s=0.0)
-
-    def runs(work: ThreadWork) -> None:
-        token.run_sync_soon(begun.set)
-        goes_on.wait(60)
-
-    Short.what = staticmethod(runs)
-    shared = means()
-    one = attempt(Short, with_means=shared)
-    async with trio.open_nursery() as nursery:
-
-        async def stops() -> None:
-            await begun.wait()
-            one.stop(Ending.CANCELLED)
-
-        nursery.start_soon(stops)
-        with capture_logs() as logs:
-            assert await one.run() == Finished(ID, 9, cancelled=True)
-    assert [line["event"] for line in logs] == ["job_abandoned"]
-    assert shared.threads.borrowed_tokens == 1
-    goes_on.set()
-
-
-@pytest.mark.bound("threads of a node in which jobs are called")
-async def test_jobs_wait_for_a_thread_where_there_are_enough() -> None:
-    goes_on = threading.Event()
-    begun: list[int] = []
-
-    def runs(work: ThreadWork) -> None:
-        begun.append(work.attempt)
-        goes_on.wait(60)
-
-    InThread.what = staticmethod(runs)
-    shared = means()
-    shared.threads.total_tokens = 1
-    async with trio.open_nursery() as nursery:
-        for _ in range(2):
-            nursery.start_soon(attempt(InThread, with_means=shared).run)
-        await trio.testing.wait_all_tasks_blocked(0.05)
-        assert (len(begun), shared.threads.statistics().tasks_waiting) == (1, 1)
-        goes_on.set()
-    assert len(begun) == 2
-
-
-async def test_children_are_read_also_from_a_thread() -> None:
-    told = Told()
-    told.has_ended = [ChildKnown("a", "completed", Raw(b'{"n": 1}')), ChildKnown("b", "failed", error="no")]
-    known = [["a", {"n": 1}, ""], ["b", None, "no"]]
-
-    async def runs(work: Work) -> Any:
-        return [[one.id, one.result, one.error] for one in await work.children()]
-
-    assert msgspec.json.decode((await outcome(runs, told=told)).result) == known
-    InThread.what = staticmethod(lambda work: [[one.id, one.result, one.error] for one in work.children()])
-    assert msgspec.json.decode((await attempt(InThread, told=told).run()).result) == known
-
-
-class Pays(Job, queue="q", tag="job.pays", encrypted=True):
-    card: str
-
-    async def run(self, work: Work) -> Any:
-        first = await work.step("first", self._number)
-        return {"card": self.card, "first": first, "again": await work.step("first", self._number)}
-
-    async def _number(self) -> str:
-        return f"step {self.card}"
-
-
-KEY = bytes(range(32))
-
-
-async def test_what_a_job_is_given_and_comes_to_is_sealed_outside_of_it() -> None:
-    told = Told()
-    with keys_for(KEY):
-        row = Pays(card="4111").to_row(now_ms=5)
-        assert row.arguments is not None
-        one = TakenJob(ID, "job.pays", Raw(row.arguments), 1, 3)
-        finished = await Attempt(one, 7, InstalledJob(Pays), means(), told).run()
-        assert b"4111" not in row.arguments + bytes(finished.result) + bytes(told.kept["first"])
-        assert msgspec.json.decode(opened(finished.result, "job.pays")) == {
-            "card": "4111",
-            "first": "step 4111",
-            "again": "step 4111",
-        }
-        again = TakenJob(ID, "job.pays", Raw(row.arguments), 2, 3, steps=True)
-        later = await Attempt(again, 8, InstalledJob(Pays), means(), told).run()
-        assert msgspec.json.decode(opened(later.result))["first"] == "step 4111", "its steps are opened"
-        told.has_ended = [ChildKnown(ID, "completed", finished.result)]
-        attempt = Attempt(one, 7, InstalledJob(Pays), means(), told)
-        assert (await attempt.children())[0].result["card"] == "4111"
-
-
-async def test_one_whose_key_is_not_here_waits_and_says_so() -> None:
-    told = Told()
-    with keys_for(KEY):
-        row = Pays(card="4111").to_row(now_ms=5)
-    assert row.arguments is not None
-    one = TakenJob(ID, "job.pays", Raw(row.arguments), 1, 3)
-    with keys_for(), capture_logs() as logs:
-        finished = await Attempt(one, 7, InstalledJob(Pays), means(), told).run()
-    assert finished == Finished(ID, 7, retry_s=60.0, refund=True, unbegun=True)
-    assert [entry["event"] for entry in logs] == ["job_not_opened"] and "4111" not in str(logs)
-    assert "GREENROOM_JOBS_KEYS has none" in str(told.notes[0][2])
-
-
-async def test_one_that_nobody_can_open_has_failed_for_good() -> None:
-    with keys_for(KEY), capture_logs():
-        for arguments, why in ((seal(b"{}", "job.other"), "sealed as job.other"), (b'{"$sealed": "1.2"}', "is not")):
-            one = TakenJob(ID, "job.pays", Raw(arguments), 1, 3)
-            finished = await Attempt(one, 7, InstalledJob(Pays), means(), Told()).run()
-            assert finished.final and finished.error is not None and why in finished.error and not finished.refund
-
-
-async def test_a_step_of_another_class_is_opened_by_nobody() -> None:
-    """As one that was copied into it."""
-    told = Told()
-    with keys_for(KEY), capture_logs():
-        told.kept = {"a": Raw(seal(b"4111", "job.pays"))}
-        found = await outcome(lambda work: work.step("a", trio.lowlevel.checkpoint), told=told, steps=True)
-    assert found.final and found.error is not None and "sealed as job.pays" in found.error
-
-
-@pytest.mark.parametrize("what", ["a step", "a child"])
-async def test_so_it_is_with_what_is_brought_to_it(what: str) -> None:
-    told = Told()
-
-    async def runs(work: Work) -> Any:
-        return await (work.children() if what == "a child" else work.step("a", trio.lowlevel.checkpoint))
-
-    def brought(sealed: bytes) -> None:
-        told.kept = {"a": Raw(sealed)}
-        told.has_ended = [ChildKnown(ID, "completed", Raw(sealed))]
-
-    with keys_for(KEY):
-        brought(seal(b"1", "job.x"))
-    with keys_for(), capture_logs():
-        assert await outcome(runs, told=told, steps=True) == Finished(ID, 9, retry_s=60.0, refund=True)
-        brought(b'{"$sealed": "1.2"}')
-        found = await outcome(runs, told=told, steps=True)
-    assert found.final and found.error is not None and "can't be opened" in found.error

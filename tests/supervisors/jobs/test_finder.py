@@ -20,7 +20,7 @@ from greenroom.store.journal.consequences.consequence import Tables
 from greenroom.store.journal.consequences.jobs import JobTables
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.store.postgres.bridge import Bridge
-from greenroom.supervisors.jobs.finder import ASKS_MAX, READS_MAX, Finder
+from greenroom.supervisors.jobs.finder import ASKS_MAX, CLEAR_MAX, READS_MAX, Finder
 from greenroom.supervisors.supervision.backoff import new_backoff
 from tests.store.jobs.others import others
 from tests.supervisors.jobs.yard import Upload, Yard, yard
@@ -207,6 +207,11 @@ class Asked:
         self.reads.append(len(ids))
         return {}
 
+    async def clear_arguments(self, ids: Sequence[str]) -> dict[str, bytes]:
+        await trio.lowlevel.checkpoint()
+        self.reads.append(len(ids))
+        return {ids[0]: b"{}"}
+
     def tell(self, entity: str, message: Message) -> bool:
         self.told.append(entity)
         if len(self.told) == self._tells:
@@ -244,6 +249,13 @@ async def test_one_statement_reads_so_many_arguments_and_the_next_the_others(aut
         finder.read("q", ids[:-1])
         finder.read("q", ids[-2:])
     assert store.reads == [READS_MAX, 1] and store.told == ["queue:q"] * 2
+
+
+@pytest.mark.bound("jobs that may be in the clear of which one statement reads")
+async def test_of_what_may_be_in_the_clear_one_statement_reads_a_few(autojump_clock: MockClock) -> None:
+    async with asking(2) as (finder, store):
+        finder.read_clear("q", [f"{number}" for number in range(CLEAR_MAX + 1)])
+    assert store.reads == [CLEAR_MAX, 1] and store.told == ["queue:q"] * 2
 
 
 async def test_a_queue_that_is_asleep_is_woken_by_a_job_that_an_entity_starts(where: str | MemoryRows) -> None:

@@ -18,6 +18,7 @@ from greenroom.actors.jobs.queue.flows.messages import AddFlow, Children, FlowJo
 from greenroom.actors.jobs.queue.messages import Finished, Taken
 from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob, RetryJob
 from greenroom.actors.model.lifecycle import Inspect, Inspected
+from greenroom.store.jobs.sealing import is_sealed, keys_for
 from greenroom.store.journal.journal_memory import MemoryRows
 from tests.supervisors.jobs.work_stage import running, stage, until
 from tests.supervisors.jobs.yard import Publish, Upload, Yard, yard
@@ -277,6 +278,33 @@ class SplitApart(Job, queue="q", tag="job.split_apart"):
     def run(self, work: Any) -> list[object]:
         work.spawn("parts", [Part(number=n) for n in range(3)])
         return [one.result for one in work.children()]
+
+
+class Sealed(Job, queue="q", tag="job.sealed_part", encrypted=True):
+    number: int
+
+    async def run(self, work: Work) -> int:
+        return self.number
+
+
+class SplitSealed(Job, queue="q", tag="job.split_sealed"):
+    """In a process of its own, which has no keys."""
+
+    process = True
+
+    def run(self, work: Any) -> list[object]:
+        work.spawn("parts", [Sealed(number=n) for n in range(3)])
+        return [one.result for one in work.children()]
+
+
+async def test_a_process_of_its_own_adds_children_that_are_encrypted() -> None:
+    with keys_for(bytes(32)):
+        async with stage(Sealed, SplitSealed) as on, running(on.worker()):
+            job = await on.add(SplitSealed())
+            with trio.fail_after(60.0):
+                assert await on.ended(job) == ["completed"]
+            assert json.loads(on.end(job).result or b"") == [0, 1, 2]
+            assert all(is_sealed(row.arguments or b"") for row, _ in on.tables.done.values() if row.id != job)
 
 
 @pytest.mark.parametrize("split", [Split, SplitThere, SplitApart])

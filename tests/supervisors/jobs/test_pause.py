@@ -6,7 +6,7 @@ from greenroom import Job, Pause, Work
 from greenroom.actors.jobs.installed import InstalledJob
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
 from greenroom.supervisors.jobs.attempt import Attempt
-from tests.supervisors.jobs.test_attempt import Told
+from tests.supervisors.jobs.attempt.stage import Told
 from tests.supervisors.jobs.work_stage import means
 
 

@@ -24,7 +24,7 @@ from greenroom.supervisors.jobs import processes as processes_module
 from greenroom.supervisors.jobs.attempt import Attempt, Ending, Means
 from greenroom.supervisors.jobs.processes import Processes
 from greenroom.supervisors.jobs.words import TEXT_MAX
-from tests.supervisors.jobs.test_attempt import ID, Told
+from tests.supervisors.jobs.attempt.stage import ID, Told
 
 
 class Apart(Job, queue="q", tag="job.apart"):

@@ -26,6 +26,7 @@ from greenroom.store.views.wanted import Wanted
 from greenroom.supervisors.supervision.backoff import new_backoff
 from greenroom.supervisors.views import abandoned
 from greenroom.supervisors.views.runners import LOOK_S, Runners
+from greenroom.supervisors.views.sweep import LATE_S
 from tests.actors.views.shows import Clapped, Closed, Directory, Everything, Renamed, Show, Standings
 from tests.supervisors.views.stage import Stage, record, stage, until
 
@@ -384,4 +385,22 @@ async def test_a_number_that_was_given_again_is_another_table(autojump_clock: Mo
         for id_, filled in runners.filled.items():
             assert filled.runner.installed is runners._views[rows.versions[id_].version.name]
         assert len(runners.filled) == 2
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_failover_has_all_tables_looked_through(autojump_clock: MockClock) -> None:
+    """It may have lost that something was folded, and of an entity that records nothing more nobody hears."""
+    runners = in_memory(MemoryViewRows(now=trio.current_time), Standings, Everything)
+    await runners.install()
+    runners.history_changed("1")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(runners.run)
+        await trio.sleep(LATE_S + 5)
+        sweeps = [filled.sweep for filled in runners.filled.values()]
+        laps = [sweep.laps for sweep in sweeps]
+        await trio.sleep(5)
+        assert [sweep.laps for sweep in sweeps] == laps and len(laps) == 2
+        runners.history_changed("2")
+        await trio.sleep(2)
+        assert [sweep.laps for sweep in sweeps] == [one + 1 for one in laps]
         nursery.cancel_scope.cancel()

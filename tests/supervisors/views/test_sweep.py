@@ -15,7 +15,7 @@ from greenroom.store.views.store import Behind, Version
 from greenroom.supervisors.supervision.backoff import new_backoff
 from greenroom.supervisors.views.runner import Runner
 from greenroom.supervisors.views.stopwatch import Stopwatch
-from greenroom.supervisors.views.sweep import REST_MAX_S, ROUND_S, Sweep
+from greenroom.supervisors.views.sweep import LATE_S, REST_MAX_S, ROUND_S, Sweep
 from tests.actors.views.shows import Standings, installed
 
 
@@ -63,7 +63,15 @@ class World:
             installed(Standings), VERSION, store, turn=Turn(), new_backoff=new_backoff, instruments=Instruments()
         )
         stopwatch = Stopwatch(elapsed=trio.current_time)
-        self.sweep = Sweep(self.runner, store, shards=lambda: self.shards, page=4, stopwatch=stopwatch)
+        self.history = ""
+        self.sweep = Sweep(
+            self.runner,
+            store,
+            shards=lambda: self.shards,
+            history=lambda: self.history,
+            page=4,
+            stopwatch=stopwatch,
+        )
 
     def see(self, **fields: Any) -> None:
         self.runner.see(replace(self.runner.version, **fields))
@@ -90,16 +98,59 @@ async def test_all_that_is_behind_is_brought_at_the_start(world: World, autojump
 
 async def test_it_goes_round_now_and_then(world: World, autojump_clock: MockClock) -> None:
     await run(world, 3 * ROUND_S)
-    assert world.sweep.laps == 3
+    assert world.sweep.laps == 4, "at the start, a little later, and twice slowly"
 
 
-@pytest.mark.parametrize("reason", ["shards", "ring", "swept away"])
+async def test_what_a_former_owner_had_under_way_as_shards_came_is_found_soon(
+    world: World, autojump_clock: MockClock
+) -> None:
+    """It has landed behind the lap that looked for it, and the one who sent it has ended."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.sweep.run)
+        await trio.sleep(LATE_S + 5)
+        world.shards = frozenset({7})
+        await trio.sleep(5)
+        world.store.late = {4}
+        await trio.sleep(LATE_S)
+        assert world.runner.backlog.take_behind(100) == [4]
+        laps = world.sweep.laps
+        await trio.sleep(ROUND_S - 15)
+        assert world.sweep.laps == laps, "once"
+        nursery.cancel_scope.cancel()
+
+
+async def test_so_it_is_where_the_store_is_away_just_then(world: World, autojump_clock: MockClock) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.sweep.run)
+        await trio.sleep(LATE_S - 5)
+        world.store.is_away = True
+        await trio.sleep(10)
+        world.store.late, world.store.is_away = {4}, False
+        await trio.sleep(3)
+        assert world.runner.backlog.take_behind(100) == [4]
+        nursery.cancel_scope.cancel()
+
+
+async def test_the_first_word_of_the_history_is_no_reason(world: World, autojump_clock: MockClock) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.sweep.run)
+        await trio.sleep(5)
+        world.history = "1"
+        await trio.sleep(5)
+        assert world.sweep.laps == 1
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("reason", ["shards", "ring", "swept away", "history"])
 async def test_a_reason_has_it_go_round_at_once(world: World, autojump_clock: MockClock, reason: str) -> None:
     async with trio.open_nursery() as nursery:
+        world.history = "1"
         nursery.start_soon(world.sweep.run)
         await trio.sleep(5)
         laps = world.sweep.laps
         match reason:
+            case "history":
+                world.history = "2"
             case "shards":
                 world.shards = frozenset({7})
             case "ring":

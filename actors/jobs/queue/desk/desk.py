@@ -10,7 +10,7 @@ from copy import copy
 from msgspec import Struct
 from msgspec.structs import replace
 
-from greenroom.actors.jobs.options import NO_OPTIONS, Options, UniqueKey, decode_options
+from greenroom.actors.jobs.options import NO_OPTIONS, Options, UniqueKey, decode_options, wait_ms
 from greenroom.actors.jobs.queue.desk.attempts import Again, after_attempt, after_silence, was_unbegun, whole_ms
 from greenroom.actors.jobs.queue.desk.endings import error_of, kept_of, one_of, why_cancelled, wrong_with
 from greenroom.actors.jobs.queue.desk.hands import Hands, Held
@@ -51,7 +51,7 @@ class Report(Struct):
     name: str  # "" where it is completed; else why it is not
 
 
-InPlace = Callable[[str, bytes | None], bytes | None]  # see sealed.py, which knows the classes
+InPlace = Callable[[str, str, bytes | None], bytes | None]  # see sealed.py, which knows the classes
 
 
 class Desk:
@@ -64,6 +64,7 @@ class Desk:
         self.hands = Hands()
         self.keys = Keys()
         self.unsettled: list[JobRow] = []  # to be found anew
+        self.nearer: list[str] = []  # jobs that are due before what is stored of them says
         self.reports: list[Report] = []  # to those that want to hear what became of a job
         self._token = 0
         self.pause_until_ms = 0  # a worker has asked for it; whoever heeds it clears it
@@ -121,6 +122,8 @@ class Desk:
                 if unique is not None and (back := self.keys.hold_taken(unique, job.id)):
                     self._withdraw(self.jobs[back])
             elif unique is not None:
+                if self._is_nearer(job, row, now_ms):
+                    self.nearer.append(job.id)
                 # An owner of an earlier release lets it go, and leaves the options as they were.
                 begun = row.let_go not in (0, (job.options or NO_OPTIONS).unbegun_token)
                 back = self.keys.hold(unique, job.id, was_let_in=bool(row.let_go), begun=begun)
@@ -130,6 +133,25 @@ class Desk:
                         self._withdraw(self.jobs[back])
             else:
                 self._place_stored(job, row, now_ms)
+
+    def _is_nearer(self, job: Waiting, row: JobRow, now_ms: int) -> bool:
+        """One that is debounced waits for no longer than was said, from when it is known here: whoever has said when it
+        is due may have a clock that is an hour ahead. It is due then."""
+        options = job.options
+        if options is None or options.unique is None or options.unique.mode != "debounce" or row.let_go:
+            return False
+        wait = options.wait_ms or (row.due_ms - row.added_ms if row.is_of_others else 0)  # SQL does not say
+        if not wait or job.due_ms <= now_ms + wait:
+            return False
+        job.due_ms = now_ms + wait
+        return True
+
+    def write_nearer(self, writes: Jobs) -> None:
+        """What is stored says so too, from now on."""
+        for job in (self.jobs.get(one) for one in self.nearer):
+            if job is not None:
+                writes.merge(Jobs(back={job.id: BackRow(job.id, job.due_ms, job.attempts, job.lost)}))
+        self.nearer.clear()
 
     def _place_stored(self, job: Waiting, row: JobRow, now_ms: int) -> None:
         """It may wait for others, unless it was free already: then what it had waited for has ended, or was
@@ -188,6 +210,8 @@ class Desk:
 
     def _admit(self, row: JobRow, unique: UniqueKey, verdict: Verdict, now_ms: int, writes: Jobs) -> None:
         job = self.jobs.know(row)
+        if self._is_nearer(job, row, now_ms):
+            self.nearer.append(job.id)
         window = self.keys.added(self.queue, unique, row.id, verdict, now_ms)
         if window is not None:
             writes.windows[window.key] = window
@@ -197,7 +221,7 @@ class Desk:
     def _change(self, job: Waiting, row: JobRow, unique: UniqueKey, now_ms: int, writes: Jobs) -> None:
         assert row.arguments is not None
         self.jobs.give(job, row.arguments)
-        options = self._expires_as(job, row)
+        options = self._waits_as(job, row)
         if unique.mode == "debounce" and not self.keys.is_behind(unique, job.id):
             job = self._withdraw(job)
             job.due_ms = row.due_ms
@@ -205,14 +229,16 @@ class Desk:
         back = BackRow(job.id, job.due_ms, job.attempts, job.lost, None, row.arguments, options=options)
         writes.merge(Jobs(back={job.id: back}))  # it may be added by the same message
 
-    def _expires_as(self, job: Waiting, row: JobRow) -> bytes | None:
-        """As that one, which it is in place of; its options then, where they are others."""
+    def _waits_as(self, job: Waiting, row: JobRow) -> bytes | None:
+        """As that one, which it is in place of, and until when; its options then, where they are others."""
         last = decode_options(row.options) or NO_OPTIONS
-        assert job.options is not None
-        if last.expires_ms == job.options.expires_ms:
+        before = job.options
+        assert before is not None
+        if (last.expires_ms, last.wait_ms) == (before.expires_ms, before.wait_ms):
             return None
-        job.options = replace(job.options, expires_ms=last.expires_ms)
-        self.jobs.expiries.add(job)
+        job.options = replace(before, expires_ms=last.expires_ms, wait_ms=last.wait_ms)
+        if last.expires_ms != before.expires_ms:
+            self.jobs.expiries.add(job)
         return job.options.encode()
 
     def _withdraw(self, job: Waiting) -> Waiting:
@@ -276,7 +302,7 @@ class Desk:
             if job is None or held is None or job.token != one.token:
                 refused.append(one.id)
                 continue
-            if wrong := wrong_with(one.result, job.job):  # the others that were brought with it are not held up
+            if wrong := wrong_with(one.result, job.job, job.id):  # others that were brought with it are not held up
                 one = Finished(one.id, one.token, error=f"its result {wrong}", final=True)
             unbegun = was_unbegun(one) and job.id not in self.with_steps
             self._let_go(job, held, now_ms, writes, unbegun=unbegun)
@@ -320,6 +346,12 @@ class Desk:
         back = BackRow(job.id, job.due_ms, job.attempts, job.lost, let_go=FREED, options=options.encode())
         writes.back[job.id] = back
 
+    def spawned_none(self, job: Waiting, group: str, writes: Jobs) -> None:
+        """It has added nothing under that name, and an attempt that comes after adds nothing either."""
+        options = job.options or NO_OPTIONS
+        job.options = options = replace(options, empty=(*options.empty, group))
+        writes.back[job.id] = BackRow(job.id, job.due_ms, job.attempts, job.lost, options=options.encode())
+
     def _unfinished(
         self, job: Waiting, then: EndRow | Again, held: Held, now_ms: int, writes: Jobs, *, unbegun: bool = False
     ) -> None:
@@ -353,7 +385,7 @@ class Desk:
     def _write_end(self, row: EndRow, job: Waiting | JobRow, writes: Jobs) -> None:
         """Its steps go with it, however it has ended."""
         if self.in_place is not None and row.arguments is None:
-            row.arguments = self.in_place(job.job, job.arguments)
+            row.arguments = self.in_place(job.job, row.id, job.arguments)
             # Of what is not in memory nothing can be kept. What this queue has added is in the clear if its class was.
             row.replaces = "clear" if job.arguments is not None else "clear of others"
         writes.ended[row.id] = row
@@ -517,7 +549,13 @@ class Desk:
             self.jobs.give(changed, arguments)
         if is_in_order:
             self.order.put(changed, now_ms)
-        writes.back[job.id] = BackRow(job.id, due_ms, job.attempts, job.lost, arguments=arguments, priority=priority)
+        options, unique = None, job.options.unique if job.options is not None else None
+        if job.options is not None and unique is not None and unique.mode == "debounce":
+            changed.options = replace(job.options, wait_ms=wait_ms(unique, due_ms, now_ms))
+            options = changed.options.encode()
+        writes.back[job.id] = BackRow(
+            job.id, due_ms, job.attempts, job.lost, arguments=arguments, priority=priority, options=options
+        )
         if job.id in self.shown.looked_at:
             self.changed.add(job.id)
 

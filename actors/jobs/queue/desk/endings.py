@@ -4,7 +4,7 @@ import msgspec
 from msgspec import Raw
 
 from greenroom.actors.jobs.texts import NULL_JSON, why_no_json
-from greenroom.store.jobs.sealing import is_sealed, sealed_as
+from greenroom.store.jobs.sealing import RESULT, Place, is_for, is_sealed
 from greenroom.store.journal.consequences.jobs import EndRow
 
 ERROR_MAX = 8_192  # characters of an error that are kept
@@ -30,15 +30,15 @@ def one_of(job_id: str, other: str, now_ms: int) -> EndRow:
     return EndRow(job_id, "cancelled", now_ms, error=error, instead=other)
 
 
-def wrong_with(result: Raw, job: str) -> str:
-    """Of a job of that class, why it can't be kept; "": it can.
+def wrong_with(result: Raw, job: str, job_id: str) -> str:
+    """Of that job of that class, why it can't be kept; "": it can.
 
-    What is encrypted must be of its own class: others, who read results, open whatever is. A job that could say what
-    one of another class was given in secret, as it is stored, would have it opened there.
+    What is encrypted must be its own result: others, who read results, open whatever is. A job that could say what
+    another one was given in secret, as it is stored, would have it opened there.
     """
     if len(result) > RESULT_MAX:
         return f"has more than {RESULT_MAX} bytes"
-    if is_sealed(result) and sealed_as(result) != job:
+    if is_sealed(result) and not is_for(result, Place(job, job_id, RESULT)):
         return "is marked as encrypted, and not by this job"
     wrong = why_no_json(result)
     return f"is no JSON: {wrong}" if wrong else ""

@@ -32,8 +32,15 @@ from greenroom.actors.jobs.queue.flows.messages import (
     Spawned,
     WaitedFor,
 )
-from greenroom.actors.jobs.queue.flows.spawning import as_children, awaited, require_room, spawned_before
+from greenroom.actors.jobs.queue.flows.spawning import (
+    as_children,
+    awaited,
+    require_room,
+    require_room_for_none,
+    spawned_before,
+)
 from greenroom.actors.jobs.queue.flows.unwanted import Unwanted
+from greenroom.actors.jobs.queue.flows.wanted import stored_as
 from greenroom.actors.jobs.queue.found import ReadOutcomes
 from greenroom.actors.jobs.queue.messages import NULL, Found, NewJob
 from greenroom.actors.jobs.queue.single.single_jobs import SingleJobs
@@ -236,10 +243,15 @@ class Flowing:
         self._require_held(message)
         parent = self._desk.jobs[message.id].options
         before = spawned_before(parent, message.group)
-        if before or not message.jobs:
+        if before is not None:
             return Spawned(before)
+        if not message.jobs:
+            require_room_for_none(parent)
+            self._desk.spawned_none(self._desk.jobs[message.id], message.group, writes)
+            return Spawned([])
         require_room(parent, message)
         rows = self._new_rows(message.jobs)
+        stored_as(message, rows)
         as_children(rows, message.jobs, self._queue.key, parent)
         queues = sorted({row.queue for row in rows} - {self._queue.key})
         for queue in queues:

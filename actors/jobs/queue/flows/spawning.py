@@ -15,13 +15,22 @@ from greenroom.actors.model.errors import Refused
 from greenroom.store.journal.consequences.jobs import JobRow
 
 SPAWN_DEPTH_MAX = 30  # jobs above one, each of which has added the next
+EMPTY_MAX = 100  # groups without children that one job remembers
 SPAWN_BYTES_MAX = 4 << 20  # of the arguments of one group: it is one frame between nodes
 
 
-def spawned_before(parent: Options | None, group: str) -> list[str]:
-    """Ids of what it has added under that name."""
-    waits = parent.waits if parent is not None else None
-    return [one.id for one in waits.jobs if one.group == group] if waits is not None else []
+def spawned_before(parent: Options | None, group: str) -> list[str] | None:
+    """Ids of what it has added under that name, which may be nothing; None: it has not used it yet."""
+    options = parent or NO_OPTIONS
+    ids = [one.id for one in options.waits.jobs if one.group == group] if options.waits is not None else []
+    return ids if ids or group in options.empty else None
+
+
+def require_room_for_none(parent: Options | None) -> None:
+    """For a group that has no children. Raises: Refused `queue.too_many_children`."""
+    if parent is not None and len(parent.empty) >= EMPTY_MAX:
+        text = f"a job adds {EMPTY_MAX} groups without children at most"
+        raise Refused("queue.too_many_children", text, status=409)
 
 
 def require_room(parent: Options | None, message: Spawn) -> None:

@@ -21,7 +21,9 @@ def anew(row: JobRow, now_ms: int) -> JobRow:
     options = decode_options(row.options)
     kept = None
     if options is not None:
-        kept = Options(by=options.by, waits=options.waits, weight=options.weight, depth=options.depth).encode()
+        kept = Options(
+            by=options.by, waits=options.waits, weight=options.weight, depth=options.depth, empty=options.empty
+        ).encode()
     return replace(
         row, attempts=0, lost=0, due_ms=now_ms, cancel=None, options=kept, unique_key=None, is_of_others=False
     )

@@ -44,7 +44,7 @@ from greenroom.actors.model.errors import Forgotten, Overloaded, Refused, Unavai
 from greenroom.actors.model.message import Done, Later
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.jobs.jobs import JobFound, JobOutcome
-from greenroom.store.jobs.sealing import is_sealed, sealed_as
+from greenroom.store.jobs.sealing import Place, as_step, is_for, is_sealed
 from greenroom.store.journal.consequences.jobs import JobRow, Jobs
 
 RETRIED_AT_ONCE = 50  # children that one message tries again: their rows are read while the queue does nothing else
@@ -120,7 +120,8 @@ class SingleJobs:
         if self.desk.with_steps.get(message.id, 0) >= STEPS_MAX:
             raise Refused("queue.too_many_steps", f"a job has {STEPS_MAX} steps at most", status=409)
         require_json(message.result)
-        if is_sealed(message.result) and sealed_as(message.result) != self.desk.jobs[message.id].job:
+        place = Place(self.desk.jobs[message.id].job, message.id, as_step(message.name))
+        if is_sealed(message.result) and not is_for(message.result, place):
             raise Refused("queue.result", "`result` is marked as encrypted, and not by this job", status=422)
         self.desk.step(message.id, message.name, bytes(message.result), writes)
         return Done()
@@ -250,7 +251,7 @@ class SingleJobs:
             if is_sealed(arguments):
                 raise sealed_by_others()
             installed = self._queue.installed.get(job.job)
-            arguments = installed.sealed(arguments) if installed is not None else arguments
+            arguments = installed.sealed(arguments, job.id) if installed is not None else arguments
         now_ms = self._queue.now_ms
         due_ms = job.due_ms if message.delay_s is None else now_ms + int(message.delay_s * 1000)
         priority = job.priority if message.priority is None else message.priority

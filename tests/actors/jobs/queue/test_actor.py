@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 from msgspec import Raw
+from msgspec.structs import replace
 
 from greenroom import Ask, Job, Refused, Work
 from greenroom.actors.jobs.installed import Jobs as InstalledJobs
@@ -28,13 +29,17 @@ from greenroom.actors.jobs.queue.messages import (
 from greenroom.actors.jobs.queue.single.beats import SILENT_MS
 from greenroom.actors.jobs.queue.single.steering import EditJob
 from greenroom.actors.jobs.queue.single.telling import StepDone
-from greenroom.store.jobs.sealing import keys_for, opened, seal
+from greenroom.store.jobs.sealing import ARGUMENTS, Place, as_step, keys_for, opened, seal
 from greenroom.store.journal.consequences.jobs import Jobs
 from greenroom.testing import Kit
 
 
 def queue() -> Kit[Queue]:
     return Kit(Queue, key="media")
+
+
+def given_to(job: str) -> Place:
+    return Place("job.pay", job, ARGUMENTS)
 
 
 def add(kit: Kit[Queue], *numbers: int, **fields: Any) -> list[str]:
@@ -374,11 +379,14 @@ def test_what_is_given_to_one_that_is_encrypted_is_nowhere_in_the_clear() -> Non
         id = kit.ask(Add(job="job.pay", arguments=arguments)).id
         job = kit.actor.desk.jobs[id]
         first = job.arguments
-        assert first is not None and b"acme" not in first and opened(first, "job.pay") == bytes(arguments)
+        assert first is not None and b"acme" not in first and opened(first, given_to(id)) == bytes(arguments)
         assert job.partition == "acme"
         kit.ask(EditJob(id=id, arguments=Raw(b'{"account": "acme ltd"}')))
         [taken] = kit.ask(Take(worker="w")).jobs
-        assert b"acme" not in bytes(taken.arguments) and opened(taken.arguments) == b'{"account": "acme ltd"}'
+        assert (
+            b"acme" not in bytes(taken.arguments)
+            and opened(taken.arguments, given_to(id)) == b'{"account": "acme ltd"}'
+        )
     with keys_for(), pytest.raises(Refused, match="GREENROOM_JOBS_KEYS is unset"):
         kit.ask(Add(job="job.pay", arguments=arguments))
 
@@ -388,7 +396,7 @@ def test_what_others_have_encrypted_is_refused_whoever_gives_it(tag: str) -> Non
     """They have copied it, and do not know what they ask for."""
     kit = Kit(queue_of(InstalledJobs([Pay])), key="money")
     with keys_for(bytes(32)):
-        copied = Raw(seal(b'{"account": "acme"}', tag))
+        copied = Raw(seal(b'{"account": "acme"}', Place(tag, "a" * 32, ARGUMENTS)))
         id = kit.ask(Add(job=tag, arguments=Raw(b'{"account": "acme"}'))).id
         edit = EditJob(id=id, arguments=copied)
         new = NewJob(job=tag, arguments=copied)
@@ -399,11 +407,13 @@ def test_what_others_have_encrypted_is_refused_whoever_gives_it(tag: str) -> Non
                 kit.ask(message)
         taken = kit.ask(Take(worker="w"))
         spawn = Spawn(worker="w", id=id, token=taken.token, group="g", jobs=[SpawnJob(job=tag, arguments=copied)])
-        (child,) = kit.ask(spawn).ids
-        assert kit.actor.desk.jobs[child].arguments == bytes(copied), "which the worker has encrypted"
-        other = SpawnJob(job="job.other", arguments=copied)
-        with pytest.raises(Refused, match="are encrypted already"):
-            kit.ask(Spawn(worker="w", id=id, token=taken.token, group="h", jobs=[other]))
+        by_class = Raw(b'{"$sealed":"1.x.y","of":"%s"}' % tag.encode())  # by a worker of the release before
+        kept = SpawnJob(job=tag, arguments=by_class)
+        (child,) = kit.ask(replace(spawn, jobs=[kept])).ids
+        assert kit.actor.desk.jobs[child].arguments == bytes(by_class), "which the worker has encrypted"
+        for job in (*spawn.jobs, SpawnJob(job="job.other", arguments=by_class)):
+            with pytest.raises(Refused, match="are encrypted already"):
+                kit.ask(replace(spawn, group="h", jobs=[job]))
 
 
 def test_what_is_stored_may_be_sent_back_with_what_is_changed() -> None:
@@ -418,12 +428,13 @@ def test_what_is_stored_may_be_sent_back_with_what_is_changed() -> None:
         assert (job.arguments, job.priority) == (stored, 1)
 
 
-def test_what_others_have_encrypted_is_neither_a_step_nor_a_result() -> None:
+@pytest.mark.parametrize("what", [ARGUMENTS, as_step("b")])
+def test_what_others_have_encrypted_is_neither_a_step_nor_a_result(what: str) -> None:
     kit = queue()
     (id,) = add(kit, 1)
     token = kit.ask(Take(worker="w")).token
     with keys_for(bytes(32)):
-        copied = Raw(seal(b"4111", "job.pay"))
+        copied = Raw(seal(b"4111", Place("job.x", id, what)))
     with pytest.raises(Refused, match="marked as encrypted, and not by this job"):
         kit.ask(StepDone(worker="w", id=id, token=token, name="a", result=copied))
     writes = Jobs()

@@ -13,6 +13,7 @@ from greenroom.actors.jobs.queue import Queue
 from greenroom.actors.jobs.queue.desk import Desk
 from greenroom.actors.jobs.queue.keys import CLOCKS_MS, WINDOWS_MAX
 from greenroom.actors.jobs.queue.messages import Add, Added, AddMany, Beat, Fail, Finished, NewJob, Take
+from greenroom.actors.jobs.queue.single.steering import EditJob
 from greenroom.store.journal.consequences.jobs import BackRow, JobRow, Jobs, TakeRow, WindowRow
 from greenroom.testing import Kit
 
@@ -368,3 +369,67 @@ def test_what_is_changed_is_written_and_kept_in_memory() -> None:
     assert writes == Jobs(back={row(1).id: BackRow(row(1).id, NOW, 0, 0, None, b"2")})
     (job,) = desk.take("w", 1, None, NOW, writes)[1]
     assert job.arguments == b"2" and desk.jobs.arguments_bytes == 1
+
+
+HOUR_MS = 3_600_000
+WAIT_MS = int(TTL_S * 1000)
+
+
+def debounced(ahead_ms: int, **fields: Any) -> JobRow:
+    """As somebody has said it just now, whose clock is ahead by so much."""
+    wait_ms = fields.pop("wait_ms", WAIT_MS)
+    at_ms = NOW + ahead_ms
+    options = Options(unique=unique(fields.pop("mode", "debounce")), wait_ms=wait_ms).encode()
+    row = JobRow(
+        "1" * 32, "media", "job.x", b"{}", at_ms, at_ms + (wait_ms or WAIT_MS), options=options, unique_key="k"
+    )
+    return msgspec.structs.replace(row, **fields)
+
+
+def due_of(row: JobRow, how: str) -> tuple[int, int]:
+    """When it is due, by its next owner's clock, and what is stored of that from then on."""
+    desk, writes = Desk("media"), Jobs()
+    if how == "loaded":
+        desk.load([row], NOW)
+    else:
+        desk.found([row], NOW, writes)
+    desk.write_nearer(writes)
+    job = desk.jobs[row.id]
+    assert not desk.nearer and (job.id not in writes.back or writes.back[job.id].due_ms == job.due_ms)
+    return job.due_ms - NOW, (writes.back[job.id].due_ms if job.id in writes.back else row.due_ms) - NOW
+
+
+@pytest.mark.parametrize("how", ["loaded", "found"])
+def test_what_is_debounced_waits_no_longer_than_was_said_whatever_clock_has_said_it(how: str) -> None:
+    assert due_of(debounced(HOUR_MS), how) == (WAIT_MS, WAIT_MS)
+    assert due_of(debounced(HOUR_MS, wait_ms=2 * WAIT_MS), how) == (2 * WAIT_MS, 2 * WAIT_MS), "it was to be delayed"
+    assert due_of(debounced(-5_000), how) == (WAIT_MS - 5_000, WAIT_MS - 5_000), "it has waited for a part"
+
+
+def test_of_one_that_sql_has_added_it_is_known_too() -> None:
+    of_sql = debounced(HOUR_MS, wait_ms=0, is_of_others=True)
+    assert due_of(of_sql, "found") == (WAIT_MS, WAIT_MS)
+    assert due_of(debounced(HOUR_MS, wait_ms=0), "loaded")[0] == HOUR_MS + WAIT_MS, "the release before does not say"
+
+
+def test_what_is_to_be_tried_again_or_is_not_debounced_is_due_when_that_was_said() -> None:
+    assert due_of(debounced(HOUR_MS, let_go=1), "loaded")[0] == HOUR_MS + WAIT_MS
+    assert due_of(debounced(HOUR_MS, mode="keep_last"), "loaded")[0] == HOUR_MS + WAIT_MS
+
+
+def test_the_last_that_comes_and_who_edits_it_say_for_how_long() -> None:
+    kit = queue()
+    id = add(kit, "debounce", delay_s=60.0).id
+    desk = kit.actor.desk
+
+    def stored() -> int:
+        options = desk.jobs[id].options
+        assert options is not None
+        return options.wait_ms
+
+    assert stored() == 60_000
+    kit.advance(5.0)
+    add(kit, "debounce", 2)
+    assert stored() == WAIT_MS and desk.jobs[id].due_ms == int(kit.now * 1000) + WAIT_MS
+    kit.ask(EditJob(id=id, delay_s=90.0))
+    assert stored() == 90_000

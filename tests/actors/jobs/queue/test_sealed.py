@@ -6,13 +6,17 @@ import pytest
 from msgspec import Raw
 from msgspec.structs import replace
 
-from greenroom import Job, Work
+from greenroom import Job, Unique, Work
+from greenroom.actors.jobs.ids import new_id
+from greenroom.actors.jobs.installed import Jobs as InstalledJobs
 from greenroom.actors.jobs.options import Options, UniqueKey
 from greenroom.actors.jobs.queue import actor
-from greenroom.actors.jobs.queue.messages import Finished, Found, Take
-from greenroom.actors.jobs.queue.sealed import seal_read
+from greenroom.actors.jobs.queue.desk import known
+from greenroom.actors.jobs.queue.messages import Add, Finished, Found, Take
+from greenroom.actors.jobs.queue.sealed import may_be_clear, seal_read
 from greenroom.store.jobs.jobs import LONG
-from greenroom.store.jobs.sealing import CannotOpen, is_sealed, keys_for, opened, seal
+from greenroom.store.jobs.sealing import ARGUMENTS, CannotOpen, Place, is_sealed, keys_for, opened, seal
+from greenroom.store.journal.consequences.consequence import Tables
 from greenroom.store.journal.consequences.jobs import Jobs
 from greenroom.testing import JobKit
 
@@ -25,6 +29,10 @@ class Pay(Job, queue="money", tag="job.pay", encrypted=True):
 
     async def run(self, work: Work) -> str:
         return self.account
+
+
+def given_to(job: str) -> Place:
+    return Place("job.pay", job, ARGUMENTS)
 
 
 def added(jobs: JobKit, arguments: bytes = IN_THE_CLEAR, **fields: Any) -> str:
@@ -44,7 +52,7 @@ def test_it_is_encrypted_as_it_is_found_and_done(awake: bool) -> None:
         jobs.advance(2.0)
         jobs.queue("money").tell(Found())
         stored = jobs._tables.jobs[job].arguments
-        assert stored is not None and is_sealed(stored) and opened(stored, "job.pay") == IN_THE_CLEAR
+        assert stored is not None and is_sealed(stored) and opened(stored, given_to(job)) == IN_THE_CLEAR
         (outcome,) = jobs.drain("money")
         assert outcome.result == "acme"
 
@@ -55,9 +63,9 @@ def test_what_is_long_is_encrypted_as_it_is_handed_out() -> None:
         text = b'{"account":"acme","note":"%s"}' % (b"x" * LONG)
         job = added(jobs, text)
         taken = jobs.queue("money").ask_later(Take(worker="w")).reply
-        assert opened(taken.jobs[0].arguments, "job.pay") == text
+        assert opened(taken.jobs[0].arguments, given_to(job)) == text
         stored = jobs._tables.jobs[job].arguments
-        assert stored is not None and opened(stored) == text
+        assert stored is not None and opened(stored, given_to(job)) == text
         jobs.queue("money").ask(Take(worker="w", most=0, finished=[Finished(job, taken.token, Raw(b"1"))]))
 
 
@@ -117,16 +125,17 @@ def test_nothing_stays_in_the_clear_of_one_that_ends_before_it_is_encrypted(
         assert stored is not None and is_sealed(stored)
         if is_long and how != "begun at once":  # which it was encrypted for
             with pytest.raises(CannotOpen, match="removed when its job had ended"):
-                opened(stored, "job.pay")
+                opened(stored, given_to(job))
         else:
-            assert opened(stored, "job.pay") == text
+            assert opened(stored, given_to(job)) == text
 
 
 def test_what_is_long_and_encrypted_stays_as_it_ends() -> None:
     with keys_for(bytes(32)):
         jobs = JobKit(Pay)
-        sealed = seal(b'{"account":"%s"}' % (b"x" * LONG), "job.pay")
-        job = added(jobs, sealed)
+        job = new_id(int(jobs.now * 1000))
+        sealed = seal(b'{"account":"%s"}' % (b"x" * LONG), given_to(job))
+        added(jobs, sealed, id=job)
         jobs.queue("money").tell(Found())
         jobs.cancel(job)
         assert jobs._tables.done[job][0].arguments == sealed
@@ -145,4 +154,62 @@ def test_what_was_added_before_its_class_was_encrypted_is_not_lost_as_it_ends(
         jobs.queue("money")
         jobs.cancel(row.id)
         stored = jobs._tables.done[row.id][0].arguments
-        assert stored is not None and (stored if is_long else opened(stored, "job.pay")) == text
+        assert stored is not None and (stored if is_long else opened(stored, given_to(row.id))) == text
+
+
+class Latest(Job, queue="money", tag="job.latest", encrypted=True):
+    account: str
+    n: int
+    unique = Unique("account", mode="keep_last")
+
+    async def run(self, work: Work) -> int:
+        return self.n
+
+
+def test_what_a_job_is_given_in_place_of_another_opens_there() -> None:
+    """Of those with one key the first one's id stays, with what the last one was given."""
+    with keys_for(bytes(32)):
+        jobs = JobKit(Latest)
+        kit, unique = jobs.queue("money"), UniqueKey("k", "keep_last")
+        first, last = (
+            kit.ask(Add(job="job.latest", arguments=Raw(b'{"account":"acme","n":%d}' % n), unique=unique)).id
+            for n in (1, 2)
+        )
+        stored = jobs._tables.jobs[first].arguments
+        assert first == last and stored is not None
+        assert opened(stored, Place("job.latest", first, ARGUMENTS)) == b'{"account":"acme","n":2}'
+        (outcome,) = jobs.drain("money")
+        assert outcome.result == 2
+
+
+@pytest.mark.parametrize("is_of_others", [True, False])
+@pytest.mark.parametrize("is_laden", [True, False])
+def test_what_is_long_is_encrypted_before_anybody_is_handed_it_and_so_not_lost(
+    monkeypatch: pytest.MonkeyPatch, is_of_others: bool, is_laden: bool
+) -> None:
+    """Nor left in the clear, of what the queue itself has added before its class was encrypted: it ends as it likes."""
+    monkeypatch.setattr(JobKit, "_decode", lambda self, row: Pay(account=""))  # of one that has ended it shows them
+    text = b'{"account":"acme","note":"%s"}' % (b"x" * LONG) if not is_laden else IN_THE_CLEAR
+    if is_laden:
+        monkeypatch.setattr(known, "ARGUMENTS_BYTES_MAX", 0)
+    with keys_for(bytes(32)):
+        jobs = JobKit(Pay)
+        row = replace(Pay(account="").to_row(now_ms=int(jobs.now * 1000)), arguments=text)
+        if is_of_others:
+            Jobs(started=[row]).land(Tables(), jobs._database)
+        else:
+            jobs._tables.jobs[row.id] = row
+        jobs.queue("money").tell(Found())
+        stored = jobs._tables.jobs[row.id].arguments
+        assert stored is not None and opened(stored, given_to(row.id)) == text
+        jobs.cancel(row.id)
+        assert jobs._tables.done[row.id][0].arguments == stored
+
+
+def test_only_what_may_be_in_the_clear_is_looked_at() -> None:
+    with keys_for(bytes(32)):
+        row = Pay(account="").to_row(now_ms=5)
+        installed = InstalledJobs([Pay])
+        assert not may_be_clear(row, installed) and not may_be_clear(replace(row, job="job.other"), installed)
+        assert may_be_clear(replace(row, arguments=None), installed)
+        assert may_be_clear(replace(row, arguments=IN_THE_CLEAR), installed)

@@ -23,7 +23,7 @@ from greenroom.store.jobs.filter import JobFilter
 from greenroom.store.jobs.jobs import JobFound
 from greenroom.store.jobs.jobs_memory import MemoryJobs
 from greenroom.store.jobs.listing_memory import MemoryListing
-from greenroom.store.jobs.sealing import keys_for, seal
+from greenroom.store.jobs.sealing import ARGUMENTS, Place, keys_for, seal
 from greenroom.store.ownership.referee import Member
 from greenroom.supervisors.admin.asked import Asked
 from greenroom.supervisors.admin.jobs.desk import KEPT_MAX, NAMES_S, JobDesk
@@ -241,7 +241,7 @@ async def test_what_is_encrypted_is_left_alone_where_something_else_is_edited(au
     async with scene() as one:
         job = await one.add(film="a")
         with keys_for(bytes(32)):
-            sealed = one.run.row(job).arguments = seal(b'{"film":"a"}', "job.cut")
+            sealed = one.run.row(job).arguments = seal(b'{"film":"a"}', Place("job.cut", job, ARGUMENTS))
         shown = (await one.job(job))["arguments"]
         await one.desk.edit(job, shown, shown, 1, None, by="root")
         assert one.run.row(job).arguments == sealed and (await one.job(job))["priority"] == 1

@@ -21,7 +21,7 @@ from greenroom.supervisors.jobs.processes import Processes
 from greenroom.supervisors.jobs.reach.on_node import OnNode
 from greenroom.supervisors.jobs.workers import Workers
 from tests.actors.views.boards import Board
-from tests.supervisors.jobs.test_attempt import ID, Does, InThread, Told
+from tests.supervisors.jobs.attempt.stage import ID, Does, InThread, Told
 from tests.supervisors.jobs.work_stage import new_backoff, stage
 from tests.supervisors.kernel.small_kernel import Do, Kernel, Log, Note, Read, kernel, settled, texts_of
 from tests.supervisors.kernel.whole.test_nudges import Poke, Poked

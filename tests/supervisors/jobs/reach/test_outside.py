@@ -13,7 +13,7 @@ from greenroom.store.views.asked import Asked
 from greenroom.supervisors.jobs.reach.outside import Nowhere, Outside
 from greenroom.supervisors.jobs.reach.reach import Reach
 from tests.actors.views.boards import Board
-from tests.supervisors.jobs.test_attempt import outcome
+from tests.supervisors.jobs.attempt.stage import outcome
 from tests.supervisors.kernel.small_kernel import Note, Read
 from tests.supervisors.kernel.whole.test_nudges import Poke, Poked
 

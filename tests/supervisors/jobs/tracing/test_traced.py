@@ -22,7 +22,7 @@ from greenroom.config.telemetry.tracing import Tracing, traceparent
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.supervisors.jobs.attempt import Attempt, Means
 from greenroom.supervisors.jobs.processes import Processes
-from tests.supervisors.jobs.test_attempt import Told
+from tests.supervisors.jobs.attempt.stage import Told
 from tests.supervisors.jobs.work_stage import QUEUE, stage
 from tests.supervisors.jobs.yard import Upload, yard
 

@@ -6,7 +6,7 @@ import pytest
 from msgspec import Raw
 
 from greenroom.actors.jobs.queue.desk.endings import ERROR_MAX, RESULT_MAX, error_of, kept_of, why_cancelled, wrong_with
-from greenroom.store.jobs.sealing import keys_for, seal
+from greenroom.store.jobs.sealing import ARGUMENTS, RESULT, Place, keys_for, seal
 
 
 def test_an_error_is_kept_as_far_as_it_can_be_stored() -> None:
@@ -27,14 +27,17 @@ def test_null_is_no_result() -> None:
     ("result", "wrong"), [(b"1", ""), (b'"\xff"', "is no JSON: "), (b"1" * (RESULT_MAX + 1), "has more than ")]
 )
 def test_what_can_not_be_kept_says_why(result: bytes, wrong: str) -> None:
-    said = wrong_with(Raw(result), "job.pay")
+    said = wrong_with(Raw(result), "job.pay", "a")
     assert said.startswith(wrong) and bool(said) == bool(wrong)
 
 
 def test_what_others_have_encrypted_is_no_result() -> None:
     """Whoever reads it would open it, and see what that other job was given in secret."""
     with keys_for(bytes(32)):
-        stored = Raw(seal(b"4111", "job.pay"))
-    assert wrong_with(stored, "job.pay") == ""
+        stored, given = (Raw(seal(b"4111", Place("job.pay", "a", what))) for what in (RESULT, ARGUMENTS))
+    assert wrong_with(stored, "job.pay", "a") == ""
+    assert wrong_with(Raw(b'{"$sealed":"1.2.3","of":"job.pay"}'), "job.pay", "a") == "", "of the release before"
+    wrong = "is marked as encrypted, and not by this job"
     for result in (stored, Raw(b'{"$sealed": 7}'), Raw(b'{"$sealed":"1.2.3"}')):
-        assert wrong_with(result, "job.echo") == "is marked as encrypted, and not by this job"
+        assert wrong_with(result, "job.echo", "a") == wrong
+    assert wrong_with(stored, "job.pay", "b") == wrong_with(given, "job.pay", "a") == wrong

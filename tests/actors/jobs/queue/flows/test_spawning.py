@@ -13,6 +13,7 @@ from greenroom.actors.jobs.queue.flows.messages import Spawn, SpawnJob
 from greenroom.actors.jobs.queue.messages import Add, Finished, Take, Taken
 from greenroom.actors.jobs.queue.single.steering import CancelJob, RetryJob
 from greenroom.store.jobs.filter import state_of
+from greenroom.store.jobs.sealing import ARGUMENTS, CannotOpen, Place, keys_for, opened
 from greenroom.supervisors.testing.reads import KitReads
 from greenroom.testing import JobKit
 
@@ -64,6 +65,10 @@ class Hands:
         spawn = Spawn(worker="w", id=taken.jobs[job].id, token=taken.token, group=group, jobs=jobs)
         return list(self.queue.ask_later(spawn).reply.ids)
 
+    def spawn_none(self, taken: Taken, group: str) -> list[str]:
+        spawn = Spawn(worker="w", id=taken.jobs[0].id, token=taken.token, group=group, jobs=[])
+        return list(self.queue.ask_later(spawn).reply.ids)
+
     def finish(self, taken: Taken, **how: Any) -> None:
         (job,) = taken.jobs
         self.queue.ask(Take(worker="w", most=0, finished=[Finished(job.id, taken.token, **how)]))
@@ -113,6 +118,35 @@ def test_what_an_attempt_has_added_the_next_one_is_told_of() -> None:
     while again.jobs[0].id != parent.jobs[0].id:
         again = one.take()
     assert one.spawn(again, "g") == ids and one.spawn(again, "h") != ids
+
+
+@pytest.mark.parametrize("how", ["one life", "another life", "tried again by hand"])
+def test_that_it_has_added_nothing_the_next_attempt_is_told_too(how: str) -> None:
+    one = Hands()
+    parent = one.parent()
+    assert one.spawn_none(parent, "g") == []
+    one.finish(parent, error="no", retry_s=0.0, final=how == "tried again by hand")
+    if how == "tried again by hand":
+        one.queue.ask(RetryJob(id=parent.jobs[0].id))
+    elif how == "another life":
+        one.lose()
+    again = one.take()
+    assert one.spawn(again, "g", 1, 2) == [], "whatever it finds by now"
+    assert one.spawn(again, "h") != []
+    one.finish(again, refund=True, rests=True)
+    assert one.state(parent.jobs[0].id) == "blocked"
+
+
+@pytest.mark.bound("groups without children that a job adds")
+def test_a_job_adds_so_many_groups_without_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spawning, "EMPTY_MAX", 2)
+    one = Hands()
+    parent = one.parent()
+    for group in "aabb":
+        one.spawn_none(parent, group)
+    with pytest.raises(Refused, match="2 groups without children at most"):
+        one.spawn_none(parent, "c")
+    assert one.spawn(parent, "c") != []
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["one life", "another life"])
@@ -292,3 +326,32 @@ def test_children_are_for_whom_their_parent_is() -> None:
     (child,) = one.spawn(one.take())
     options = decode_options(one.jobs._tables.jobs[child].options)
     assert options is not None and (options.by, options.depth) == ("ann", 1)
+
+
+class Pays(Job, queue="b", tag="job.pays", encrypted=True):
+    account: str
+
+    async def run(self, work: Work) -> str:
+        return self.account
+
+
+class Settles(Job, queue="q", tag="job.settles"):
+    async def run(self, work: Work) -> Any:
+        await work.spawn("pay", [Pays(account=name) for name in ("ann", "bob")])
+        return [one.result for one in await work.children()]
+
+
+def test_children_that_are_encrypted_are_so_for_themselves_alone() -> None:
+    with keys_for(bytes(32)):
+        jobs = JobKit(Settles, Pays)
+        jobs.add(Settles())
+        jobs.drain("q")
+        rows = [row for row in jobs._tables.jobs.values() if row.job == "job.pays"]
+        first, second = rows
+        for row, other in ((first, second), (second, first)):
+            assert row.arguments is not None and opened(row.arguments, Place("job.pays", row.id, ARGUMENTS))
+            with pytest.raises(CannotOpen):
+                opened(row.arguments, Place("job.pays", other.id, ARGUMENTS))
+        jobs.drain("b")
+        (outcome,) = jobs.drain("q")
+        assert outcome.result == ["ann", "bob"]
