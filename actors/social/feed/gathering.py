@@ -86,11 +86,11 @@ async def _entries(
 ) -> tuple[list[Entry], bool]:
     """Of whom its user follows, and its user's own; and whether these are all."""
     found = await _behind(feed, remembered=remembered) + feed.caught_up(feed.now)
-    loud = await _loud(feed, remembered=remembered)
-    if loud and not remembered:
-        found += await _walls(feed, loud, min(WALL_MAX, ROWS_MAX // len(loud)), stories=stories)
+    authors = await _loud(feed, remembered=remembered)
+    if authors and not remembered:
+        found += await _walls(feed, authors, min(WALL_MAX, ROWS_MAX // len(authors)), stories=stories)
     if remembered:
-        found += await _walls_known(feed, loud)
+        found += await _walls_known(feed, authors)
     found += [Entry(one.post, one.author, one.at_ms, one.is_story) for one in feed.heard]
     found = [entry for entry in found if _may_come_up(feed, entry)]
     own = await (_own_known(feed) if remembered else _walls(feed, [feed.key], WALL_MAX, stories=stories))
@@ -150,6 +150,11 @@ def _made(feed: Reader, wall: list[Entry], *, stories: bool) -> list[Entry]:
 # Of whom nothing is written.
 
 
+async def loud(feed: Reader) -> list[str]:
+    """As its node has looked them up lately."""
+    return await _loud(feed, remembered=True)
+
+
 async def _loud(feed: Reader, *, remembered: bool) -> list[str]:
     known = feed.loud.get(feed.now)
     if known is not None:
@@ -179,6 +184,16 @@ async def _walls_known(feed: Reader, authors: list[str]) -> list[Entry]:
 
 
 # What it is behind with.
+
+
+async def catch_up(feed: Reader) -> None:
+    """Look at the walls of those with whom it is behind, and keep what is there, though nobody reads just now."""
+    await _behind(feed, remembered=True)
+
+
+def settles_in_s(feed: Reader) -> float:
+    """From now, if all of those with whom it is behind were followed now."""
+    return SETTLED_S if len(feed.state.behind) <= ASKED_MAX else SETTLED_MANY_S
 
 
 async def _behind(feed: Reader, *, remembered: bool) -> list[Entry]:
