@@ -41,6 +41,7 @@ class Order(Struct):
 
     snapshot: Snapshot
     of: MadeOf
+    made_s: float
     offset: int  # of the feed, as of which
     until_s: float  # it is good without a look
 
@@ -171,7 +172,7 @@ class Reader(Actor[FeedState]):
         until_s = snapshot.made_s + RANKED_S
         if self.loud.get(self.now) == []:
             until_s = max(until_s, self.names.until_s)
-        self._order = Order(snapshot, of, self.offset + len(self._due), until_s)
+        self._order = Order(snapshot, of, snapshot.made_s, self.offset + len(self._due), until_s)
 
     def ranked_lately(self) -> Order | None:
         """What was ranked a while ago, where nothing has come or been done since: whoever reads again is shown the
@@ -179,8 +180,8 @@ class Reader(Actor[FeedState]):
         order = self._order
         if order is None or self.nudged or order.offset != self.offset:
             return None
-        made_s = order.snapshot.made_s
-        return order if made_s <= self.now < max(order.until_s, made_s + HELD_S) else None
+        until_s = max(order.until_s, order.made_s + HELD_S)
+        return order if order.made_s <= self.now < until_s else None
 
     def is_to_be_looked_at(self, order: Order) -> bool:
         """Has it been good for so long that something may have come of which its feed was not told?"""
@@ -194,8 +195,9 @@ class Reader(Actor[FeedState]):
         return False
 
     def hold(self, order: Order) -> None:
-        """It is as good as a new one."""
-        order.until_s = min(self.now + WHOLE_S, order.snapshot.made_s + HELD_S)
+        """It is as good as a new one, and its cursors are."""
+        order.snapshot.made_s = self.now
+        order.until_s = min(self.now + WHOLE_S, order.made_s + HELD_S)
 
     def hold_as_of(self, offset: int, caught_up: Iterable[str]) -> None:
         """All that was recorded since is with what it has caught up, which says nothing where the order has it."""

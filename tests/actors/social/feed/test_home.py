@@ -17,7 +17,8 @@ from greenroom.actors.social.feed.messages import (
     Signal,
     Stories,
 )
-from greenroom.actors.social.feed.reader import RANKED_S
+from greenroom.actors.social.feed.reader import HELD_S, RANKED_S
+from greenroom.actors.social.feed.trending import LOOK_S
 from greenroom.actors.social.follows.views import Authors
 from greenroom.actors.social.known.names import WHOLE_S
 from greenroom.actors.social.post.views import Posts, Wall
@@ -306,6 +307,71 @@ def test_an_order_is_as_good_as_the_names_that_it_was_made_of(world: World) -> N
     assert ids(world.read(order="ranked").posts) == before
     world.kit.advance(1.0)
     assert lost in ids(world.read(order="ranked").posts)
+
+
+def looks(world: World) -> list[type]:
+    """What was asked for to read a ranked page."""
+    world.queries.clear()
+    world.read(order="ranked")
+    return list(world.queries)
+
+
+def test_an_order_that_nothing_says_anything_against_holds_and_is_looked_at_with_its_page(world: World) -> None:
+    world.follow("bob", "cyd")
+    first, second = world.post("bob"), world.post("cyd")
+    settled(world)
+    before = ids(world.read(order="ranked").posts)
+    world.kit.advance(WHOLE_S)
+    found = looks(world)
+    assert found.count(Arrivals.Row) == 1 and Wall.Row not in found, "its newest row, and nothing is gathered"
+    assert ids(world.read(order="ranked").posts) == before
+    assert Arrivals.Row not in looks(world), "and is good for another half a minute"
+    world.kit.advance(WHOLE_S)
+    del world.posts[second]
+    assert ids(world.read(order="ranked").posts) == [first], "what is shown is read each time"
+    world.kit.advance(HELD_S - 2 * WHOLE_S - 1.0)
+    assert Wall.Row not in looks(world)
+    world.kit.advance(1.0)
+    assert Wall.Row in looks(world), "but not for ever"
+
+
+def test_an_order_holds_no_longer_than_what_was_done_with_its_posts_counts(world: World) -> None:
+    world.follow("bob", "cyd")
+    first = world.post("bob", text="x")
+    world.kit.advance(60.0)
+    second = world.post("cyd", text="x")
+    settled(world)
+    assert ids(world.read(order="ranked").posts) == [second, first]
+    world.kit.advance(WHOLE_S)
+    world.posts[first].reactions = {"like": 900}
+    assert ids(world.read(order="ranked").posts) == [first, second]
+
+
+def test_an_order_does_not_hold_where_a_tag_is_popular_by_now(world: World) -> None:
+    world.follow("bob")
+    post = world.post("bob")
+    settled(world)
+    assert ids(world.read(order="ranked").posts) == [post]
+    found = {world.post(f"u{number}", written=None, tags=["tea"]) for number in range(3)}
+    world.kit.advance(LOOK_S)
+    assert set(ids(world.read(order="ranked").posts)) == {post, *found}
+
+
+def test_a_row_that_does_not_come_up_makes_an_order_anew_once(world: World) -> None:
+    world.follow("bob", "cyd")
+    post = world.post("bob")
+    settled(world)
+    world.kit.tell(MutedChanged(user="cyd", muted=True))
+    assert ids(world.read(order="ranked").posts) == [post]
+    world.post("cyd")
+    for _ in range(2):
+        world.kit.advance(WHOLE_S)
+        world.read(order="ranked")
+    world.kit.advance(WHOLE_S)
+    assert looks(world).count(Arrivals.Row) == 1
+    new = world.post("bob")
+    world.kit.advance(WHOLE_S)
+    assert set(ids(world.read(order="ranked").posts)) == {post, new}
 
 
 def test_an_order_is_good_for_less_where_posts_of_somebody_are_not_written(world: World) -> None:
