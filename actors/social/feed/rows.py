@@ -65,7 +65,7 @@ async def visible(
     users = strangers(known.authors(wanted))
     reacted = known.reacted(wanted) if with_mine else []
     looked = await _look(feed, wanted, users, reacted, with_newest=with_newest)
-    newest = looked.of(Arrivals.Row) if with_newest else {}
+    last = looked.of(Arrivals.Row).get(feed.key) if with_newest else None
     rows, authors, mine = looked.of(Posts.Row), looked.of(Authors.Row), looked.of(WhoReacted.Row)
     others = strangers(row.author for row in rows.values()) - users
     known.note(rows.values())
@@ -80,8 +80,7 @@ async def visible(
         if may_see(me, state, row, now_ms, is_private=row.author in authors and authors[row.author].private)
     }
     said = {key[:POST_CHARS]: row.reaction for key, row in mine.items()}
-    last = newest[feed.key].id if feed.key in newest else ""
-    return Found(seen, authors, said, frozenset((*reacted, *late)), last)
+    return Found(seen, authors, said, frozenset((*reacted, *late)), last.id if last is not None else "")
 
 
 async def _look(
@@ -94,6 +93,12 @@ async def _look(
         Arrivals.Row: [feed.key] if with_newest else [],
     }
     return await feed.query_rows({row: keys for row, keys in wanted.items() if keys})
+
+
+async def newest_row(feed: Reader) -> str:
+    """The post that was written to this feed last, if there is one."""
+    row = (await _look(feed, (), (), (), with_newest=True)).of(Arrivals.Row).get(feed.key)
+    return row.id if row is not None else ""
 
 
 def _everybody(users: Iterable[str]) -> set[str]:
