@@ -242,6 +242,7 @@ class Feed(Reader):
     # Reading.
 
     async def _read(self, message: Read) -> FeedPage:
+        await self.wait_to_read()
         was_told = bool(self.nudged)
         self.begin_read()
         page = await home.read(self, message)
