@@ -5,6 +5,7 @@ import pytest
 from greenroom import Refused
 from greenroom.actors.model.errors import Unavailable
 from greenroom.actors.social.feed import home
+from greenroom.actors.social.feed.actor import Feed
 from greenroom.actors.social.feed.cursor import CURSOR_S
 from greenroom.actors.social.feed.events import Returned
 from greenroom.actors.social.feed.messages import (
@@ -490,3 +491,19 @@ def test_what_is_gone_is_looked_past_only_where_a_page_is_short(world: World) ->
     world.queries.clear()
     world.read(limit=3)
     assert world.queries.count(Arrivals.Row) == 1 and world.queries.count(Posts.Row) <= 10
+
+
+@pytest.mark.bound("posts that an order was made of")
+def test_an_order_is_of_so_many_and_what_is_older_says_nothing_against_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(home, "RANKED_MAX", 4)
+    world.follow("bob")
+    posts = [world.post("bob") for _ in range(6)]
+    settled(world)
+    world.read(order="ranked")
+    feed = world.kit.actor
+    assert isinstance(feed, Feed)
+    order = feed.ranked_lately()
+    assert order is not None and set(order.of.posts) == set(posts[2:])
+    assert not order.of.lacks_any_of(posts)
