@@ -54,6 +54,16 @@ class Querying:
         """
         return await self._in_turn(self.runtime.query_rows(wanted))
 
+    async def wait_to_read(self) -> None:
+        """Wait for one's turn to read views before one does what costs much: who is turned away has cost nothing then.
+        Raises: Overloaded, as `query`.
+        """
+        await self._in_turn(_nothing())
+
     def _in_turn(self, answer: Awaitable[Answer]) -> Awaitable[Answer]:
         """What is read, once it may be."""
         return answer
+
+
+async def _nothing() -> None:
+    pass

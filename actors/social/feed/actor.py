@@ -8,6 +8,7 @@ has it, while the post's own entity takes it from there.
 
 from collections.abc import Coroutine
 from typing import Any, ClassVar
+from zlib import crc32
 
 from msgspec import Struct
 
@@ -29,10 +30,12 @@ from greenroom.actors.social.feed.events import (
     Trimmed,
     Unfollowed,
 )
+from greenroom.actors.social.feed.gathering import catch_up, settles_in_s
 from greenroom.actors.social.feed.messages import (
     Arrived,
     BarredAsk,
     BarredChanged,
+    CatchUp,
     CloseChanged,
     FeedPage,
     Flush,
@@ -77,6 +80,7 @@ from greenroom.store.errors import StoreUnavailable
 
 POSTS_PER_H = 120
 SEEN_PER_H = 720  # batches of signals: one every five seconds
+CATCH_UP_S = 10.0  # over which those spread who catch up by themselves
 
 
 class Feed(Reader):
@@ -108,6 +112,7 @@ class Feed(Reader):
         MadeAsk,
         Made,
         Flush,
+        CatchUp,
     )
     events: ClassVar[tuple[type[Event], ...]] = (
         PostMade,
@@ -129,6 +134,7 @@ class Feed(Reader):
     def __init__(self, entity: str, runtime: Runtime) -> None:
         super().__init__(entity, runtime)
         self._is_flushing = False
+        self._is_catching_up = False  # in a while
         self._told_s = float("-inf")  # when watchers were told last
         self._top: str | None = None  # that watchers show, where they have said
         self._top_limit = 0
@@ -140,6 +146,8 @@ class Feed(Reader):
                 return self._arrived(message)
             case Flush():
                 return self._flush()
+            case CatchUp():
+                return self._catch_up()
             case SayMade():
                 return made.say(self, message)
             case MadeAsk():
@@ -234,28 +242,56 @@ class Feed(Reader):
     # Reading.
 
     async def _read(self, message: Read) -> FeedPage:
+        await self.wait_to_read()
         was_told = bool(self.nudged)
         self.begin_read()
         page = await home.read(self, message)
         self._end_read()
+        self._catch_up_later()
         if message.cursor is None and was_told:
             self.publish(New(0), key="new")  # other devices of its user show none, too
         return page
 
-    def _end_read(self) -> None:
+    def _end_read(self) -> list[Event]:
         """Record what it has noted, and ask those with whom it has caught up what else there is."""
-        for event in self.end_read():
+        due = self.end_read()
+        for event in due:
             self.record(event)
             if isinstance(event, CaughtUp):
                 self.names.expect(event.entries)
         for author, ask in self.to_ask.items():
             self.tell(f"feed:{author}", ask)
+        return due
 
     async def _rings(self) -> Rings:
         self.begin_read()
         found = await rings(self)
         self._end_read()
+        self._catch_up_later()
         return found
+
+    def _catch_up_later(self) -> None:
+        """Once walls can say all, and not with a page that somebody waits for: many are back at the same time, as after
+        a start, and each of them catches up at a moment of its own."""
+        if self.state.behind and not self._is_catching_up:
+            self._is_catching_up = True
+            spread_s = CATCH_UP_S * (crc32(self.key.encode()) % 1_000) / 1_000
+            self.after(settles_in_s(self) + 1.0 + spread_s, CatchUp())
+
+    async def _catch_up(self) -> None:
+        """Where that is not possible just now, or is not all of it yet, the next page does."""
+        self._is_catching_up = False
+        self.begin_read()
+        order, offset = self.gathered_lately(), self.offset
+        try:
+            await catch_up(self)
+        except (ActorError, StoreUnavailable) as error:
+            if isinstance(error, ActorError) and not error.temporary:
+                raise
+            return
+        entries = [entry for event in self._end_read() if isinstance(event, CaughtUp) for entry in event.entries]
+        if order is not None:
+            self.hold_over(order, offset, (entry.post for entry in entries if not entry.is_story))
 
     async def _see(self, post: str) -> PostShown:
         found = (await visible(self, [post])).posts.get(post)
@@ -355,6 +391,7 @@ class Feed(Reader):
 
     def apply(self, event: FeedEvent) -> None:
         change(self.state, event, self.at_ms)
+        self.has_changed(event)
 
     # Who sees it.
 

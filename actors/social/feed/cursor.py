@@ -56,7 +56,7 @@ class Snapshot:
     __slots__ = ("_ids", "_reasons", "_scores", "_values", "experiment", "made_s", "name", "ranking")
 
     def __init__(self, places: Sequence[InPlace], *, made_s: float, ranking: str = "", experiment: str = "") -> None:
-        self.made_s = made_s
+        self.made_s = made_s  # or looked at, and found to hold
         self.name = ""  # by which it is kept
         self.ranking = ranking
         self.experiment = experiment

@@ -10,14 +10,12 @@ Rows name posts; the same one found twice is one.
 
 from collections.abc import Collection, Iterable, Iterator
 
-from msgspec import Struct
-
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.social.feed.cursor import Placed
 from greenroom.actors.social.feed.events import CaughtUp, Entry, Returned, Trimmed
 from greenroom.actors.social.feed.made import ASKED_MAX, all_of, asked_of, newest_kept
 from greenroom.actors.social.feed.privacy import is_barred
-from greenroom.actors.social.feed.reader import Reader
+from greenroom.actors.social.feed.reader import Gathered, Reader
 from greenroom.actors.social.feed.rows import ROWS_MAX as LOOKED_AT_MAX
 from greenroom.actors.social.feed.rows import visible
 from greenroom.actors.social.feed.state import named
@@ -28,7 +26,6 @@ from greenroom.actors.social.known.on_node import CAUGHT_UP_EACH, WALL_MAX
 from greenroom.actors.social.known.walls import newest_of, unwritten, walls
 from greenroom.actors.social.names import ms_of
 from greenroom.actors.social.post.views import Wall
-from greenroom.actors.social.ranking.candidates import Reason
 from greenroom.actors.social.spread.arrivals import Arrivals
 from greenroom.actors.social.spread.readers import Readers
 from greenroom.actors.social.spread.share import AWAY_S
@@ -47,13 +44,6 @@ ROUNDS_MAX = 4  # queries of them for one page: with 300 rows each, nearly all o
 TRIMMED_MAX = 500  # at once
 SUGGESTED_MAX = 10
 SUGGESTED_POSTS = 3  # of each
-
-
-class Gathered(Struct, frozen=True):
-    """The newest of those whom a user follows, and their own."""
-
-    posts: dict[str, Reason]  # the newest first
-    is_all: bool  # nothing older was written here
 
 
 async def candidates(feed: Reader, most: int, *, looked_up: bool = False, remembered: bool = False) -> Gathered:
@@ -88,11 +78,11 @@ async def _entries(
 ) -> tuple[list[Entry], bool]:
     """Of whom its user follows, and its user's own; and whether these are all."""
     found = await _behind(feed, remembered=remembered, stories=stories) + feed.caught_up(feed.now)
-    loud = await _loud(feed, remembered=remembered)
-    if loud and not remembered:
-        found += await _walls(feed, loud, min(WALL_MAX, ROWS_MAX // len(loud)), stories=stories)
+    authors = await _loud(feed, remembered=remembered)
+    if authors and not remembered:
+        found += await _walls(feed, authors, min(WALL_MAX, ROWS_MAX // len(authors)), stories=stories)
     if remembered:
-        found += await _walls_known(feed, loud)
+        found += await _walls_known(feed, authors)
     found += [Entry(one.post, one.author, one.at_ms, one.is_story) for one in feed.heard]
     found = [entry for entry in found if _may_come_up(feed, entry)]
     own = await (_own_known(feed) if remembered else _walls(feed, [feed.key], WALL_MAX, stories=stories))
@@ -153,6 +143,11 @@ def _made(feed: Reader, wall: list[Entry], *, stories: bool) -> list[Entry]:
 # Of whom nothing is written.
 
 
+async def loud(feed: Reader) -> list[str]:
+    """As its node has looked them up lately."""
+    return await _loud(feed, remembered=True)
+
+
 async def _loud(feed: Reader, *, remembered: bool) -> list[str]:
     known = feed.loud.get(feed.now)
     if known is not None:
@@ -190,6 +185,16 @@ async def _walls_known(feed: Reader, authors: list[str]) -> list[Entry]:
 
 
 # What it is behind with.
+
+
+async def catch_up(feed: Reader) -> None:
+    """Look at the walls of those with whom it is behind, and keep what is there, though nobody reads just now."""
+    await _behind(feed, remembered=True, stories=False)
+
+
+def settles_in_s(feed: Reader) -> float:
+    """From now, if all of those with whom it is behind were followed now."""
+    return SETTLED_S if len(feed.state.behind) <= ASKED_MAX else SETTLED_MANY_S
 
 
 async def _behind(feed: Reader, *, remembered: bool, stories: bool) -> list[Entry]:

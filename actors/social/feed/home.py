@@ -3,13 +3,14 @@
 from time import perf_counter
 
 from greenroom.actors.social.feed.cursor import Place, Placed, Snapshot
-from greenroom.actors.social.feed.gathering import candidates, suggested, trim
+from greenroom.actors.social.feed.gathering import candidates, loud, suggested, trim
 from greenroom.actors.social.feed.messages import FeedPage, Read
 from greenroom.actors.social.feed.ordering import NEWEST, is_by_what_ranks_now, newest_first, ranked_order
 from greenroom.actors.social.feed.privacy import Posted, is_wanted, may_see
-from greenroom.actors.social.feed.reader import Reader, Served
-from greenroom.actors.social.feed.rows import Found, shown, visible
+from greenroom.actors.social.feed.reader import Order, Reader, Served
+from greenroom.actors.social.feed.rows import Found, newest_row, shown, visible
 from greenroom.actors.social.feed.trending import trending
+from greenroom.actors.social.known.made_of import MadeOf
 from greenroom.actors.social.known.posts import candidate, facts, shared_by
 from greenroom.actors.social.post.views import Posts
 from greenroom.actors.social.spread.readers import Readers
@@ -36,13 +37,57 @@ async def _read(feed: Reader, wanted: Read) -> FeedPage:
         place = feed.places.find(HOME, wanted.cursor, feed.now)
         found = feed.snapshots.find(place.snapshot, feed.now)
         return await _page(feed, place.snapshot, found, place.at, wanted.limit)
-    snapshot = feed.ranked_lately() if wanted.order == "ranked" else None
-    if snapshot is not None and await is_by_what_ranks_now(feed, snapshot):
-        return await _first(feed, snapshot, wanted.limit)
+    order = feed.ranked_lately() if wanted.order == "ranked" else None
+    if order is not None and await is_by_what_ranks_now(feed, order.snapshot):
+        if not feed.is_to_be_looked_at(order):
+            return await _first(feed, order.snapshot, wanted.limit)
+        looked = await _held(feed, order, wanted.limit)
+        if looked is not None:
+            return await _first(feed, order.snapshot, wanted.limit, looked)
     snapshot, page = await _anew(feed, wanted)
     feed.have_read(snapshot)
     await trim(feed)
     return page
+
+
+async def _held(feed: Reader, order: Order, limit: int) -> Found | None:
+    """The posts of its first page, where it would come out much as it is; None: it has to be made anew. Then it was
+    for one look more."""
+    if not await _is_written(feed) or not order.of.has_all(place.post for place in await trending(feed)):
+        return None
+    posts = order.of.posts
+    if order.of.has_moved(posts, await facts(feed, posts)):
+        return None
+    looked = await _looked_at(feed, order.snapshot.part(0, limit + SPARE), with_newest=True)
+    if looked.newest and not feed.has_newest(order, looked.newest):
+        return None
+    feed.hold(order)
+    return looked
+
+
+async def _gathered_lately(feed: Reader) -> Order | None:
+    """Of which what was gathered is good still: who has seen some of it is shown what there is in another order."""
+    order = feed.gathered_lately()
+    if order is None or not feed.is_to_be_looked_at(order):
+        return order
+    if not await _is_written(feed):
+        return None
+    newest = await newest_row(feed)
+    if newest and not feed.has_newest(order, newest):
+        return None
+    feed.hold(order)
+    return order
+
+
+async def _is_written(feed: Reader) -> bool:
+    """Does it hear by rows alone of what those have posted whom its user follows?"""
+    return not feed.state.behind and not await loud(feed)
+
+
+async def _looked_at(feed: Reader, part: list[Placed], *, with_newest: bool = False) -> Found:
+    """With what they share, and with what the reader has said."""
+    wanted = [place.post for place in part]
+    return await visible(feed, [*wanted, *shared_by(feed, wanted)], with_mine=True, with_newest=with_newest)
 
 
 async def _anew(feed: Reader, wanted: Read) -> tuple[Snapshot, FeedPage]:
@@ -65,7 +110,10 @@ async def _newest(feed: Reader, *, looked_up: bool = False) -> tuple[Snapshot, b
 
 async def _ranked(feed: Reader, *, looked_up: bool = False) -> tuple[Snapshot, bool]:
     """All of them are looked at, as their node knows them: what they are ranked by may be some seconds old."""
-    newest = await candidates(feed, RANKED_MAX, looked_up=looked_up, remembered=True)
+    again = None if looked_up else await _gathered_lately(feed)
+    newest = again.gathered if again is not None else None
+    if newest is None:
+        newest = await candidates(feed, RANKED_MAX, looked_up=looked_up, remembered=True)
     unfollowed = {place.post: place.reason for place in (*await trending(feed), *await suggested(feed))}
     reasons = unfollowed | newest.posts
     known = await facts(feed, reasons)
@@ -76,25 +124,29 @@ async def _ranked(feed: Reader, *, looked_up: bool = False) -> tuple[Snapshot, b
         if may_see(me, state, one, now_ms, is_private=one.is_private) and _stays(feed, reasons[post], one)
     ]
     snapshot = await ranked_order(feed, stay)
-    feed.keep_ranked(snapshot)
+    oldest = min(newest.posts, default="") if len(newest.posts) == RANKED_MAX else ""
+    feed.keep_ranked(snapshot, MadeOf(list(reasons), known, oldest=oldest), newest, again)
     return snapshot, newest.is_all
 
 
-async def _first(feed: Reader, snapshot: Snapshot, limit: int) -> FeedPage:
+async def _first(feed: Reader, snapshot: Snapshot, limit: int, looked: Found | None = None) -> FeedPage:
     name = feed.snapshots.keep(snapshot) if len(snapshot) > limit else ""
-    return await _page(feed, name, snapshot, 0, limit)
+    return await _page(feed, name, snapshot, 0, limit, looked)
 
 
-async def _page(feed: Reader, name: str, snapshot: Snapshot, at: int, limit: int) -> FeedPage:
-    """From there on, without what may not be seen any more, or was never to be shown to who has not asked."""
+async def _page(
+    feed: Reader, name: str, snapshot: Snapshot, at: int, limit: int, looked: Found | None = None
+) -> FeedPage:
+    """From there on, without what may not be seen any more, or was never to be shown to who has not asked. `looked`:
+    at what stands first, just now."""
     rows: list[Posts.Row] = []
     places: list[Placed] = []
     seen = Found({})
     until = min(len(snapshot), at + LOOKED_AT_MAX)
     while at < until and len(rows) < limit:
         part = snapshot.part(at, min(limit - len(rows) + SPARE, until - at))
-        wanted = [place.post for place in part]
-        found = await visible(feed, [*wanted, *shared_by(feed, wanted)], with_mine=True)  # with what they share
+        found = looked if looked is not None else await _looked_at(feed, part)
+        looked = None
         seen = seen.and_more(found)
         for place in part:
             if len(rows) == limit:

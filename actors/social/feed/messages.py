@@ -244,6 +244,10 @@ class Made(Tell, tag="feed.made"):
     stories: Annotated[list[PostId], Meta(max_length=PAGE_MAX)] = field(default_factory=list)  # those among them
 
 
+class CatchUp(Tell, tag="feed.catch_up"):
+    """To itself: look at walls that can be all of it by now."""
+
+
 class Flush(Tell, tag="feed.flush"):
     """To itself: tell watchers what is new."""
 

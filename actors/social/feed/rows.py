@@ -14,6 +14,7 @@ from greenroom.actors.social.follows.views import Authors
 from greenroom.actors.social.known.on_node import known_on
 from greenroom.actors.social.known.people import named
 from greenroom.actors.social.post.views import Posts, WhoReacted, reacted_key
+from greenroom.actors.social.spread.arrivals import Arrivals
 from greenroom.store.views.asked import Looked
 
 ROWS_MAX = 1_000  # that are asked for at once
@@ -27,6 +28,7 @@ class Found(Struct, frozen=True):
     authors: dict[str, Authors.Row] = field(default_factory=dict)  # those of whom it mattered
     mine: dict[str, str] = field(default_factory=dict)  # the reader's own reactions, of those that were looked for
     looked_for: frozenset[str] = frozenset()  # posts of which it was asked what the reader has said
+    newest: str = ""  # the newest row of the reader's feed, where that was looked for and there is one
 
     def and_more(self, other: "Found") -> "Found":
         """With another look's, a moment later."""
@@ -37,12 +39,20 @@ class Found(Struct, frozen=True):
             self.authors | other.authors,
             self.mine | other.mine,
             self.looked_for | other.looked_for,
+            self.newest or other.newest,
         )
 
 
-async def visible(feed: Reader, ids: Iterable[str], *, with_authors: bool = False, with_mine: bool = False) -> Found:
+async def visible(
+    feed: Reader,
+    ids: Iterable[str],
+    *,
+    with_authors: bool = False,
+    with_mine: bool = False,
+    with_newest: bool = False,
+) -> Found:
     """Of these, at most ROWS_MAX, those which the feed's user may see now. `with_authors`: with what is known of all
-    of their authors. `with_mine`: with the user's own reactions.
+    of their authors. `with_mine`: with the user's own reactions. `with_newest`: with what was written here last.
 
     Whose posts these are, and which of them anybody has reacted to, their node knows as a rule, and so it is one
     statement; what has turned out otherwise, or was not known, is asked behind it.
@@ -54,7 +64,8 @@ async def visible(feed: Reader, ids: Iterable[str], *, with_authors: bool = Fals
     known = known_on(feed).seen
     users = strangers(known.authors(wanted))
     reacted = known.reacted(wanted) if with_mine else []
-    looked = await _look(feed, wanted, users, reacted)
+    looked = await _look(feed, wanted, users, reacted, with_newest=with_newest)
+    last = looked.of(Arrivals.Row).get(feed.key) if with_newest else None
     rows, authors, mine = looked.of(Posts.Row), looked.of(Authors.Row), looked.of(WhoReacted.Row)
     others = strangers(row.author for row in rows.values()) - users
     known.note(rows.values())
@@ -69,16 +80,25 @@ async def visible(feed: Reader, ids: Iterable[str], *, with_authors: bool = Fals
         if may_see(me, state, row, now_ms, is_private=row.author in authors and authors[row.author].private)
     }
     said = {key[:POST_CHARS]: row.reaction for key, row in mine.items()}
-    return Found(seen, authors, said, frozenset((*reacted, *late)))
+    return Found(seen, authors, said, frozenset((*reacted, *late)), last.id if last is not None else "")
 
 
-async def _look(feed: Reader, posts: Sequence[str], users: Iterable[str], reacted: Iterable[str]) -> Looked:
+async def _look(
+    feed: Reader, posts: Sequence[str], users: Iterable[str], reacted: Iterable[str], *, with_newest: bool = False
+) -> Looked:
     wanted: dict[type[Any], Sequence[str]] = {
         Posts.Row: posts,
         Authors.Row: sorted(users)[:ROWS_MAX],
         WhoReacted.Row: [reacted_key(post, feed.key) for post in reacted],
+        Arrivals.Row: [feed.key] if with_newest else [],
     }
     return await feed.query_rows({row: keys for row, keys in wanted.items() if keys})
+
+
+async def newest_row(feed: Reader) -> str:
+    """The post that was written to this feed last, if there is one."""
+    row = (await _look(feed, (), (), (), with_newest=True)).of(Arrivals.Row).get(feed.key)
+    return row.id if row is not None else ""
 
 
 def _everybody(users: Iterable[str]) -> set[str]:

@@ -37,6 +37,7 @@ class Fact(Struct, frozen=True):
     is_shadowed: bool
     is_private: bool  # its author lets only followers see anything
     share_of: str
+    done: float  # what readers have done with it, as it counts for the light score
     as_candidate: dict[tuple[Reason, bool], Candidate]  # made once for all readers, by why it is there and `seen`
 
 

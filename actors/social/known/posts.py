@@ -14,7 +14,7 @@ from greenroom.actors.social.known.on_node import Fact, known_on
 from greenroom.actors.social.known.people import authors
 from greenroom.actors.social.post.views import Posts
 from greenroom.actors.social.ranking.candidates import Candidate, Reason
-from greenroom.actors.social.ranking.light import own_part
+from greenroom.actors.social.ranking.light import done_part, own_part
 
 
 async def facts(reader: Actor[object], posts: Iterable[str]) -> dict[str, Fact]:
@@ -43,6 +43,7 @@ def fact(row: Posts.Row, author: Authors.Row | None, now_ms: int) -> Fact:
         is_share=bool(row.share_of),
         followers=author.followers if author is not None else 0,
     )
+    own = own_part(candidate, now_ms)
     return Fact(
         id=row.id,
         author=row.author,
@@ -53,7 +54,8 @@ def fact(row: Posts.Row, author: Authors.Row | None, now_ms: int) -> Fact:
         is_shadowed=row.is_shadowed,
         is_private=author is not None and author.private,
         share_of=row.share_of,
-        as_candidate={("following", False): replace(candidate, own=own_part(candidate, now_ms))},
+        done=done_part(own),
+        as_candidate={("following", False): replace(candidate, own=own)},
     )
 
 

@@ -33,6 +33,11 @@ def own_part(one: Candidate, now_ms: int) -> Own:
     return Own(values, _own_margin(values))
 
 
+def done_part(own: Own) -> float:
+    """What of it is by what readers have done with the post, and not by its age."""
+    return _PACE * own.values[_AT_PACE] + _RATE * own.values[_AT_POST_RATE]
+
+
 def _own_margin(values: tuple[float, ...]) -> float:
     return INTERCEPT + _RECENCY * values[_AT_RECENCY] + _PACE * values[_AT_PACE] + _RATE * values[_AT_POST_RATE]
 

@@ -6,13 +6,16 @@ import pytest
 
 from greenroom.actors.model.errors import Unavailable
 from greenroom.actors.social.feed import gathering
+from greenroom.actors.social.feed.actor import CATCH_UP_S
 from greenroom.actors.social.feed.events import Trimmed
+from greenroom.actors.social.feed.gathering import SETTLED_S
 from greenroom.actors.social.feed.messages import MutedChanged, SayMade, Stories
-from greenroom.actors.social.post.views import Posts
+from greenroom.actors.social.known.names import WHOLE_S
+from greenroom.actors.social.post.views import Posts, Wall
 from greenroom.actors.social.spread.arrivals import Arrivals
 from greenroom.actors.social.spread.unwritten import Unwritten
 from greenroom.store.views.asked import Asked, Rows
-from tests.actors.social.feed.world import DAY_S, World
+from tests.actors.social.feed.world import DAY_S, World, ids
 
 
 @pytest.fixture
@@ -109,6 +112,41 @@ def test_what_it_has_caught_up_with_is_there_before_its_rows_are(world: World) -
     assert world.ids() == [post]
     world.unfollow("eve")
     assert world.ids() == []
+
+
+def test_who_is_behind_catches_up_without_being_waited_for(world: World) -> None:
+    world.follow("eve", settled=False)
+    post = world.post("eve", written=None)
+    assert ids(world.read(order="ranked").posts) == [post] and world.kit.state.behind
+    world.kit.advance(SETTLED_S + CATCH_UP_S + 1.0)
+    assert not world.kit.state.behind and rows(world) == [post]
+    world.kit.advance(WHOLE_S)
+    world.queries.clear()
+    assert ids(world.read(order="ranked").posts) == [post]
+    assert Wall.Row not in world.queries, "it has brought nothing that the order lacks"
+
+
+def test_what_is_lacking_is_of_the_order_once_it_has_caught_up(world: World) -> None:
+    world.follow("eve", settled=False)
+    assert world.read(order="ranked").posts == []
+    post = world.post("eve", written=None)
+    world.kit.advance(SETTLED_S + CATCH_UP_S + 1.0)
+    assert ids(world.read(order="ranked").posts) == [post], "though its order would be good for longer"
+
+
+def test_who_cannot_catch_up_does_with_the_next_page(world: World) -> None:
+    def fail(key: str, asked: Asked) -> Rows[Wall.Row]:
+        raise Unavailable("down")
+
+    world.follow("eve", settled=False)
+    world.read()
+    find = world.kit._world.found[Wall.Row]
+    world.kit.when_queried(Wall.Row, fail)
+    world.kit.advance(SETTLED_S + CATCH_UP_S + 1.0)
+    assert world.kit.state.behind
+    world.kit.when_queried(Wall.Row, find)
+    world.read()
+    assert not world.kit.state.behind
 
 
 def test_a_clock_that_was_ahead_when_somebody_was_followed_is_not_waited_for(world: World) -> None:

@@ -5,6 +5,7 @@ import pytest
 from greenroom import Refused
 from greenroom.actors.model.errors import Unavailable
 from greenroom.actors.social.feed import home
+from greenroom.actors.social.feed.actor import Feed
 from greenroom.actors.social.feed.cursor import CURSOR_S
 from greenroom.actors.social.feed.events import Returned
 from greenroom.actors.social.feed.messages import (
@@ -17,7 +18,8 @@ from greenroom.actors.social.feed.messages import (
     Signal,
     Stories,
 )
-from greenroom.actors.social.feed.reader import RANKED_S
+from greenroom.actors.social.feed.reader import HELD_S, RANKED_S
+from greenroom.actors.social.feed.trending import LOOK_S
 from greenroom.actors.social.follows.views import Authors
 from greenroom.actors.social.known.names import WHOLE_S
 from greenroom.actors.social.post.views import Posts, Wall
@@ -308,6 +310,105 @@ def test_an_order_is_as_good_as_the_names_that_it_was_made_of(world: World) -> N
     assert lost in ids(world.read(order="ranked").posts)
 
 
+def looks(world: World) -> list[type]:
+    """What was asked for to read a ranked page."""
+    world.queries.clear()
+    world.read(order="ranked")
+    return list(world.queries)
+
+
+def test_an_order_that_nothing_says_anything_against_holds_and_is_looked_at_with_its_page(world: World) -> None:
+    world.follow("bob", "cyd")
+    first, second = world.post("bob"), world.post("cyd")
+    settled(world)
+    before = ids(world.read(order="ranked").posts)
+    world.kit.advance(WHOLE_S)
+    found = looks(world)
+    assert found.count(Arrivals.Row) == 1 and Wall.Row not in found, "its newest row, and nothing is gathered"
+    assert ids(world.read(order="ranked").posts) == before
+    assert Arrivals.Row not in looks(world), "and is good for another half a minute"
+    world.kit.advance(WHOLE_S)
+    del world.posts[second]
+    assert ids(world.read(order="ranked").posts) == [first], "what is shown is read each time"
+    world.kit.advance(HELD_S - 2 * WHOLE_S - 1.0)
+    assert Wall.Row not in looks(world)
+    world.kit.advance(1.0)
+    assert Wall.Row in looks(world), "but not for ever"
+
+
+def test_an_order_holds_no_longer_than_what_was_done_with_its_posts_counts(world: World) -> None:
+    world.follow("bob", "cyd")
+    first = world.post("bob", text="x")
+    world.kit.advance(60.0)
+    second = world.post("cyd", text="x")
+    settled(world)
+    assert ids(world.read(order="ranked").posts) == [second, first]
+    world.kit.advance(WHOLE_S)
+    world.posts[first].reactions = {"like": 900}
+    assert ids(world.read(order="ranked").posts) == [first, second]
+
+
+def test_an_order_does_not_hold_where_a_tag_is_popular_by_now(world: World) -> None:
+    world.follow("bob")
+    post = world.post("bob")
+    settled(world)
+    assert ids(world.read(order="ranked").posts) == [post]
+    found = {world.post(f"u{number}", written=None, tags=["tea"]) for number in range(3)}
+    world.kit.advance(LOOK_S)
+    assert set(ids(world.read(order="ranked").posts)) == {post, *found}
+
+
+def test_a_row_that_does_not_come_up_makes_an_order_anew_once(world: World) -> None:
+    world.follow("bob", "cyd")
+    post = world.post("bob")
+    settled(world)
+    world.kit.tell(MutedChanged(user="cyd", muted=True))
+    assert ids(world.read(order="ranked").posts) == [post]
+    world.post("cyd")
+    for _ in range(2):
+        world.kit.advance(WHOLE_S)
+        world.read(order="ranked")
+    world.kit.advance(WHOLE_S)
+    assert looks(world).count(Arrivals.Row) == 1
+    new = world.post("bob")
+    world.kit.advance(WHOLE_S)
+    assert set(ids(world.read(order="ranked").posts)) == {post, new}
+
+
+def test_who_has_seen_some_of_it_is_shown_what_was_gathered_in_another_order(world: World) -> None:
+    world.follow("bob", "cyd")
+    first = world.post("bob", text="x")
+    world.kit.advance(60.0)
+    second = world.post("cyd", text="x")
+    settled(world)
+    assert ids(world.read(order="ranked").posts) == [second, first]
+    for seconds in (1.0, WHOLE_S):
+        world.kit.advance(seconds)
+        world.kit.ask(Seen(signals=[Signal(post=second if seconds == 1.0 else first, did="seen")]), user="ann")
+        found = looks(world)
+        assert found.count(Arrivals.Row) == (seconds == WHOLE_S) and Wall.Row not in found, seconds
+        order = ids(world.read(order="ranked").posts)
+        assert order == ([first, second] if seconds == 1.0 else [second, first])
+    world.kit.ask(Seen(signals=[Signal(post=second, did="hid")]), user="ann")
+    assert ids(world.read(order="ranked").posts) == [first]
+    world.kit.tell(MutedChanged(user="bob", muted=True))
+    assert ids(world.read(order="ranked").posts) == []
+    world.kit.advance(WHOLE_S)
+    world.kit.tell(MutedChanged(user="bob", muted=False))
+    assert ids(world.read(order="ranked").posts) == [first], "whom one wants again is looked for"
+
+
+def test_what_was_shown_among_the_newest_is_of_the_order_as_well(world: World) -> None:
+    world.follow("bob")
+    old = world.post("bob", written=None)
+    newer = world.post("bob")
+    settled(world)
+    assert ids(world.read(order="ranked").posts) == [newer]
+    world.nudge(old)
+    assert world.ids() == [newer, old]
+    assert set(ids(world.read(order="ranked").posts)) == {newer, old}, "though nothing is new any more"
+
+
 def test_an_order_is_good_for_less_where_posts_of_somebody_are_not_written(world: World) -> None:
     world.follow("bob", "eve")
     world.post("bob")
@@ -390,3 +491,19 @@ def test_what_is_gone_is_looked_past_only_where_a_page_is_short(world: World) ->
     world.queries.clear()
     world.read(limit=3)
     assert world.queries.count(Arrivals.Row) == 1 and world.queries.count(Posts.Row) <= 10
+
+
+@pytest.mark.bound("posts that an order was made of")
+def test_an_order_is_of_so_many_and_what_is_older_says_nothing_against_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(home, "RANKED_MAX", 4)
+    world.follow("bob")
+    posts = [world.post("bob") for _ in range(6)]
+    settled(world)
+    world.read(order="ranked")
+    feed = world.kit.actor
+    assert isinstance(feed, Feed)
+    order = feed.ranked_lately()
+    assert order is not None and set(order.of.posts) == set(posts[2:])
+    assert not order.of.lacks_any_of(posts)

@@ -33,7 +33,7 @@ class Seen:
     def ids(self) -> list[str]:
         actor = self.world.kit.actor
         assert isinstance(actor, Feed)
-        actor._ranked = None  # as if it had been long ago
+        actor._order = None  # as if it had been long ago
         self.limits.clear()
         return sorted(ids(self.world.read(order="ranked").posts))
 

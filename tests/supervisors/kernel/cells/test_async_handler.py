@@ -420,3 +420,26 @@ async def test_what_a_store_refuses_that_is_there_is_a_crash(autojump_clock: Moc
         refused = run.send(A, Do(act=failing(error=error)))
         await trio.sleep(60.0)
         assert isinstance(refused.answer, HandlerFailed) and run.instruments.restarts == 3
+
+
+async def test_who_waits_for_their_turn_is_turned_away_before_they_have_done_anything(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where they had asked somebody before they read, they would not be."""
+    monkeypatch.setattr(admission, "AT_ONCE", 1)
+    monkeypatch.setattr(admission, "HELD_S", 100.0)
+
+    async def look(actor: Any) -> int:
+        await actor.wait_to_read()
+        await actor.ask("slow:told", Note(text="done there"))
+        return len((await actor.query(object, "all")).rows)
+
+    async with kernel() as run:
+        run.kernel.world._query = SlowViews()
+        first = run.send("slow:first", Do(act=look), principal=ANN)
+        await settled()
+        turned_away = run.send("slow:second", Do(act=look), principal=ANN)
+        await trio.sleep(5.0)
+        assert first.answer == 0
+        assert isinstance(turned_away.answer, Overloaded)
+        assert await run.ask("slow:told", Note(text="once there")) == 2
