@@ -3,9 +3,8 @@
 What has begun goes on: of a message that is handled halfway its sender has nothing. So no more than AT_ONCE read, and
 others wait in line before they have cost anything. The line is bounded in time. A burst may wait for a second; but
 where somebody has waited ever since, more is asked than can be read, and a long line would only make every answer late:
-then nobody waits longer than a tenth of a second, nor at all behind more than are let in within one. Who is turned away
-hears so at once (`overloaded`), and not at their deadline. As in CoDel, and in
-https://queue.acm.org/detail.cfm?id=2839461 ("Fail at Scale").
+then nobody waits longer than a tenth of a second. Who is turned away hears so at once (`overloaded`), and not at their
+deadline. As in CoDel, and in https://queue.acm.org/detail.cfm?id=2839461 ("Fail at Scale").
 
 Only a command of a client is turned away. What an entity asks for another one that waits inside is part of that one's
 work, what Greenroom asks itself is somebody's who is inside as well, and what nobody waits for has no sender to be
@@ -14,7 +13,7 @@ hears `overloaded` may rely on it that nothing has happened. What is read aside 
 has its turn as a handler has.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Awaitable, Coroutine
 from math import inf
 from typing import TypeVar
@@ -40,7 +39,6 @@ class Admission:
         self._inside: dict[ReadTurn, None] = {}  # those that count
         self._line: OrderedDict[ReadTurn, trio.Event] = OrderedDict()
         self._empty_at = -inf  # when the line was empty last
-        self._let_in_at: deque[float] = deque(maxlen=LINE_MAX)  # within HURRY_S
 
     def turn(self, deadline: float, *, is_command: bool) -> "ReadTurn":
         """For a message whose handler may read views: worth handling until then, on trio's clock; can it be turned
@@ -59,8 +57,6 @@ class Admission:
         if len(self._line) >= LINE_MAX:
             self._turn_away()
         patience_s = PATIENCE_S if now - self._empty_at < PATIENCE_S else HURRY_S
-        if patience_s == HURRY_S and len(self._line) > max(AT_ONCE, self._rate(now)):
-            self._turn_away()  # it would be in a tenth of a second, having waited
         until = now + min(patience_s, (deadline - now) / 2)  # of an answer that comes too late nobody has any
         called = self._line[turn] = trio.Event()
         try:
@@ -87,15 +83,7 @@ class Admission:
         self._instruments.turned_away_reads += 1
         raise Overloaded("too many read views")
 
-    def _rate(self, now: float) -> int:
-        """How many were let in within HURRY_S."""
-        let_in = self._let_in_at
-        while let_in and let_in[0] <= now - HURRY_S:
-            let_in.popleft()
-        return len(let_in)
-
     def _go_in(self, turn: "ReadTurn", now: float) -> None:
-        self._let_in_at.append(now)
         turn.at = now
         self._inside[turn] = None
 

@@ -282,7 +282,7 @@ class Feed(Reader):
         """Where that is not possible just now, or is not all of it yet, the next page does."""
         self._is_catching_up = False
         self.begin_read()
-        order, offset = self.gathered_lately(), self.offset
+        order = self.ranked_lately()
         try:
             await catch_up(self)
         except (ActorError, StoreUnavailable) as error:
@@ -291,7 +291,7 @@ class Feed(Reader):
             return
         entries = [entry for event in self._end_read() if isinstance(event, CaughtUp) for entry in event.entries]
         if order is not None:
-            self.hold_over(order, offset, (entry.post for entry in entries if not entry.is_story))
+            self.hold_over(order, (entry.post for entry in entries if not entry.is_story))
 
     async def _see(self, post: str) -> PostShown:
         found = (await visible(self, [post])).posts.get(post)
@@ -391,7 +391,6 @@ class Feed(Reader):
 
     def apply(self, event: FeedEvent) -> None:
         change(self.state, event, self.at_ms)
-        self.has_changed(event)
 
     # Who sees it.
 

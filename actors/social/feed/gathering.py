@@ -10,12 +10,14 @@ Rows name posts; the same one found twice is one.
 
 from collections.abc import Collection, Iterable, Iterator
 
+from msgspec import Struct
+
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.social.feed.cursor import Placed
 from greenroom.actors.social.feed.events import CaughtUp, Entry, Returned, Trimmed
 from greenroom.actors.social.feed.made import ASKED_MAX, all_of, asked_of, newest_kept
 from greenroom.actors.social.feed.privacy import is_barred
-from greenroom.actors.social.feed.reader import Gathered, Reader
+from greenroom.actors.social.feed.reader import Reader
 from greenroom.actors.social.feed.rows import ROWS_MAX as LOOKED_AT_MAX
 from greenroom.actors.social.feed.rows import visible
 from greenroom.actors.social.feed.state import named
@@ -26,6 +28,7 @@ from greenroom.actors.social.known.on_node import CAUGHT_UP_EACH, WALL_MAX
 from greenroom.actors.social.known.walls import newest_of, unwritten, walls
 from greenroom.actors.social.names import ms_of
 from greenroom.actors.social.post.views import Wall
+from greenroom.actors.social.ranking.candidates import Reason
 from greenroom.actors.social.spread.arrivals import Arrivals
 from greenroom.actors.social.spread.readers import Readers
 from greenroom.actors.social.spread.share import AWAY_S
@@ -44,6 +47,13 @@ ROUNDS_MAX = 4  # queries of them for one page: with 300 rows each, nearly all o
 TRIMMED_MAX = 500  # at once
 SUGGESTED_MAX = 10
 SUGGESTED_POSTS = 3  # of each
+
+
+class Gathered(Struct, frozen=True):
+    """The newest of those whom a user follows, and their own."""
+
+    posts: dict[str, Reason]  # the newest first
+    is_all: bool  # nothing older was written here
 
 
 async def candidates(feed: Reader, most: int, *, looked_up: bool = False, remembered: bool = False) -> Gathered:

@@ -8,7 +8,7 @@ from greenroom.actors.social.feed.messages import FeedPage, Read
 from greenroom.actors.social.feed.ordering import NEWEST, is_by_what_ranks_now, newest_first, ranked_order
 from greenroom.actors.social.feed.privacy import Posted, is_wanted, may_see
 from greenroom.actors.social.feed.reader import Order, Reader, Served
-from greenroom.actors.social.feed.rows import Found, newest_row, shown, visible
+from greenroom.actors.social.feed.rows import Found, shown, visible
 from greenroom.actors.social.feed.trending import trending
 from greenroom.actors.social.known.made_of import MadeOf
 from greenroom.actors.social.known.posts import candidate, facts, shared_by
@@ -65,20 +65,6 @@ async def _held(feed: Reader, order: Order, limit: int) -> Found | None:
     return looked
 
 
-async def _gathered_lately(feed: Reader) -> Order | None:
-    """Of which what was gathered is good still: who has seen some of it is shown what there is in another order."""
-    order = feed.gathered_lately()
-    if order is None or not feed.is_to_be_looked_at(order):
-        return order
-    if not await _is_written(feed):
-        return None
-    newest = await newest_row(feed)
-    if newest and not feed.has_newest(order, newest):
-        return None
-    feed.hold(order)
-    return order
-
-
 async def _is_written(feed: Reader) -> bool:
     """Does it hear by rows alone of what those have posted whom its user follows?"""
     return not feed.state.behind and not await loud(feed)
@@ -110,10 +96,7 @@ async def _newest(feed: Reader, *, looked_up: bool = False) -> tuple[Snapshot, b
 
 async def _ranked(feed: Reader, *, looked_up: bool = False) -> tuple[Snapshot, bool]:
     """All of them are looked at, as their node knows them: what they are ranked by may be some seconds old."""
-    again = None if looked_up else await _gathered_lately(feed)
-    newest = again.gathered if again is not None else None
-    if newest is None:
-        newest = await candidates(feed, RANKED_MAX, looked_up=looked_up, remembered=True)
+    newest = await candidates(feed, RANKED_MAX, looked_up=looked_up, remembered=True)
     unfollowed = {place.post: place.reason for place in (*await trending(feed), *await suggested(feed))}
     reasons = unfollowed | newest.posts
     known = await facts(feed, reasons)
@@ -125,7 +108,7 @@ async def _ranked(feed: Reader, *, looked_up: bool = False) -> tuple[Snapshot, b
     ]
     snapshot = await ranked_order(feed, stay)
     oldest = min(newest.posts, default="") if len(newest.posts) == RANKED_MAX else ""
-    feed.keep_ranked(snapshot, MadeOf(list(reasons), known, oldest=oldest), newest, again)
+    feed.keep_ranked(snapshot, MadeOf(list(reasons), known, oldest=oldest))
     return snapshot, newest.is_all
 
 

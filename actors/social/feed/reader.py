@@ -7,12 +7,11 @@ from msgspec import Struct
 from greenroom.actors.model.actor import Actor, Runtime
 from greenroom.actors.model.message import Event
 from greenroom.actors.social.feed.cursor import Placed, Places, Snapshot, Snapshots
-from greenroom.actors.social.feed.events import Entry, PostsSeen
+from greenroom.actors.social.feed.events import Entry
 from greenroom.actors.social.feed.messages import Arrived, SayMade
 from greenroom.actors.social.feed.state import FeedState
 from greenroom.actors.social.known.made_of import MadeOf
 from greenroom.actors.social.known.names import WHOLE_S, Names
-from greenroom.actors.social.ranking.candidates import Reason
 from greenroom.actors.social.ranking.messages import FeaturesShown
 
 SERVED_MAX = 500
@@ -37,20 +36,12 @@ class Served(Struct, frozen=True):
     experiment: str
 
 
-class Gathered(Struct, frozen=True):
-    """The newest of those whom a user follows, and their own."""
-
-    posts: dict[str, Reason]  # the newest first
-    is_all: bool  # nothing older was written here
-
-
 class Order(Struct):
     """The last that was ranked."""
 
     snapshot: Snapshot
     of: MadeOf
-    gathered: Gathered
-    made_s: float  # when that was gathered
+    made_s: float
     offset: int  # of the feed, as of which
     until_s: float  # it is good without a look
 
@@ -116,7 +107,6 @@ class Reader(Actor[FeedState]):
         self.suggested = Kept(SUGGESTED_S)
         self.own = Kept(OWN_S)  # its user's posts, as their wall has them
         self._order: Order | None = None
-        self._changed = 0  # the last event by which there may be other posts for it
         self._passed_by = ""  # the newest row of its feed, when an order was made anew because that was not in it
         self.is_trimmed = False  # has it been looked at, in this life and today?
         self.names = Names()
@@ -180,30 +170,19 @@ class Reader(Actor[FeedState]):
         self._recent = dict(list(kept.items())[-NUDGED_MAX:])
         self.nudged, self._counted, self._beyond = {}, frozenset(), 0
 
-    def keep_ranked(self, snapshot: Snapshot, of: MadeOf, gathered: Gathered, again: Order | None) -> None:
+    def keep_ranked(self, snapshot: Snapshot, of: MadeOf) -> None:
         """For as long as the names that it was made of: then it is looked at. Not so long where somebody is followed
-        whose posts are not written: no name says, and nobody is told, that there is a new one. `again`: of what that
-        one was made of."""
-        if again is not None:
-            made_s, until_s = again.made_s, again.until_s
-        else:
-            made_s = snapshot.made_s
-            until_s = made_s + RANKED_S
-            if self.loud.get(self.now) == []:
-                until_s = max(until_s, self.names.until_s)
-        self._order = Order(snapshot, of, gathered, made_s, self.offset + len(self._due), until_s)
+        whose posts are not written: no name says, and nobody is told, that there is a new one."""
+        until_s = snapshot.made_s + RANKED_S
+        if self.loud.get(self.now) == []:
+            until_s = max(until_s, self.names.until_s)
+        self._order = Order(snapshot, of, snapshot.made_s, self.offset + len(self._due), until_s)
 
     def ranked_lately(self) -> Order | None:
         """What was ranked a while ago, where nothing has come or been done since: whoever reads again is shown the
         same order. What may be seen of it is looked up all the same. Where `is_to_be_looked_at`, only if it holds."""
-        order = self.gathered_lately()
-        return order if order is not None and order.offset == self.offset else None
-
-    def gathered_lately(self) -> Order | None:
-        """Likewise, though its reader may have seen some of it: it was made of what there is, and is to be put in order
-        anew."""
         order = self._order
-        if order is None or self.nudged or self._changed > order.offset:
+        if order is None or self.nudged or order.offset != self.offset:
             return None
         until_s = max(order.until_s, order.made_s + HELD_S)
         return order if order.made_s <= self.now < until_s else None
@@ -226,18 +205,11 @@ class Reader(Actor[FeedState]):
         order.snapshot.made_s = self.now
         order.until_s = min(self.now + WHOLE_S, order.made_s + HELD_S)
 
-    def has_changed(self, event: Event) -> None:
-        """Recorded just now; of what may have changed which posts there are for it."""
-        if not isinstance(event, PostsSeen):
-            self._changed = self.offset
-
-    def hold_over(self, order: Order, offset: int, caught_up: Iterable[str]) -> None:
-        """It was good as of that offset, and all that was recorded since is with what its feed has caught up: that says
-        nothing where the order has it."""
+    def hold_over(self, order: Order, caught_up: Iterable[str]) -> None:
+        """It was good, and all that was recorded since is with what its feed has caught up: that says nothing where the
+        order has it."""
         if not order.of.lacks_any_of(caught_up):
-            self._changed = min(self._changed, order.offset)
-            if order.offset == offset:
-                order.offset = self.offset
+            order.offset = self.offset
 
     def remember_caught_up(self, entries: list[Entry], now_s: float) -> None:
         """They become rows of `arrivals` a moment after they are recorded: until then nobody else has them."""

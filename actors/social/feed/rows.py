@@ -95,12 +95,6 @@ async def _look(
     return await feed.query_rows({row: keys for row, keys in wanted.items() if keys})
 
 
-async def newest_row(feed: Reader) -> str:
-    """The post that was written to this feed last, if there is one."""
-    row = (await _look(feed, (), (), (), with_newest=True)).of(Arrivals.Row).get(feed.key)
-    return row.id if row is not None else ""
-
-
 def _everybody(users: Iterable[str]) -> set[str]:
     return set(users)
 

@@ -116,27 +116,8 @@ async def test_a_burst_waits_for_longer_than_those_behind_a_line_that_stands(
     await trio.sleep(2 * PATIENCE_S)
     assert door.refused, "more is asked than is read"
     assert max(door.refused.values()) <= PATIENCE_S + 0.001
-    hurried = {name: waited for name, waited in door.refused.items() if waited < PATIENCE_S / 2}
-    assert {round(waited, 3) for waited in hurried.values()} == {0.0, HURRY_S}
+    assert min(door.refused.values()) == pytest.approx(HURRY_S)
     assert door.instruments.turned_away_reads == len(door.refused)
-
-
-async def test_nobody_waits_behind_as_many_as_are_let_in_meanwhile(
-    door: Door, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(admission, "HELD_S", 100.0)
-    await door.fill()
-    await door.come("ann")
-    await trio.sleep(PATIENCE_S / 2)
-    await door.come("bob")
-    await trio.sleep(PATIENCE_S / 2 + 0.01)
-    assert list(door.refused) == ["ann"], "and somebody has waited ever since"
-    await door.come(*(f"more{number}" for number in range(AT_ONCE)))
-    await door.come("late")
-    assert list(door.refused) == ["ann", "late"] and door.refused["late"] == 0.0
-    await door.go(*(f"first{number}" for number in range(AT_ONCE)))
-    await door.come(*(f"then{number}" for number in range(AT_ONCE)))
-    assert list(door.refused) == ["ann", "late"], "as many are let in"
 
 
 async def test_a_burst_is_turned_away_after_a_second(

@@ -375,29 +375,6 @@ def test_a_row_that_does_not_come_up_makes_an_order_anew_once(world: World) -> N
     assert set(ids(world.read(order="ranked").posts)) == {post, new}
 
 
-def test_who_has_seen_some_of_it_is_shown_what_was_gathered_in_another_order(world: World) -> None:
-    world.follow("bob", "cyd")
-    first = world.post("bob", text="x")
-    world.kit.advance(60.0)
-    second = world.post("cyd", text="x")
-    settled(world)
-    assert ids(world.read(order="ranked").posts) == [second, first]
-    for seconds in (1.0, WHOLE_S):
-        world.kit.advance(seconds)
-        world.kit.ask(Seen(signals=[Signal(post=second if seconds == 1.0 else first, did="seen")]), user="ann")
-        found = looks(world)
-        assert found.count(Arrivals.Row) == (seconds == WHOLE_S) and Wall.Row not in found, seconds
-        order = ids(world.read(order="ranked").posts)
-        assert order == ([first, second] if seconds == 1.0 else [second, first])
-    world.kit.ask(Seen(signals=[Signal(post=second, did="hid")]), user="ann")
-    assert ids(world.read(order="ranked").posts) == [first]
-    world.kit.tell(MutedChanged(user="bob", muted=True))
-    assert ids(world.read(order="ranked").posts) == []
-    world.kit.advance(WHOLE_S)
-    world.kit.tell(MutedChanged(user="bob", muted=False))
-    assert ids(world.read(order="ranked").posts) == [first], "whom one wants again is looked for"
-
-
 def test_what_was_shown_among_the_newest_is_of_the_order_as_well(world: World) -> None:
     world.follow("bob")
     old = world.post("bob", written=None)
