@@ -45,6 +45,10 @@ class Admission:
         away, since it is the command of a client, who can come again?"""
         return ReadTurn(self, deadline, is_command=is_command)
 
+    @property
+    def has_line(self) -> bool:
+        return bool(self._line)
+
     async def enter(self, turn: "ReadTurn", deadline: float, *, may_refuse: bool) -> None:
         """Once it is one's turn. Raises: Overloaded."""
         now = trio.current_time()
@@ -123,6 +127,11 @@ class ReadTurn:
     def counts_until(self) -> float:
         """Where nothing comes of it: then it waits for something else."""
         return self.at + (HELD_S if self._is_reading else AWAY_S)
+
+    @property
+    def has_line(self) -> bool:
+        """Do commands wait for their turn?"""
+        return self._admission.has_line
 
     async def read(self, answer: Awaitable[T], *, may_refuse: bool) -> T:
         """What is read; waits the first time alone. `may_refuse`: nothing has been done yet that a refusal would leave

@@ -378,6 +378,12 @@ class Actor(Querying, Generic[State_co]):
         """
         return self.runtime.glance(entity, message)
 
+    @property
+    def has_line_to_read(self) -> bool:
+        """Do clients' commands wait on this node for their turn to read views? Then what nobody waits for, and is let
+        in past all of them, is better done later. False outside of async handlers."""
+        return self.reading is not None and self.reading.has_line
+
     def _in_turn(self, answer: Awaitable[Answer]) -> Awaitable[Answer]:
         """A client can come again, and is turned away where too many read; but not once something is recorded, or
         another entity was asked, which may have done something."""

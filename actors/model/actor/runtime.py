@@ -68,5 +68,9 @@ class ReadTurn(Protocol):
 
     has_asked: bool  # another entity
 
+    @property
+    def has_line(self) -> bool:
+        """Do commands wait for their turn?"""
+
     async def read(self, answer: Awaitable[Answer], *, may_refuse: bool) -> Answer:
         """Raises: Overloaded; whatever `answer` raises."""

@@ -274,13 +274,19 @@ class Feed(Reader):
         """Once walls can say all, and not with a page that somebody waits for: many are back at the same time, as after
         a start, and each of them catches up at a moment of its own."""
         if self.state.behind and not self._is_catching_up:
-            self._is_catching_up = True
-            spread_s = CATCH_UP_S * (crc32(self.key.encode()) % 1_000) / 1_000
-            self.after(settles_in_s(self) + 1.0 + spread_s, CatchUp())
+            self._catch_up_in(settles_in_s(self) + 1.0)
+
+    def _catch_up_in(self, seconds: float) -> None:
+        self._is_catching_up = True
+        spread_s = CATCH_UP_S * (crc32(self.key.encode()) % 1_000) / 1_000
+        self.after(seconds + spread_s, CatchUp())
 
     async def _catch_up(self) -> None:
         """Where that is not possible just now, or is not all of it yet, the next page does."""
         self._is_catching_up = False
+        if self.has_line_to_read:  # those who are in it wait for their pages
+            self._catch_up_in(CATCH_UP_S)
+            return
         self.begin_read()
         order = self.ranked_lately()
         try:

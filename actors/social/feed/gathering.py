@@ -228,9 +228,7 @@ async def _behind(feed: Reader, *, remembered: bool, stories: bool) -> list[Entr
         entries += [entry for wall in (await newest_of(feed, behind)).values() for entry in wall]
     else:
         entries += await _walls_of(feed, behind, most)
-    if stories:
-        entries += await _walls_of(feed, behind, most, stories=True)
-    entries.sort(key=lambda entry: entry.post, reverse=True)
+    of_stories = await _walls_of(feed, behind, most, stories=True) if stories else []
     within_ms = int((SETTLED_S if len(behind) <= ASKED_MAX else SETTLED_MANY_S) * 1000)
     settled_ms = _settled_ms(behind.values(), now_ms, within_ms)
     settled = [author for author, since in behind.items() if since < settled_ms]
@@ -238,14 +236,16 @@ async def _behind(feed: Reader, *, remembered: bool, stories: bool) -> list[Entr
         asked = asked_of(behind, settled_ms)
         if not stories and len(asked) < len(settled):  # nobody is to name theirs
             told = set(asked)
-            entries += await _walls_of(feed, (one for one in settled if one not in told), most, stories=True)
-        kept = [entry for entry in entries if behind.get(entry.author, now_ms) < settled_ms]
-        kept, far = await all_of(feed, kept, behind, asked, most)
+            of_stories = await _walls_of(feed, (one for one in settled if one not in told), most, stories=True)
+        walls, besides = (
+            [entry for entry in part if behind.get(entry.author, now_ms) < settled_ms] for part in (entries, of_stories)
+        )
+        kept, far = await all_of(feed, walls, besides, behind, asked, most)
         kept = newest_kept(kept, now_ms)
         feed.note(CaughtUp(followed_ms=settled_ms, entries=kept))
         feed.to_ask = far
         feed.remember_caught_up(kept, feed.now)
-    return entries
+    return [*entries, *of_stories]
 
 
 def _settled_ms(followed: Collection[int], now_ms: int, within_ms: int) -> int:
@@ -293,6 +293,7 @@ async def suggested(feed: Reader) -> list[Placed]:
         try:
             found = await feed.ask(f"follows:{feed.key}", Suggest(limit=SUGGESTED_MAX))
         except ActorError:
+            feed.is_makeshift = True
             return []  # a page without suggestions is one
         authors = feed.suggested.put([one.user for one in found.users][:SUGGESTED_MAX], feed.now)
     authors = [one for one in authors if one not in feed.state.follows and one != feed.key]

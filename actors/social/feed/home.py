@@ -1,5 +1,6 @@
 """The home feed: what was found, as far as it may be seen, in order, page by page."""
 
+from functools import partial
 from time import perf_counter
 
 from greenroom.actors.social.feed.cursor import Place, Placed, Snapshot
@@ -11,6 +12,7 @@ from greenroom.actors.social.feed.reader import Order, Reader, Served
 from greenroom.actors.social.feed.rows import Found, shown, visible
 from greenroom.actors.social.feed.trending import trending
 from greenroom.actors.social.known.made_of import MadeOf
+from greenroom.actors.social.known.on_node import Fact
 from greenroom.actors.social.known.posts import candidate, facts, shared_by
 from greenroom.actors.social.post.views import Posts
 from greenroom.actors.social.spread.readers import Readers
@@ -56,13 +58,21 @@ async def _held(feed: Reader, order: Order, limit: int) -> Found | None:
     if not await _is_written(feed) or not order.of.has_all(place.post for place in await trending(feed)):
         return None
     posts = order.of.posts
-    if order.of.has_moved(posts, await facts(feed, posts)):
+    if order.of.has_moved(posts, await facts(feed, posts), partial(_has_place, feed)):
         return None
     looked = await _looked_at(feed, order.snapshot.part(0, limit + SPARE), with_newest=True)
     if looked.newest and not feed.has_newest(order, looked.newest):
         return None
     feed.hold(order)
     return looked
+
+
+def _has_place(feed: Reader, one: Fact) -> bool:
+    """Is it for a page of its reader, by whatever it was found?"""
+    if one.author != feed.key and one.author not in feed.state.follows:
+        return False
+    is_private = one.is_private
+    return may_see(feed.key, feed.state, one, feed.now_ms, is_private=is_private) and _stays(feed, "own", one)
 
 
 async def _is_written(feed: Reader) -> bool:
@@ -96,19 +106,22 @@ async def _newest(feed: Reader, *, looked_up: bool = False) -> tuple[Snapshot, b
 
 async def _ranked(feed: Reader, *, looked_up: bool = False) -> tuple[Snapshot, bool]:
     """All of them are looked at, as their node knows them: what they are ranked by may be some seconds old."""
+    feed.is_makeshift = False
     newest = await candidates(feed, RANKED_MAX, looked_up=looked_up, remembered=True)
     unfollowed = {place.post: place.reason for place in (*await trending(feed), *await suggested(feed))}
     reasons = unfollowed | newest.posts
     known = await facts(feed, reasons)
     me, state, now_ms = feed.key, feed.state, feed.now_ms
-    stay = [
-        candidate(one, reasons[post], seen=post in state.seen)
+    stay = {
+        post: one
         for post, one in known.items()
         if may_see(me, state, one, now_ms, is_private=one.is_private) and _stays(feed, reasons[post], one)
-    ]
-    snapshot = await ranked_order(feed, stay)
+    }
+    among = [candidate(one, reasons[post], seen=post in state.seen) for post, one in stay.items()]
+    snapshot = await ranked_order(feed, among)
     oldest = min(newest.posts, default="") if len(newest.posts) == RANKED_MAX else ""
-    feed.keep_ranked(snapshot, MadeOf(list(reasons), known, oldest=oldest))
+    done = {post: one.done for post, one in stay.items()}
+    feed.keep_ranked(snapshot, MadeOf(list(reasons), done, oldest=oldest))
     return snapshot, newest.is_all
 
 

@@ -58,14 +58,22 @@ def shown(feed: Reader, ask: MadeAsk) -> MadeShown:
 
 
 async def all_of(
-    feed: Reader, walls: list[Entry], behind: Mapping[str, int], authors: Iterable[str], most: int
+    feed: Reader,
+    walls: list[Entry],
+    besides: list[Entry],
+    behind: Mapping[str, int],
+    authors: Iterable[str],
+    most: int,
 ) -> tuple[list[Entry], dict[str, SayMade]]:
-    """With what is on the walls, the newest `most` of each, what those who are near have posted besides; and who is to
-    be asked what, for they are not. `behind`: since when each is followed. Raises: as Actor.query_pages."""
+    """With what is on the walls, the newest `most` of each, and `besides`, what those who are near have posted and is
+    neither; and who is to be asked what, for they are not. `behind`: since when each is followed. Raises: as
+    Actor.query_pages."""
     on_wall: dict[str, list[str]] = {}
     for entry in walls:
         on_wall.setdefault(entry.author, []).append(entry.post)
-    are_stories = {entry.post for entry in walls if entry.is_story}
+    found = [*walls, *besides]
+    looked_up = {entry.post for entry in found}
+    are_stories = {entry.post for entry in found if entry.is_story}
     lacking: dict[str, Entry] = {}
     far: dict[str, SayMade] = {}
     for author in authors:
@@ -77,28 +85,29 @@ async def all_of(
         if made is None:
             far[author] = ask
         elif made.posts:
-            known, stories = set(shown), set(made.stories)
+            stories = set(made.stories)
             for post in made.posts:
                 is_story = post in stories
                 has_row = feed.names.has(post) and not is_story  # as of one that is deleted, which no wall shows
-                is_known = post in known and (post in are_stories or not is_story)
+                is_known = post in looked_up and (post in are_stories or not is_story)
                 if not (has_row or is_known) and _is_new(post, ask, is_story=is_story, now_ms=feed.now_ms):
                     lacking[post] = Entry(post, author, ms_of(post), is_story)
     if lacking:
         lacking = {entry.post: entry for entry in newest_kept(lacking.values(), feed.now_ms)}
         rows = await _stories_among(feed, lacking)
         lacking = {post: entry if post not in rows else _as_story(entry) for post, entry in lacking.items()}
-    return [*(entry for entry in walls if entry.post not in lacking), *lacking.values()], far
+    return [*(entry for entry in found if entry.post not in lacking), *lacking.values()], far
 
 
 def newest_kept(entries: Iterable[Entry], now_ms: int) -> list[Entry]:
-    """As many as one event has: stories that have not ended before posts, and the newest of each."""
+    """As many as one event has, the newest: of stories that have not ended and of all others half each, or more where
+    there are fewer of the other. Nobody looks at these walls again, and stories are gone in a day."""
     found = {entry.post: entry for entry in entries}
-
-    def rank(entry: Entry) -> tuple[bool, str]:
-        return entry.is_story and entry.at_ms > now_ms - STORY_MS, entry.post
-
-    return sorted(found.values(), key=rank, reverse=True)[:ENTRIES_MAX]
+    newest = [found[post] for post in sorted(found, reverse=True)]
+    stories = [one for one in newest if one.is_story and one.at_ms > now_ms - STORY_MS]
+    others = [one for one in newest if not (one.is_story and one.at_ms > now_ms - STORY_MS)]
+    stories = stories[: max(ENTRIES_MAX // 2, ENTRIES_MAX - len(others))]
+    return [*stories, *others[: ENTRIES_MAX - len(stories)]]
 
 
 def _as_story(entry: Entry) -> Entry:

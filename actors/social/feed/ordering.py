@@ -62,6 +62,7 @@ async def _features(feed: Reader, authors: set[str]) -> FeaturesShown:
         said = await feed.ask(f"features:{feed.key}", FeaturesOf(authors=asked))
     except ActorError:
         RANKING.failed("features")
+        feed.is_makeshift = True
         return NOTHING_KNOWN  # a page in a worse order is better than none
     return feed.features.put(authors, said, feed.now)
 

@@ -44,6 +44,7 @@ class Order(Struct):
     made_s: float
     offset: int  # of the feed, as of which
     until_s: float  # it is good without a look
+    may_hold: bool  # with one
 
 
 class Kept:
@@ -107,6 +108,7 @@ class Reader(Actor[FeedState]):
         self.suggested = Kept(SUGGESTED_S)
         self.own = Kept(OWN_S)  # its user's posts, as their wall has them
         self._order: Order | None = None
+        self.is_makeshift = False  # what is being ranked: something of it could not be asked
         self._passed_by = ""  # the newest row of its feed, when an order was made anew because that was not in it
         self.is_trimmed = False  # has it been looked at, in this life and today?
         self.names = Names()
@@ -171,12 +173,14 @@ class Reader(Actor[FeedState]):
         self.nudged, self._counted, self._beyond = {}, frozenset(), 0
 
     def keep_ranked(self, snapshot: Snapshot, of: MadeOf) -> None:
-        """For as long as the names that it was made of: then it is looked at. Not so long where somebody is followed
-        whose posts are not written: no name says, and nobody is told, that there is a new one."""
+        """For as long as the names that it was made of: then it is looked at, unless it is makeshift, or nothing, with
+        which there is nothing to be looked at. Not so long where somebody is followed whose posts are not written: no
+        name says, and nobody is told, that there is a new one."""
         until_s = snapshot.made_s + RANKED_S
         if self.loud.get(self.now) == []:
             until_s = max(until_s, self.names.until_s)
-        self._order = Order(snapshot, of, snapshot.made_s, self.offset + len(self._due), until_s)
+        may_hold = len(snapshot) > 0 and not self.is_makeshift
+        self._order = Order(snapshot, of, snapshot.made_s, self.offset + len(self._due), until_s, may_hold)
 
     def ranked_lately(self) -> Order | None:
         """What was ranked a while ago, where nothing has come or been done since: whoever reads again is shown the
@@ -184,7 +188,7 @@ class Reader(Actor[FeedState]):
         order = self._order
         if order is None or self.nudged or order.offset != self.offset:
             return None
-        until_s = max(order.until_s, order.made_s + HELD_S)
+        until_s = max(order.until_s, order.made_s + HELD_S) if order.may_hold else order.until_s
         return order if order.made_s <= self.now < until_s else None
 
     def is_to_be_looked_at(self, order: Order) -> bool:

@@ -4,7 +4,8 @@ Kept packed, for each feed that has read a ranked page lately has one: 20 bytes 
 """
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import isnan, nan
 
 from greenroom.actors.social.known.on_node import Fact
 
@@ -13,14 +14,15 @@ _ID_CHARS = 32
 
 
 class MadeOf:
-    """Posts, also those that were not to be shown, and what had been done with each."""
+    """Posts, and what had been done with each; also those that were not to be shown then, or had no row."""
 
     __slots__ = ("_done", "_ids", "_oldest")
 
-    def __init__(self, posts: Sequence[str], known: Mapping[str, Fact], *, oldest: str = "") -> None:
-        """`oldest`: what was posted before that was not looked at."""
+    def __init__(self, posts: Sequence[str], done: Mapping[str, float], *, oldest: str = "") -> None:
+        """`done`: with those that have a place in it, as it counts. `oldest`: what was posted before that was not
+        looked at."""
         self._ids = bytes.fromhex("".join(posts))
-        self._done = array("f", [known[post].done if post in known else 0.0 for post in posts])
+        self._done = array("f", [done.get(post, nan) for post in posts])
         self._oldest = oldest
 
     @property
@@ -38,11 +40,13 @@ class MadeOf:
         known = set(self.posts)
         return any(post not in known and post > self._oldest for post in posts)
 
-    def has_moved(self, posts: Sequence[str], known: Mapping[str, Fact]) -> bool:
-        """Has so much been done with one of them since that it may stand elsewhere? `posts`: those of `posts`. What is
-        gone moves nothing."""
+    def has_moved(self, posts: Sequence[str], known: Mapping[str, Fact], has_place: Callable[[Fact], bool]) -> bool:
+        """Has so much been done with one of them since that it may stand elsewhere, or is there one that had no place?
+        `posts`: those of `posts`. What is gone moves nothing."""
         for post, then in zip(posts, self._done, strict=True):
             fact = known.get(post)
-            if fact is not None and abs(fact.done - then) > MOVES:
+            if fact is None:
+                continue
+            if has_place(fact) if isnan(then) else abs(fact.done - then) > MOVES:
                 return True
         return False

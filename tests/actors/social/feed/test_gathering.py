@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.errors import Unavailable
 from greenroom.actors.social.feed import gathering
 from greenroom.actors.social.feed.actor import CATCH_UP_S
@@ -124,6 +125,21 @@ def test_who_is_behind_catches_up_without_being_waited_for(world: World) -> None
     world.queries.clear()
     assert ids(world.read(order="ranked").posts) == [post]
     assert Wall.Row not in world.queries, "it has brought nothing that the order lacks"
+
+
+def test_who_is_behind_gives_way_to_those_in_line_for_their_pages(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.follow("eve", settled=False)
+    world.read()
+    has_line = True
+    monkeypatch.setattr(Actor, "has_line_to_read", property(lambda actor: has_line))
+    world.queries.clear()
+    world.kit.advance(SETTLED_S + CATCH_UP_S + 1.0)
+    assert world.kit.state.behind and not world.queries
+    has_line = False
+    world.kit.advance(2 * CATCH_UP_S)
+    assert not world.kit.state.behind
 
 
 def test_what_is_lacking_is_of_the_order_once_it_has_caught_up(world: World) -> None:

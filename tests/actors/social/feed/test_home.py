@@ -24,6 +24,7 @@ from greenroom.actors.social.follows.views import Authors
 from greenroom.actors.social.known.names import WHOLE_S
 from greenroom.actors.social.post.views import Posts, Wall
 from greenroom.actors.social.profile.views import Profiles
+from greenroom.actors.social.ranking.messages import FeaturesOf, FeaturesShown
 from greenroom.actors.social.spread import share
 from greenroom.actors.social.spread.arrivals import Arrivals
 from greenroom.actors.social.spread.events import PageWritten
@@ -346,6 +347,49 @@ def test_an_order_holds_no_longer_than_what_was_done_with_its_posts_counts(world
     world.kit.advance(WHOLE_S)
     world.posts[first].reactions = {"like": 900}
     assert ids(world.read(order="ranked").posts) == [first, second]
+
+
+@pytest.mark.parametrize("was_pending", [False, True])
+def test_an_order_does_not_hold_once_a_post_may_be_shown_that_might_not(world: World, was_pending: bool) -> None:
+    """Its row was late, or a moderator had held it back."""
+    world.follow("bob")
+    other = world.post("bob")
+    late = world.post("bob", is_pending=was_pending)
+    row = world.posts[late]
+    if not was_pending:
+        del world.posts[late]
+    settled(world)
+    assert ids(world.read(order="ranked").posts) == [other]
+    world.posts[late] = row
+    row.is_pending = False
+    world.kit.advance(WHOLE_S)
+    assert set(ids(world.read(order="ranked").posts)) == {late, other}
+
+
+def test_an_order_of_nothing_is_made_anew_after_half_a_minute(world: World) -> None:
+    world.follow("bob")
+    settled(world)
+    assert world.read(order="ranked").posts == []
+    post = world.post("bob")
+    world.kit.advance(WHOLE_S)
+    assert ids(world.read(order="ranked").posts) == [post], "though nobody has told of it"
+
+
+def test_an_order_for_which_something_could_not_be_asked_does_not_hold(world: World) -> None:
+    world.follow("bob")
+    world.post("bob")
+    settled(world)
+    asked: list[FeaturesOf] = []
+
+    def fail(message: FeaturesOf) -> FeaturesShown:
+        asked.append(message)
+        raise Unavailable("down")
+
+    world.kit.when_asked("features:ann", fail)
+    for _ in range(2):
+        world.read(order="ranked")
+        world.kit.advance(WHOLE_S)
+    assert len(asked) == 2
 
 
 def test_an_order_does_not_hold_where_a_tag_is_popular_by_now(world: World) -> None:

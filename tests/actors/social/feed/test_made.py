@@ -8,7 +8,16 @@ import pytest
 from greenroom.actors.social.feed.events import ENTRIES_MAX, CaughtUp, Entry
 from greenroom.actors.social.feed.gathering import SETTLED_MANY_S, SETTLED_S
 from greenroom.actors.social.feed.made import ASKED_MAX, newest_kept
-from greenroom.actors.social.feed.messages import PAGE_MAX, BarredChanged, Made, MadeAsk, MadeShown, Post, SayMade
+from greenroom.actors.social.feed.messages import (
+    PAGE_MAX,
+    BarredChanged,
+    Made,
+    MadeAsk,
+    MadeShown,
+    Post,
+    SayMade,
+    Stories,
+)
 from greenroom.actors.social.feed.state import MADE_MAX, STORIES_MADE_MAX
 from greenroom.actors.social.known.on_node import CAUGHT_UP_EACH
 from greenroom.actors.social.names import new_post_id
@@ -340,3 +349,37 @@ def test_stories_are_kept_before_posts(world: World) -> None:
     posts = [Entry(new_post_id(now_ms + 1), "bob", now_ms + 1) for _ in range(ENTRIES_MAX)]
     kept = newest_kept([ended, story, *posts], now_ms)
     assert len(kept) == ENTRIES_MAX and story in kept and ended not in kept
+
+
+def test_stories_leave_room_for_posts_and_posts_for_stories(world: World) -> None:
+    now_ms = int(world.kit.now * 1000)
+    stories = [Entry(new_post_id(now_ms), "bob", now_ms, True) for _ in range(ENTRIES_MAX)]
+    posts = [Entry(new_post_id(now_ms - 1), "bob", now_ms - 1) for _ in range(ENTRIES_MAX)]
+    half = ENTRIES_MAX // 2
+    kept = newest_kept([*stories, *posts], now_ms)
+    assert len(kept) == ENTRIES_MAX and sum(one.is_story for one in kept) == half
+    assert {one.post for one in kept if not one.is_story} == {one.post for one in sorted_newest(posts)[:half]}
+    for few in (3, half - 1):
+        kept = newest_kept([*stories, *posts[:few]], now_ms)
+        assert len(kept) == ENTRIES_MAX and sum(not one.is_story for one in kept) == few
+        kept = newest_kept([*stories[:few], *posts], now_ms)
+        assert len(kept) == ENTRIES_MAX and sum(one.is_story for one in kept) == few
+
+
+def sorted_newest(entries: list[Entry]) -> list[Entry]:
+    return sorted(entries, key=lambda entry: entry.post, reverse=True)
+
+
+def test_stories_that_are_read_besides_make_no_wall_longer(world: World) -> None:
+    """What is older than a full wall is not lacking, though a story is older still."""
+    world.read()
+    end_ms = int((world.kit.now + DAY_S) * 1000)
+    story = world.post("bob", written=None, is_story=True, ends_ms=end_ms)
+    older = world.post("bob", written=None)
+    newer = [world.post("bob", written=None) for _ in range(CAUGHT_UP_EACH)]
+    world.kit.when_glanced("feed:bob", lambda _: MadeShown([story, older, *newer], [story]))
+    world.kit.advance(1.0)
+    world.follow("bob", settled=False)
+    world.kit.advance(SETTLED_S + 1.0)
+    world.kit.ask(Stories(), user="ann")
+    assert caught_up(world) == [(story, True), *((post, False) for post in newer)]
