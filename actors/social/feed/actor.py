@@ -128,7 +128,7 @@ class Feed(Reader):
     )
     ephemerals: ClassVar[tuple[type[Struct], ...]] = (New, Top)
     publishes_info = False
-    # Awake for as long as its cursors hold.
+    # Where GREENROOM_PASSIVATION_IDLE_S lets it. Its cursors outlive that, see Shelf.
     limits = KindLimits(idle_s=600.0, history_events=2_000, snapshot_every=200)
 
     def __init__(self, entity: str, runtime: Runtime) -> None:

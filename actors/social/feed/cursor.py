@@ -4,12 +4,13 @@ Of the home feed, which is put in order anew at each read, what was found is kep
 next page goes on in the same list, so nothing comes twice and nothing is passed over, whatever has come meanwhile. What
 may not be seen any more when the page is read is left out then. Other lists go on by the cursor of their view.
 
-A cursor is a name that was drawn for a place, and the place stays in the feed's memory: it may say how much was left
-out, and which rows were read last, and those may be of posts that whoever reads is not to know of. Before the name
-stands whose it is, and of which list, so that another user's is told from one that has expired.
+A cursor is a name that was drawn for a place, and the place stays in the memory of the feed's node: it may say how much
+was left out, and which rows were read last, and those may be of posts that whoever reads is not to know of. Before the
+name stands whose it is, and of which list, so that another user's is told from one that has expired.
 """
 
 from array import array
+from collections import OrderedDict
 from collections.abc import Sequence
 from hashlib import blake2b
 from secrets import token_hex
@@ -23,6 +24,7 @@ from greenroom.actors.social.ranking.candidates import Reason
 CURSOR_S = 600.0
 SNAPSHOTS_MAX = 20  # of one feed, the newest
 PLACES_MAX = 50  # likewise
+LISTS_MAX = 2_000  # feeds of one node of which these are kept: those that woke last
 CHECK_CHARS = 12
 REASONS: tuple[Reason, ...] = ("following", "own", "suggested", "trending", "tag")
 _ID_BYTES = 16
@@ -147,6 +149,34 @@ class Snapshots:
         if snapshot is None:
             raise _expired()
         return snapshot
+
+
+class Lists:
+    """What one feed has found, and where pages of it have ended."""
+
+    __slots__ = ("places", "snapshots")
+
+    def __init__(self, user: str) -> None:
+        self.snapshots = Snapshots()
+        self.places = Places(user)
+
+
+class Shelf:
+    """Those of a node's feeds, also of such as sleep: a cursor is good for longer than most feeds are awake."""
+
+    def __init__(self, most: int = LISTS_MAX) -> None:
+        self._most = most
+        self._lists: OrderedDict[str, Lists] = OrderedDict()
+
+    def of(self, user: str) -> Lists:
+        """As of a feed that has just woken."""
+        lists = self._lists.get(user)
+        if lists is None:
+            lists = self._lists[user] = Lists(user)
+        self._lists.move_to_end(user)
+        if len(self._lists) > self._most:
+            self._lists.popitem(last=False)
+        return lists
 
 
 def _expired() -> Refused:

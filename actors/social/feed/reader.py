@@ -6,12 +6,13 @@ from msgspec import Struct
 
 from greenroom.actors.model.actor import Actor, Runtime
 from greenroom.actors.model.message import Event
-from greenroom.actors.social.feed.cursor import Placed, Places, Snapshot, Snapshots
+from greenroom.actors.social.feed.cursor import Placed, Snapshot
 from greenroom.actors.social.feed.events import Entry
 from greenroom.actors.social.feed.messages import Arrived, SayMade
 from greenroom.actors.social.feed.state import FeedState
 from greenroom.actors.social.known.made_of import MadeOf
 from greenroom.actors.social.known.names import WHOLE_S, Names
+from greenroom.actors.social.known.on_node import known_on
 from greenroom.actors.social.ranking.messages import FeaturesShown
 
 SERVED_MAX = 500
@@ -94,8 +95,8 @@ class Reader(Actor[FeedState]):
 
     def __init__(self, entity: str, runtime: Runtime) -> None:
         super().__init__(entity, runtime)
-        self.snapshots = Snapshots()
-        self.places = Places(self.key)
+        lists = known_on(self).lists.of(self.key)
+        self.snapshots, self.places = lists.snapshots, lists.places
         self.nudged: dict[str, Arrived] = {}  # since its user last read, oldest first
         self._counted: frozenset[str] = frozenset()  # of these: posts that were looked up, and may be seen
         self._beyond = 0  # those of these that have made room

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 from msgspec import Struct
 
 from greenroom.actors.model.actor import Actor, Runtime
+from greenroom.actors.social.feed.cursor import Shelf
 from greenroom.actors.social.feed.events import Entry
 from greenroom.actors.social.feed.messages import Visibility
 from greenroom.actors.social.follows.views import Authors
@@ -50,6 +51,7 @@ class OnNode:
         self.names = Shared[Profiles.Row](for_s=NAMES_S, most=NAMES_MAX)
         self.unwritten = Shared[Unwritten.Row](for_s=UNWRITTEN_S, most=AUTHORS_MAX)
         self.seen = Seen()
+        self.lists = Shelf()
         self.newest = Shared[list[Entry]](for_s=WALLS_S, most=WALLS_MAX, at_once=WALLS_AT_ONCE)
         self.walls = Shared[list[str]](for_s=WALLS_S, most=WALLS_MAX, at_once=WALLS_AT_ONCE)
 

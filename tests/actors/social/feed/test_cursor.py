@@ -13,6 +13,7 @@ from greenroom.actors.social.feed.cursor import (
     Place,
     Placed,
     Places,
+    Shelf,
     Snapshot,
     Snapshots,
 )
@@ -103,3 +104,12 @@ def test_a_cursor_says_nothing_of_the_place_that_it_names() -> None:
     places = [Place("home", 0.0, "after", ("0" * 32,), "name", at) for at in (3, 3, 5_000)]
     cursors = [kept.keep(place) for place in places]
     assert len({len(cursor) for cursor in cursors}) == 1 and len(set(cursors)) == 3
+
+
+@pytest.mark.bound("feeds of a node whose lists are kept for their cursors, while they sleep too")
+def test_lists_are_kept_of_the_feeds_that_woke_last() -> None:
+    shelf = Shelf(2)
+    ann, bob = shelf.of("ann"), shelf.of("bob")
+    assert shelf.of("ann") is ann
+    shelf.of("cyd")
+    assert shelf.of("ann") is ann and shelf.of("bob") is not bob

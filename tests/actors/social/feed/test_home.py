@@ -232,6 +232,15 @@ def test_a_cursor_expires_after_ten_minutes_and_is_its_users_alone(world: World)
     assert refused.value.status == 410
 
 
+def test_a_cursor_outlives_its_feeds_sleep(world: World) -> None:
+    world.follow("bob")
+    posts = [world.post("bob") for _ in range(4)]
+    first = world.read(limit=2)
+    world.kit.restart()
+    world.post("bob")
+    assert ids(world.read(cursor=first.next).posts) == posts[1::-1]
+
+
 @pytest.mark.parametrize("cursor", ["x", "0" * 400, "é" * 20])
 def test_what_is_no_cursor_is_refused(world: World, cursor: str) -> None:
     with pytest.raises(Refused, match=r"feed\.bad_cursor"):
