@@ -66,6 +66,8 @@ class Life:
         self.head = head  # the row that was claimed; None without a journal
         self.epoch = head.epoch if head is not None else world.new_epoch()
         self.actor: Actor[object] = kind.actor(entity, world)
+        if head is not None:
+            self.actor.lineage = lineage_of(head.epoch)
         self.once = Once()
         self.decided = Decided(kind, self.actor, head, self.once, turn)
         self.position = 0  # which message of the burst is being handled

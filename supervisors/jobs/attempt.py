@@ -124,6 +124,7 @@ class Attempt:
         self.on_stop: Callable[[], None] | None = None  # of one that can't be cancelled
         self._job = job.job
         self._arguments = job.arguments
+        self._lineage = job.lineage
         self._installed = installed
         self._means = means
         self._telling = telling
@@ -410,7 +411,7 @@ class Attempt:
             return self._raised(result)
         try:
             kept = result if type(result) is Raw else encode_result(result)
-            return Finished(self.id, self.token, self._sealed(kept, RESULT))
+            return Finished(self.id, self.token, self._sealed(kept, RESULT), lineage=self._lineage)
         except BadResult as error:
             return self._failed(str(error), final=True)
 

@@ -31,6 +31,7 @@ from greenroom.actors.jobs.options import (
 from greenroom.actors.jobs.queue.bulk.messages import Bulk, Matched
 from greenroom.actors.jobs.queue.control import Limit, Limited, Metered, Pause, Paused, Resume, Resumed, Why
 from greenroom.actors.jobs.queue.desk import LEASE_MS, Report
+from greenroom.actors.jobs.queue.desk.endings import in_history
 from greenroom.actors.jobs.queue.flows.flowing import Flowing
 from greenroom.actors.jobs.queue.flows.messages import (
     AddFlow,
@@ -263,7 +264,7 @@ class Queue(SteeredQueue):
             case ReadArguments():
                 if self._encrypts:
                     seal_read(self.desk, message.arguments, self.installed, writes)
-                whole, ids = self._reading.came(message.arguments, self.now_ms, self.desk.with_steps)
+                whole, ids = self._reading.came(message.arguments, self.now_ms, self.desk.with_steps, self.lineage)
                 if ids:
                     self.runtime.jobs.read(self.key, ids)
                 for later, answer, others in whole:
@@ -395,7 +396,8 @@ class Queue(SteeredQueue):
             raise Refused("queue.too_many_workers", f"{TAKERS_MAX} workers wait already", status=429)
         if message.said:
             self.single.said(message.worker, message.said)
-        refused = self.desk.finish(message.worker, message.finished, self.now_ms, writes) if message.finished else []
+        finished = in_history(message.finished, self.lineage)
+        refused = self.desk.finish(message.worker, finished, self.now_ms, writes) if finished else []
         if not message.most:
             return Taken(refused=refused)
         if self.desk.pause_until_ms:
@@ -461,7 +463,7 @@ class Queue(SteeredQueue):
     ) -> Taken | Later:
         """The answer to a take, or what comes once their arguments are read."""
         if all(job.arguments is not None for job in jobs):
-            return taken(token, jobs, refused, waited_s, with_steps=self.desk.with_steps)
+            return taken(token, jobs, refused, waited_s, with_steps=self.desk.with_steps, lineage=self.lineage)
         later = later or Later()
         self.runtime.jobs.read(self.key, self._reading.wait(later, token, jobs, refused, self.now_ms, waited_s))
         return later

@@ -88,6 +88,7 @@ class Finished(Struct, frozen=True, omit_defaults=True):
     lost: bool = False  # the process that ran it ended with it in hand: as when the worker itself does
     unbegun: bool = False  # nobody has begun it: what it has taken of a rate is given back
     rests: bool = False  # with `refund`: it waits until the jobs that it has added have ended, and is begun again
+    lineage: str | None = None  # as it was taken: what is done across a failover is done again. None: is not known
 
 
 class Said(Struct, frozen=True, omit_defaults=True):
@@ -110,6 +111,7 @@ class TakenJob(Struct, frozen=True, omit_defaults=True):
     steps: bool = False  # of an attempt before there are results, which `queue.steps` answers
     traceparent: str = ""  # W3C, of who has added it, where that trace is recorded: an attempt is a span below it
     lost: int = 0  # workers that have ended with it in hand
+    lineage: str | None = None  # the database's history, in which it is taken; None: of a release that does not say
 
 
 class Taken(Struct, frozen=True, omit_defaults=True):

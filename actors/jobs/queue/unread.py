@@ -65,7 +65,11 @@ class Reading:
         return take.next_ids()
 
     def came(
-        self, arguments: Mapping[str, bytes], now_ms: int, with_steps: Collection[str] = ()
+        self,
+        arguments: Mapping[str, bytes],
+        now_ms: int,
+        with_steps: Collection[str] = (),
+        lineage: str | None = None,
     ) -> tuple[list[tuple[Later, Taken, list[str]]], list[str]]:
         """Who can be answered by these, each with ids of jobs that are more than an answer holds; and what is to be
         read next."""
@@ -77,7 +81,15 @@ class Reading:
             known = take.known()
             if len(known) == len(take.jobs) or take.size >= TAKE_BYTES:
                 del self._takes[later]
-                had = taken(take.token, known, take.refused, take.waited_s, read=take.arguments, with_steps=with_steps)
+                had = taken(
+                    take.token,
+                    known,
+                    take.refused,
+                    take.waited_s,
+                    read=take.arguments,
+                    with_steps=with_steps,
+                    lineage=lineage,
+                )
                 answer, others = within(had)
                 whole.append((later, answer, others + [job.id for job in take.jobs[len(known) :]]))
             elif new and take.asked.isdisjoint(_missing(take)):
@@ -111,12 +123,19 @@ def taken(
     *,
     read: Mapping[str, bytes] | None = None,
     with_steps: Collection[str] = (),
+    lineage: str | None = None,
 ) -> Taken:
-    """The answer, with arguments that are in memory, or were `read`. `with_steps`: jobs of which steps are through."""
+    """The answer, with arguments that are in memory, or were `read`. `with_steps`: jobs of which steps are through.
+    `lineage`: the history in which they are taken."""
     return Taken(
         token,
         [
-            _taken(job, job.arguments if job.arguments is not None else (read or {})[job.id], job.id in with_steps)
+            _taken(
+                job,
+                job.arguments if job.arguments is not None else (read or {})[job.id],
+                job.id in with_steps,
+                lineage,
+            )
             for job in jobs
         ],
         refused,
@@ -136,6 +155,8 @@ def within(answer: Taken) -> tuple[Taken, list[str]]:
     return answer, []
 
 
-def _taken(job: Waiting, arguments: bytes, has_steps: bool) -> TakenJob:
+def _taken(job: Waiting, arguments: bytes, has_steps: bool, lineage: str | None) -> TakenJob:
     trace = job.options.trace if job.options is not None else ""
-    return TakenJob(job.id, job.job, Raw(arguments), job.attempts + 1, job.attempts_max, has_steps, trace, job.lost)
+    return TakenJob(
+        job.id, job.job, Raw(arguments), job.attempts + 1, job.attempts_max, has_steps, trace, job.lost, lineage
+    )

@@ -91,6 +91,7 @@ class Actor(Querying, Generic[State_co]):
         self.state: State_co = self.state_type()
         self.offset = 0  # the newest event's number; inside `apply`, that of the event being applied
         self.at_ms = 0  # the moment that event was recorded, Unix ms
+        self.lineage = ""  # the database's history in this life: another one after a standby has taken over
         self.principal: Principal = SYSTEM  # the one on whose behalf the present message came
         self.chain: tuple[str, ...] = ()
         self.fired: Fired | None = None  # the durable timer whose message this is

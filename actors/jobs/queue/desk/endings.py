@@ -1,8 +1,11 @@
 """Endings: how a job, or one attempt at it, has ended, as that is stored."""
 
+from collections.abc import Iterable
+
 import msgspec
 from msgspec import Raw
 
+from greenroom.actors.jobs.queue.messages import Finished
 from greenroom.actors.jobs.texts import NULL_JSON, why_no_json
 from greenroom.store.jobs.sealing import RESULT, Place, is_for, is_sealed
 from greenroom.store.journal.consequences.jobs import EndRow
@@ -28,6 +31,17 @@ def one_of(job_id: str, other: str, now_ms: int) -> EndRow:
     text = f"another is done in its place: {other}"
     error = msgspec.json.encode({"at_ms": now_ms, "error": text, "instead": other})
     return EndRow(job_id, "cancelled", now_ms, error=error, instead=other)
+
+
+def in_history(finished: Iterable[Finished], lineage: str) -> list[Finished]:
+    """A job that was taken in another history than that one may have done what a failover has lost since, though it was
+    told that it is done: it is done again, and this was no attempt."""
+    return [
+        Finished(one.id, one.token, refund=True)
+        if one.lineage not in (None, lineage) and one.error is None and not one.cancelled and not one.refund
+        else one
+        for one in finished
+    ]
 
 
 def wrong_with(result: Raw, job: str, job_id: str) -> str:

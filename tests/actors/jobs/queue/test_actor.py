@@ -441,3 +441,14 @@ def test_what_others_have_encrypted_is_neither_a_step_nor_a_result(what: str) ->
     kit.actor.desk.finish("w", [Finished(id, token, copied)], int(kit.now * 1000), writes)
     end = writes.ended[id]
     assert end.state == "failed" and b"its result is marked as encrypted" in (end.error or b"")
+
+
+def test_a_job_that_was_taken_before_a_failover_is_done_again() -> None:
+    kit = queue()
+    (id,) = add(kit, 1)
+    taken = kit.ask(Take(worker="w"))
+    (job,) = taken.jobs
+    assert job.lineage == ""
+    kit._life.actor.lineage = ".2"
+    again = kit.ask(Take(worker="w", finished=[Finished(id, taken.token, Raw(b"1"), lineage=job.lineage)]))
+    assert again.refused == [] and [(one.id, one.attempt, one.lineage) for one in again.jobs] == [(id, 1, ".2")]

@@ -5,7 +5,16 @@ import json
 import pytest
 from msgspec import Raw
 
-from greenroom.actors.jobs.queue.desk.endings import ERROR_MAX, RESULT_MAX, error_of, kept_of, why_cancelled, wrong_with
+from greenroom.actors.jobs.queue.desk.endings import (
+    ERROR_MAX,
+    RESULT_MAX,
+    error_of,
+    in_history,
+    kept_of,
+    why_cancelled,
+    wrong_with,
+)
+from greenroom.actors.jobs.queue.messages import Finished
 from greenroom.store.jobs.sealing import ARGUMENTS, RESULT, Place, keys_for, seal
 
 
@@ -41,3 +50,13 @@ def test_what_others_have_encrypted_is_no_result() -> None:
     for result in (stored, Raw(b'{"$sealed": 7}'), Raw(b'{"$sealed":"1.2.3"}')):
         assert wrong_with(result, "job.echo", "a") == wrong
     assert wrong_with(stored, "job.pay", "b") == wrong_with(given, "job.pay", "a") == wrong
+
+
+def test_what_was_done_across_a_failover_is_done_again() -> None:
+    """Whoever was told of it may have forgotten. What went wrong did so in either history."""
+    done, failed = Finished("a", 1, Raw(b"1"), lineage=""), Finished("b", 1, error="no", lineage="")
+    refunded, cancelled = Finished("c", 1, refund=True, lineage=""), Finished("d", 1, cancelled=True, lineage="")
+    untold = Finished("e", 1, Raw(b"2"))
+    every = [done, failed, refunded, cancelled, untold]
+    assert in_history(every, "") == every
+    assert in_history(every, ".2") == [Finished("a", 1, refund=True), *every[1:]]
