@@ -8,12 +8,15 @@ from greenroom import Job, Subject
 from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.model.kinds import BadEntityClass
 from greenroom.store.erasure.erasures import PostgresErasures
-from greenroom.store.erasure.remaking import Waits
-from greenroom.supervisors.erasure.first import First
+from greenroom.supervisors.erasure.first import First, NotFirst
 from tests.supervisors.erasure.test_users import books, write
 from tests.supervisors.views.stage import Stage
 
-ADDED = "SELECT convert_from(arguments, 'UTF8') FROM jobs"
+ADDED = "SELECT id, convert_from(arguments, 'UTF8'), priority FROM jobs"
+TAKEN = """
+INSERT INTO job_takes (queue, token, worker, at_ms, ids) SELECT queue, let_go + 1, 'w', 0, ARRAY[id] FROM jobs
+"""
+UP, DOWN = (f"UPDATE nodes SET lease_until = clock_timestamp() + '{s} s'" for s in (60, -1))
 
 
 class SayGoodbye(Job, queue="goodbyes", tag="job.say_goodbye"):
@@ -37,10 +40,50 @@ async def test_nothing_goes_on_before_they_are_through_and_each_is_added_once(da
     async with books(database_url) as node:
         await write(node, "ann", "ann", "hello")
         for _ in range(2):
-            with pytest.raises(Waits, match=r"nobody begins with job\.say_goodbye: .* the queue goodbyes"):
+            with pytest.raises(NotFirst, match=r"nobody goes on with job\.say_goodbye: .* the queue goodbyes") as raised:
                 await first(node).run("book:ann")
-        ((arguments,),) = await node.pool.fetch(ADDED)
-        assert arguments == '{"user": "ann"}'
+        ((job, arguments, priority),) = await node.pool.fetch(ADDED)
+        assert arguments == '{"user": "ann"}' and priority == 0, "it waits behind nothing else"
+        assert f"`greenroom jobs cancel {job.hex}`" in str(raised.value), "it is there still"
+
+
+class Looked(Exception):
+    """So often that it waits."""
+
+
+def waiting(node: Stage, *, looks: int = 4) -> First:
+    left = looks
+
+    def looked(*_: object) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            raise Looked
+
+    return First(node.pool, Jobs([SayGoodbye]), looked, patience_s=0.0)
+
+
+@pytest.mark.parametrize(
+    ("made", "is_waited_for"),
+    [
+        (("UPDATE jobs SET attempts = 1",), False),  # and its server has ended
+        (("UPDATE jobs SET attempts = 1, due_ms = 1::bigint << 52",), True),  # it is to be tried again
+        ((TAKEN, UP), True),
+        ((TAKEN, DOWN), False),  # with all servers
+    ],
+)
+async def test_who_goes_on_with_it_is_waited_for_and_who_can_not_any_more_is_not(
+    database_url: str, made: tuple[str, ...], is_waited_for: bool
+) -> None:
+    """Rows are made what a worker would have made them: nobody works on the queue."""
+    async with books(database_url) as node:
+        await write(node, "ann", "ann", "hello")
+        with pytest.raises(NotFirst):
+            await first(node).run("book:ann")
+        for statement in made:
+            await node.pool.fetch(statement)
+        with pytest.raises(Looked if is_waited_for else NotFirst):
+            await waiting(node).run("book:ann")
 
 
 async def test_of_what_there_is_not_and_of_what_has_begun_to_be_forgotten_nothing_comes_first(
