@@ -2,14 +2,18 @@
 
 from typing import Any, ClassVar
 
+import msgspec
 import pytest
 
 from greenroom import Job, Subject
+from greenroom.actors.identity import Session
 from greenroom.actors.jobs.installed import Jobs
-from greenroom.actors.model.kinds import BadEntityClass
+from greenroom.actors.model.kinds import BadEntityClass, Kinds
+from greenroom.actors.model.notice import Push
 from greenroom.store.erasure.erasures import PostgresErasures
 from greenroom.supervisors.erasure.first import First, NotFirst
-from tests.supervisors.erasure.test_users import books, write
+from greenroom.supervisors.erasure.users import Did, ForgettingUser
+from tests.supervisors.erasure.test_users import ANN, Guestbook, books, write
 from tests.supervisors.views.stage import Stage
 
 ADDED = "SELECT id, convert_from(arguments, 'UTF8'), priority FROM jobs"
@@ -28,6 +32,19 @@ class SayGoodbye(Job, queue="goodbyes", tag="job.say_goodbye"):
 
 class Other(Job, queue="goodbyes", tag="job.other"):
     user: Subject
+
+    async def run(self, work: Any) -> None: ...
+
+
+class Diary(Guestbook):
+    kind = "diary"
+    key_is_user = True
+    base_tags = "book"
+
+
+class Leave(Job, queue="goodbyes", tag="job.leave"):
+    user: Subject
+    before_forgetting: ClassVar[str] = "diary"
 
     async def run(self, work: Any) -> None: ...
 
@@ -84,6 +101,25 @@ async def test_who_goes_on_with_it_is_waited_for_and_who_can_not_any_more_is_not
             await node.pool.fetch(statement)
         with pytest.raises(Looked if is_waited_for else NotFirst):
             await waiting(node).run("book:ann")
+
+
+async def test_nothing_of_a_user_is_erased_before_all_that_comes_first_is_done(database_url: str) -> None:
+    """Kinds are erased in their order, and the one with which nobody goes on is not the first."""
+    async with books(database_url) as node:
+        kinds = Kinds([Session, Diary])
+        await write(node, ANN, ANN, "hello")
+        await node.pool.fetch("UPDATE heads SET entity = $1", f"diary:{ANN}")
+        await node.kernel.router.ask(f"session:{ANN}", Push(data="hello"))
+        erasures = PostgresErasures(node.pool)
+        did = msgspec.json.encode(Did(alias="forgotten-1")).decode()
+        erasure = await erasures.begin_user(ANN, reason="asked to", asked_by="bob", did=did)
+        jobs = Jobs([Leave])
+        with pytest.raises(NotFirst):
+            await ForgettingUser(node.pool, kinds, ANN, erasure, lambda *_: None, jobs=jobs, patience_s=0.0).run()
+        assert await erasures.find(f"session:{ANN}") is None
+        left = ForgettingUser(node.pool, kinds, ANN, erasure, lambda *_: None, jobs=jobs, comes_first=False)
+        await left.run()
+        assert await erasures.find(f"session:{ANN}") is not None
 
 
 async def test_of_what_there_is_not_and_of_what_has_begun_to_be_forgotten_nothing_comes_first(
