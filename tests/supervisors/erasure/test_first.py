@@ -57,7 +57,9 @@ async def test_nothing_goes_on_before_they_are_through_and_each_is_added_once(da
     async with books(database_url) as node:
         await write(node, "ann", "ann", "hello")
         for _ in range(2):
-            with pytest.raises(NotFirst, match=r"nobody goes on with job\.say_goodbye: .* the queue goodbyes") as raised:
+            with pytest.raises(
+                NotFirst, match=r"nobody goes on with job\.say_goodbye: .* the queue goodbyes"
+            ) as raised:
                 await first(node).run("book:ann")
         ((job, arguments, priority),) = await node.pool.fetch(ADDED)
         assert arguments == '{"user": "ann"}' and priority == 0, "it waits behind nothing else"
