@@ -61,10 +61,11 @@ class First:
         job_id = added.replace("-", "")
         found = await self._ended(job_id, tag)
         if found is not None and found.state in (UNFINISHED, ACTIVE):
+            can_go = found.state == UNFINISHED  # what somebody has in hand, a server has to find lost first
             raise NotFirst(
                 f"nobody goes on with {tag}: is a server running that works on the queue {job.queue}, and has it a "
                 f"place free? job:{job_id} stays there, and is done once one has, unless you take it out: "
-                f"`greenroom jobs cancel {job_id}`, or `greenroom forget job:{job_id}` where no server runs"
+                f"`greenroom jobs cancel {job_id}`" + can_go * f", or `greenroom forget job:{job_id}` without a server"
             )
         if found is None or found.state != "completed":
             state = found.state if found is not None else "gone"
