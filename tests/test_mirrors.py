@@ -41,7 +41,6 @@ ELSEWHERE = {
     "store/jobs": "store/jobs/test_single_jobs.py",
     "supervisors/cli/work.py": "e2e/jobs/test_work.py",
     "supervisors/jobs/child.py": "supervisors/jobs/test_processes.py",
-    "supervisors/cli/forget.py": "faults/process/test_command_line_forget.py",
     "supervisors/duties/forgetting.py": "store/erasure/test_erasing.py",
     "store/journal/postgres/append.py": "store/journal/test_journal.py",
     "store/journal/postgres/arrays.py": "store/journal/postgres/test_statement.py",

@@ -189,6 +189,7 @@ class Still(Struct, frozen=True, omit_defaults=True):
     subject: str = ""  # of a mail, where `body` is not empty
     body: str = ""  # or payload: as it is now, where something of it was taken back; "": as it was
     left_out: list[str] = field(default_factory=list)  # notices of which that tells no more
+    kinds: list[str] = field(default_factory=list)  # of those of which it does
 
 
 class StillSo(Ask[Still], tag="inbox.still_so"):

@@ -22,7 +22,7 @@ from greenroom.actors.jobs.ids import ID
 from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.model.entity import BadEntity, split_entity
 from greenroom.actors.model.principal import user_id_problem
-from greenroom.config.settings import load_settings
+from greenroom.config.settings import Settings, load_settings
 from greenroom.store.erasure.erasing import Erasing, erase_job
 from greenroom.store.erasure.erasures import QUEUE_KIND, Erasure, PostgresErasures, name_of_user
 from greenroom.store.erasure.jobs import JOB_KIND, Active, OneJob
@@ -33,10 +33,10 @@ from greenroom.store.erasure.views import views_of
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 from greenroom.supervisors.cli.chosen.database import with_database
-from greenroom.supervisors.cli.chosen.kinds import installed_jobs, installed_kinds
+from greenroom.supervisors.cli.chosen.kinds import built_in_kinds, installed_jobs, installed_kinds
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_plainly
 from greenroom.supervisors.cli.terminal.printable import printable
-from greenroom.supervisors.erasure.first import First
+from greenroom.supervisors.erasure.first import First, NotFirst
 from greenroom.supervisors.erasure.users import Did, ForgettingUser, needles_of
 
 LISTED = 1_000
@@ -91,9 +91,28 @@ def forget(
                 raise Trouble("say why, with --reason: it is kept with who did it and when", status=BAD_USAGE)
             if found is None and not yes:
                 _ask(entity, rows, views)
-            jobs = Jobs() if without_jobs else installed_jobs(load_settings())
+            jobs = Jobs() if without_jobs else _that_may_come_first(entity, load_settings())
             found = _with_pool(lambda pool: _erase(pool, entity, reason.strip(), asked_by, jobs), statement_s=WHOLE_S)
         _say({"entity": entity} | _plain(found), as_json)
+
+
+def _that_may_come_first(entity: str, settings: Settings) -> Jobs:
+    """None for kinds of which no key is a user's: what has to go at once may not wait for code that can't be imported.
+
+    Raises: BadEntityClass.
+    """
+    kind, kinds = entity.partition(":")[0], built_in_kinds()
+    if kind in kinds and not kinds[kind].actor.key_is_user:
+        return Jobs()
+    _say_where_none_are(settings)
+    return installed_jobs(settings)
+
+
+def _say_where_none_are(settings: Settings) -> None:
+    if not settings.entities:
+        sys.stderr.write(
+            "greenroom: GREENROOM_ENTITIES is not set here, so no job of yours is known, and none is done first\n"
+        )
 
 
 def _forget_user(
@@ -112,6 +131,8 @@ def _forget_user(
         raise Trouble("say why, with --reason: it is kept with who did it and when", status=BAD_USAGE)
     if not yes:
         _ask(user, rows, {})
+    if comes_first:
+        _say_where_none_are(settings)
 
     async def erase(pool: Pool) -> Erasure:
         did = msgspec.json.encode(Did(alias=f"forgotten-{secrets.token_hex(4)}")).decode()
@@ -121,7 +142,7 @@ def _forget_user(
             try:
                 await ForgettingUser(pool, kinds, user, erasure, told, jobs=jobs, comes_first=comes_first).run()
             except Waits as why:
-                raise Trouble(f"begun, and not done: {why}. The same command goes on with it. {WITHOUT}") from why
+                raise _not_done(why) from why
         done = await erasures.find(name_of_user(user))
         assert done is not None
         return done
@@ -159,7 +180,7 @@ async def _erase(pool: Pool, entity: str, reason: str, asked_by: str, jobs: Jobs
     try:
         with _bar() as told:
             await First(pool, jobs, told).run(entity)
-    except Waits as why:
+    except NotFirst as why:
         raise Trouble(f"nothing is erased yet: {why}. {WITHOUT}") from why
     erasures = PostgresErasures(pool)
     erasure = await erasures.begin(entity, reason=reason, asked_by=asked_by)
@@ -170,7 +191,7 @@ async def _erase(pool: Pool, entity: str, reason: str, asked_by: str, jobs: Jobs
             with _bar() as told:
                 await Erasing(pool, erasure, told).run()
         except Waits as why:
-            raise Trouble(f"begun, and not done: {why}. The same command goes on with it") from why
+            raise _not_done(why) from why
     done = await erasures.find(entity)
     assert done is not None
     return done
@@ -184,10 +205,15 @@ async def _erase_job(pool: Pool, job: str, reason: str, asked_by: str) -> Erasur
     except Active as worker:
         raise Trouble(f"{printable(str(worker))} works on it: cancel it first, or wait until it has ended") from worker
     except Waits as why:
-        raise Trouble(f"begun, and not done: {why}. The same command goes on with it") from why
+        raise _not_done(why) from why
     if erasure is None:
         raise Trouble(f"there is no job:{printable(job)}")
     return erasure
+
+
+def _not_done(why: Waits) -> Trouble:
+    told = f"begun, and not done: {why}. The same command goes on with it"
+    return Trouble(f"{told}. {WITHOUT}" if isinstance(why, NotFirst) else told)
 
 
 def _ask(entity: str, rows: dict[str, int], views: dict[str, str]) -> None:

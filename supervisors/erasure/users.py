@@ -92,6 +92,8 @@ class ForgettingUser:
 
     async def run(self) -> None:
         """Return once it is done. Raises: Waits."""
+        for entity in self._names:  # of all of them, before any is erased: one that holds it up leaves them whole
+            await self._first.run(entity)
         for entity in self._names:
             await self._theirs(entity)
         written = 0
@@ -114,7 +116,6 @@ class ForgettingUser:
         await self._pool.fetch(DONE, self._erasure.id, msgspec.json.encode(left).decode())
 
     async def _theirs(self, entity: str) -> None:
-        await self._first.run(entity)
         theirs = await self._erasures.begin(entity, reason=self._erasure.reason, asked_by=self._erasure.asked_by)
         if theirs is not None and theirs.done_ms is None:
             await Erasing(self._pool, theirs, self._told, patience_s=self._patience_s).run()

@@ -20,7 +20,7 @@ class SendHook(HookOrder, tag="job.inbox_hook"):
         question = question_of(self, work.id if work is not None else "")
         still: Still = await work.ask(*question) if question is not None else Still()
         if still.reason:
-            return Outcome("refused", still.reason)
+            return outcome_with(Outcome("refused", still.reason), still)
         body = (still.body or self.body).encode()
         headers = [("content-type", "application/json"), ("user-agent", "greenroom")]
         headers += signed(f"msg_{self.id}", int(time.time()), body, keys_of(self.secret))

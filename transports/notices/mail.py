@@ -37,8 +37,10 @@ class SendMail(MailOrder, tag="job.inbox_mail"):
         question = question_of(self, work.id if work is not None else "")
         still: Still = work.ask(*question) if question is not None else Still()
         if still.reason:
-            return Outcome("refused", still.reason)
-        order = replace(self, subject=still.subject, body=still.body) if still.body else self
+            return outcome_with(Outcome("refused", still.reason), still)
+        order = self
+        if still.body:  # its link ends mails of what it shows
+            order = replace(self, subject=still.subject, body=still.body, kinds=still.kinds or self.kinds)
         return outcome_with(send(message_of(order, config), self.to, config), still)
 
 

@@ -24,7 +24,7 @@ class SendPush(PushOrder, tag="job.inbox_push"):
         question = question_of(self, work.id if work is not None else "")
         still: Still = await work.ask(*question) if question is not None else Still()
         if still.reason:
-            return Outcome("refused", still.reason)
+            return outcome_with(Outcome("refused", still.reason), still)
         try:
             body = encrypted((still.body or self.payload).encode(), self.p256dh, self.auth)
         except ValueError:

@@ -13,7 +13,7 @@ from greenroom.actors.model.errors import Refused
 from greenroom.testing import Kit
 from tests.actors.inbox.inboxes import ended, inbox, notice, outcome, sent, with_hook, with_mail, with_push
 
-ANN, BOB = "comment:p1:ann", "comment:p1:bob"
+ANN, BOB, CAT = "comment:p1:ann", "comment:p1:bob", "comment:p1:cat"
 
 
 def reached(kit: Kit[Inbox], channel: Literal["mail", "push", "hook"]) -> Kit[Inbox]:
@@ -123,3 +123,94 @@ def test_nobody_else_may_ask() -> None:
     assert question is not None
     with pytest.raises(Refused, match="another user's"):
         kit.ask(question[1], user="bob")
+
+
+@pytest.mark.parametrize("channel", ["mail", "push", "hook"])
+def test_of_what_has_come_since_another_message_tells(channel: Literal["mail", "push", "hook"]) -> None:
+    kit, job = two(channel)
+    kit.tell(notice("cat", "comment", text="later"))
+    assert outcome(kit, CAT, channel).startswith("waits")
+    assert said_by(kit, job) == Still(), "as it was"
+    kit.tell(Withdraw(id=BOB))
+    still = said_by(kit, job)
+    assert "ann commented" in still.body and "cat" not in still.subject + still.body and "later" not in still.body
+    kit.tell(notice("cat", "comment", text="more", n=2))
+    assert "cat" not in said_by(kit, job).body and "more" not in said_by(kit, job).body
+    ended(kit, job, Outcome(left_out=still.left_out))
+    assert outcome(kit, ANN, channel) == "sent"
+    kit.advance(3_700)
+    second = sent(kit)[1]
+    ended(kit, second)
+    assert outcome(kit, CAT, channel) == "sent" and len(sent(kit)) == 2
+
+
+def test_what_another_job_has_is_told_by_that() -> None:
+    kit, job = two("hook")
+    kit.tell(notice("cat", "comment"))
+    kit.advance(60)
+    assert len(sent(kit)) == 2 and outcome(kit, CAT, "hook") == "under way"
+    kit.tell(Withdraw(id=BOB))
+    assert "cat" not in said_by(kit, job).body
+    assert "cat and ann commented" in said_by(kit, sent(kit)[1]).body, "it has both"
+
+
+def test_one_that_is_tried_again_by_hand_tells_of_none_that_waits() -> None:
+    kit, job = two("push")
+    ended(kit, job, refused="job.failed")
+    kit.tell(notice("cat", "comment"))
+    kit.tell(Withdraw(id=BOB))
+    assert outcome(kit, CAT, "push").startswith("waits")
+    assert "ann commented" in said_by(kit, job).body and "cat" not in said_by(kit, job).body
+
+
+def test_what_was_told_before_is_not_told_again_where_nothing_else_is_left() -> None:
+    kit = reached(inbox(), "hook")
+    kit.tell(notice("ann", "comment"))
+    kit.advance(60)
+    ended(kit, sent(kit)[0])
+    kit.tell(notice("bob", "comment"))
+    kit.advance(60)
+    job = sent(kit)[1]
+    kit.tell(Withdraw(id=BOB))
+    still = said_by(kit, job)
+    assert still.reason == "it was withdrawn before" and not still.body
+    kit.tell(notice("bob", "comment"))  # before it has ended
+    ended(kit, job, Outcome("refused", still.reason, still.left_out))
+    kit.advance(60)
+    assert len(sent(kit)) == 3 and outcome(kit, BOB, "hook") == "under way"
+
+
+@pytest.mark.parametrize("ids", [(BOB,), (ANN, BOB)])
+def test_what_a_release_before_has_folded_is_left_out_as_well(ids: tuple[str, ...]) -> None:
+    kit, job = two("push")
+    kit.tell(notice("cat", "comment", post="p1"))
+    for id_ in ids:
+        kit.tell(Withdraw(id=id_))
+    for group in kit.state.groups.values():
+        group.withdrawn = 0
+    still = said_by(kit, job)
+    assert len(still.left_out) == len(ids) and "bob" not in still.body
+    assert still.reason == ("it was withdrawn before" if len(ids) == 2 else "")
+
+
+def test_of_what_was_put_away_it_does_not_say_that_it_was_withdrawn() -> None:
+    kit, job = two("hook")
+    order = job.job
+    assert isinstance(order, HookOrder)
+    kit.ask(Archive(groups=order.groups), user="me")
+    assert said_by(kit, job) == Still(reason="it was read or withdrawn before")
+    for id_ in (ANN, BOB):
+        kit.tell(Withdraw(id=id_))
+    assert said_by(kit, job) == Still(reason="it was withdrawn before")
+
+
+def test_it_says_of_which_kinds_it_still_tells() -> None:
+    kit = reached(inbox(), "mail")
+    kit.ask(Prefer(kind="mention", channel="mail", pace="now"), user="me")
+    kit.tell(notice("ann", "comment"))
+    kit.tell(notice("bob", "mention"))
+    kit.advance(60)
+    (job,) = sent(kit)
+    assert isinstance(job.job, MailOrder) and job.job.kinds == ["comment", "mention"]
+    kit.tell(Withdraw(id="mention:p1:bob"))
+    assert said_by(kit, job).kinds == ["comment"]

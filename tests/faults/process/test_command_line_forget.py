@@ -150,6 +150,38 @@ def test_queues_and_jobs_are_erased_and_a_users_are_nobodys(command_line: Comman
         server.remove()
 
 
+def test_what_needs_the_database_alone_needs_no_code_and_what_comes_first_is_missed_aloud(
+    command_line: CommandLine,
+) -> None:
+    server = Server(GREENROOM_ENTITIES="greenroom.social", GREENROOM_WORK="social:1")
+    try:
+        server.start()
+        for room in ("one", "two"):
+            server.command(f"room:{room}", "join", user="ann")
+        for user in ("ann", "bob"):
+            server.command(f"follows:{user}", "follow", {"user": "cat"}, user=user)
+        staff: Any = {"user": None, "headers": {"Authorization": f"Bearer {server.token('svc', roles=['service'])}"}}
+        job = server.command("queue:other", "add", {"job": "job.x"}, **staff)["id"]
+
+        def forget(entities: str, what: str, *more: str) -> Any:
+            settings = server._environment() | {"GREENROOM_ENTITIES": entities}
+            return command_line.run(["forget", what, "--reason", "asked to", "--yes", *more], settings)
+
+        for what in ("room:one", f"job:{job}", "queue:other"):
+            ran = forget("no_such_module", what)
+            assert ran.status == 0 and "GREENROOM_ENTITIES" not in ran.err, (what, ran)
+        ran = forget("no_such_module", "follows:ann")
+        assert ran.status == 2 and "no_such_module" in ran.err, ran
+        ran = forget("", "room:two")
+        assert ran.status == 0 and "GREENROOM_ENTITIES" not in ran.err, ran
+        ran = forget("", "follows:ann")
+        assert ran.status == 0 and "GREENROOM_ENTITIES is not set here" in ran.err, ran
+        ran = forget("", "follows:bob", "--without-jobs")
+        assert ran.status == 0 and "GREENROOM_ENTITIES" not in ran.err, ran
+    finally:
+        server.remove()
+
+
 def test_whoever_asks_any_node_for_it_hears_that_it_is_gone(
     command_line: CommandLine, database_url: str, redis_url: str
 ) -> None:

@@ -40,6 +40,14 @@ class Inboxes:
         return self.still
 
 
+class InboxesFromThread(Inboxes):
+    """Likewise, of a job that runs in a thread."""
+
+    def ask(self, entity: str, message: StillSo) -> Still:  # type: ignore[override]
+        self.asked.append((entity, message))
+        return self.still
+
+
 USER, PASSWORD = "greenroom", "correct horse"
 
 

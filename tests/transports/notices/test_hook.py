@@ -50,7 +50,7 @@ async def test_what_it_tells_of_is_sent_as_it_is_by_then(monkeypatch: pytest.Mon
         now = Inboxes(Still(body='{"type":"now"}', left_out=["x"]))
         assert await told.run(now) == Outcome(left_out=["x"])
         assert now.asked == [("inbox:ann", StillSo(channel="hook", groups=[4, 2], since=9, job="job1"))]
-        gone = await told.run(Inboxes(Still(reason="it was withdrawn before")))
-        assert gone == Outcome("refused", "it was withdrawn before")
+        gone = await told.run(Inboxes(Still(reason="it was withdrawn before", left_out=["y"])))
+        assert gone == Outcome("refused", "it was withdrawn before", ["y"])
     (request,) = far.requests
     assert request.sent == {"type": "now"}

@@ -10,11 +10,12 @@ from msgspec.structs import replace
 from pydantic import SecretStr
 
 from greenroom.actors.inbox.deliveries.orders import Outcome
+from greenroom.actors.inbox.messages import Still, StillSo
 from greenroom.config.limits import NoticesConfig
 from greenroom.testing import JobKit
 from greenroom.transports.notices.mail import SendMail, message_of, send
 from greenroom.transports.notices.unsubscribe import Unsubscribing
-from tests.transports.notices.receivers import PASSWORD, USER, Mailbox, mail_server, tls_server
+from tests.transports.notices.receivers import PASSWORD, USER, InboxesFromThread, Mailbox, mail_server, tls_server
 
 FROM = "Greenroom <notices@greenroom.example>"
 
@@ -150,6 +151,28 @@ def test_a_server_that_is_away_is_tried_again_and_one_that_is_not_set(config: py
         pass
     errors = run(far, config)
     assert errors[-1] == "failed"
+
+
+def test_what_it_tells_of_is_sent_as_it_is_by_then(config: pytest.MonkeyPatch) -> None:
+    config.setenv("GREENROOM_UNSUBSCRIBE_URL", "https://b.org/unsubscribe")
+    config.setenv("GREENROOM_UNSUBSCRIBE_SECRET", 32 * "k")
+    told = replace(order(), user="ann", kinds=["comment", "like"], groups=[4, 2], since=9)
+    now = InboxesFromThread(Still(subject="bob liked it", body="- bob liked it\n", kinds=["like"], left_out=["x"]))
+    gone = InboxesFromThread(Still(reason="it was withdrawn before", left_out=["x"]))
+    older = InboxesFromThread(Still(subject="bob liked it", body="- bob liked it\n"))
+    with mail_server() as far:
+        config.setenv("GREENROOM_SMTP_SERVER", f"127.0.0.1:{far.port}")
+        assert told.run(now) == Outcome(left_out=["x"])
+        assert told.run(gone) == Outcome("refused", "it was withdrawn before", ["x"])
+        assert told.run(InboxesFromThread(Still())) == told.run(older) == Outcome()
+    assert now.asked == [("inbox:ann", StillSo(channel="mail", groups=[4, 2], since=9, job="job1"))]
+    anew, as_it_was, by_older = far.mails
+    assert anew["Subject"] == "bob liked it" and as_it_was["Subject"] == "ann commented on your post"
+    assert "ann commented" not in str(anew) and "- bob liked it" in str(anew)
+    for mail, kinds in ((anew, ["like"]), (as_it_was, ["like", "comment"]), (by_older, ["like", "comment"])):
+        query = dict(parse_qsl(urlsplit(mail["List-Unsubscribe"].strip("<>")).query))
+        _, preferences = Unsubscribing(32 * b"k").check(query)
+        assert [one.kind for one in preferences] == kinds
 
 
 def test_what_it_says_is_json() -> None:

@@ -105,7 +105,7 @@ async def test_what_it_tells_of_is_sent_as_it_is_by_then(monkeypatch: pytest.Mon
     now = Inboxes(Still(body='{"title":"now"}', left_out=["x"]))
     assert await sent(monkeypatch, service, browser, now) == Outcome(left_out=["x"])
     assert now.asked == [("inbox:ann", StillSo(channel="push", groups=[4], since=9, job="job1"))]
-    gone = await sent(monkeypatch, service, browser, Inboxes(Still(reason="it was withdrawn before")))
-    assert gone == Outcome("refused", "it was withdrawn before")
+    gone = await sent(monkeypatch, service, browser, Inboxes(Still(reason="it was withdrawn before", left_out=["y"])))
+    assert gone == Outcome("refused", "it was withdrawn before", ["y"])
     ((_, body),) = service.requests
     assert msgspec.json.decode(browser.read(body)) == {"title": "now"}
