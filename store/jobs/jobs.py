@@ -70,6 +70,7 @@ class JobOutcome(Struct):
     ended_ms: int | None = None
     instead: str = ""  # the id of the one that is done in its place
     is_cancelling: bool = False  # it has not ended, and is to be given up
+    of: str = ""  # the id of the job that this has come of, where that was done in its place
 
     @property
     def has_ended(self) -> bool:

@@ -176,7 +176,7 @@ class Attempt:
         with self._waiting():
             found = await self._telling.children(self)
         return [
-            replace(one, result=Raw(opened_if_sealed(one.result, Place("", one.id, RESULT))))  # see `wrong_with`
+            replace(one, result=Raw(opened_if_sealed(one.result, Place("", one.of or one.id, RESULT))))  # see `wrong_with`
             for one in found
         ]
 

@@ -382,7 +382,8 @@ def _known(asked: list[str], first: int, count: int, outcomes: Outcomes) -> Chil
         if size >= TAKE_BYTES:
             break
         found = outcomes.get(one) or JobOutcome("", UNKNOWN)
-        children.append(Child(one, found.state, Raw(found.result) if found.result else NULL, found.error))
+        result = Raw(found.result) if found.result else NULL
+        children.append(Child(one, found.state, result, found.error, found.of))
         size += len(found.result or b"") + len(found.error)
     next_ = first + len(children)
     return ChildrenKnown(children, next_ if next_ < count else None)

@@ -6,12 +6,13 @@ import pytest
 from msgspec import Raw
 from msgspec.structs import replace
 
-from greenroom import Job, Unique, Work
+from greenroom import Job, Unique, WaitFor, Work
 from greenroom.actors.jobs.ids import new_id
 from greenroom.actors.jobs.installed import Jobs as InstalledJobs
 from greenroom.actors.jobs.options import Options, UniqueKey
 from greenroom.actors.jobs.queue import actor
 from greenroom.actors.jobs.queue.desk import known
+from greenroom.actors.jobs.queue.flows.messages import AddFlow, FlowJob
 from greenroom.actors.jobs.queue.messages import Add, Finished, Found, Take
 from greenroom.actors.jobs.queue.sealed import may_be_clear, seal_read
 from greenroom.store.jobs.jobs import LONG
@@ -180,6 +181,22 @@ def test_what_a_job_is_given_in_place_of_another_opens_there() -> None:
         assert opened(stored, Place("job.latest", first, ARGUMENTS)) == b'{"account":"acme","n":2}'
         (outcome,) = jobs.drain("money")
         assert outcome.result == 2
+
+
+class Sums(Job, queue="money", tag="job.sums"):
+    async def run(self, work: Work) -> list[Any]:
+        return [one.result for one in await work.children()]
+
+
+def test_who_waits_for_one_that_was_replaced_opens_what_the_other_has_come_to() -> None:
+    with keys_for(bytes(32)):
+        jobs = JobKit(Latest, Sums)
+        first, last = (Latest(account="a", n=n).to_row(now_ms=int(jobs.now * 1000)) for n in (1, 2))
+        jobs._start([first])
+        flow = AddFlow(jobs=[FlowJob(name="sums", job="job.sums", after=[WaitFor(first.id)])])
+        sums = jobs.queue("money").ask(flow).ids["sums"]
+        jobs._start([last])
+        assert {one.id: one.result for one in jobs.drain("money")}[sums] == [2]
 
 
 @pytest.mark.parametrize("is_of_others", [True, False])

@@ -102,6 +102,19 @@ async def test_a_child_has_no_result_but_its_own() -> None:
     assert found.final and found.error is not None and "sealed as result of the job 0" in found.error
 
 
+async def test_but_that_of_the_one_that_was_done_in_its_place() -> None:
+    told = Told()
+
+    async def runs(work: Work) -> Any:
+        return [(one.id, one.result) for one in await work.children()]
+
+    with keys_for(KEY):
+        sealed = Raw(seal(b"1", Place("job.pays", ID, RESULT)))
+        told.has_ended = [ChildKnown("b" * 32, "completed", sealed, of=ID)]
+        found = await outcome(runs, told=told)
+    assert found.error is None and msgspec.json.decode(found.result) == [["b" * 32, 1]]
+
+
 @pytest.mark.parametrize("what", ["a step", "a child"])
 async def test_so_it_is_with_what_is_brought_to_it(what: str) -> None:
     told = Told()
