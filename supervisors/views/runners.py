@@ -111,7 +111,7 @@ class Runners:
         self._unsure = unsure
         self._learned = learned or (lambda versions: None)
         self._look_now = trio.Event()
-        self.history = ""  # of the database, as last heard
+        self.history: str | None = None  # of the database, as last heard; None: not yet
         self._homeless: set[str] = set()  # views without code that were told of
         self._abandoned = Abandoned()
         self._releases: dict[str, dict[str, int]] = {}  # of nodes that are up: by digest, views with their versions

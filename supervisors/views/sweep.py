@@ -38,7 +38,7 @@ class _Reasons(NamedTuple):
     shards: Collection[int] | None  # to look at
     rung: int  # how often it was
     is_mixed: bool  # are releases?
-    history: str  # of the database
+    history: str | None  # of the database
 
 
 class Sweep:
@@ -50,12 +50,12 @@ class Sweep:
         store: ViewStore,
         *,
         shards: Callable[[], Collection[int] | None],
-        history: Callable[[], str] = lambda: "",
+        history: Callable[[], str | None] = lambda: None,
         page: int = ROOM,
         stopwatch: Stopwatch = STOPWATCH,
     ) -> None:
         """`shards`: those whose entities are this node's to fold; None: all. Another object after each change.
-        `history`: of the database, as last heard; "": not yet."""
+        `history`: of the database, as last heard; None: not yet. "" is what it has until its first failover."""
         self._runner = runner
         self._store = store
         self._shards = shards
@@ -91,7 +91,7 @@ class Sweep:
         now = self._now()
         if now.shards is not then.shards or trio.current_time() >= self._late_at:
             return True
-        has_failed_over = bool(then.history) and now.history != then.history
+        has_failed_over = then.history is not None and now.history != then.history
         return has_failed_over or now.rung != then.rung or now.is_mixed != then.is_mixed
 
     def _now(self) -> "_Reasons":
