@@ -192,7 +192,7 @@ class Queue(SteeredQueue):
             self._settle(writes)
         if self.desk.nearer:
             self.desk.write_nearer(writes)
-        if self._in_the_clear:
+        if self._in_the_clear and not self.desk.unsettled:  # some of these may be of those
             ids = self._in_the_clear[:SETTLED_AT_ONCE]
             del self._in_the_clear[:SETTLED_AT_ONCE]
             if unread := seal_found(self.desk, ids, self.installed, writes):

@@ -18,7 +18,7 @@ from greenroom.actors.jobs.queue.sealed import may_be_clear, seal_read
 from greenroom.store.jobs.jobs import LONG
 from greenroom.store.jobs.sealing import ARGUMENTS, CannotOpen, Place, is_sealed, keys_for, opened, seal
 from greenroom.store.journal.consequences.consequence import Tables
-from greenroom.store.journal.consequences.jobs import Jobs
+from greenroom.store.journal.consequences.jobs import JobRow, Jobs
 from greenroom.testing import JobKit
 
 IN_THE_CLEAR = b'{"account": "acme"}'
@@ -68,6 +68,26 @@ def test_what_is_long_is_encrypted_as_it_is_handed_out() -> None:
         stored = jobs._tables.jobs[job].arguments
         assert stored is not None and opened(stored, given_to(job)) == text
         jobs.queue("money").ask(Take(worker="w", most=0, finished=[Finished(job, taken.token, Raw(b"1"))]))
+
+
+def test_so_it_is_behind_more_with_keys_than_are_settled_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actor, "SETTLED_AT_ONCE", 2)
+    with keys_for(bytes(32)):
+        jobs = JobKit(Pay)
+        first = [_keyed(jobs, n, job="job.elsewhere") for n in range(5)]
+        last = _keyed(jobs, 5)
+        Jobs(started=[*first, last]).land(Tables(), jobs._database)
+        kit = jobs.queue("money")
+        for _ in range(4):
+            kit.tell(Found())
+        assert kit.actor.desk.jobs.keys() == {row.id for row in (*first, last)}
+        stored = jobs._tables.jobs[last.id].arguments
+        assert stored is not None and opened(stored, given_to(last.id)) == IN_THE_CLEAR
+
+
+def _keyed(jobs: JobKit, n: int, **fields: Any) -> JobRow:
+    row = replace(Pay(account="").to_row(now_ms=int(jobs.now * 1000) + n), arguments=IN_THE_CLEAR, **fields)
+    return replace(row, options=Options(unique=UniqueKey(f"k{n}")).encode(), unique_key=f"k{n}")
 
 
 def test_without_a_key_it_stays_as_it_is() -> None:
