@@ -175,9 +175,8 @@ class Attempt:
         """Raises: ActorError, CannotOpen, WaitsForChildren."""
         with self._waiting():
             found = await self._telling.children(self)
-        return [
-            replace(one, result=Raw(opened_if_sealed(one.result, Place("", one.of or one.id, RESULT))))  # see `wrong_with`
-            for one in found
+        return [  # see `wrong_with`
+            replace(one, result=Raw(opened_if_sealed(one.result, Place("", one.of or one.id, RESULT)))) for one in found
         ]
 
     async def ask(self, entity: str, message: Ask[Reply]) -> Reply:

@@ -132,9 +132,7 @@ async def test_so_it_is_where_the_store_is_away_just_then(world: World, autojump
 
 
 @pytest.mark.parametrize("heard", ["", ".2"])
-async def test_the_first_word_of_the_history_is_no_reason(
-    world: World, autojump_clock: MockClock, heard: str
-) -> None:
+async def test_the_first_word_of_the_history_is_no_reason(world: World, autojump_clock: MockClock, heard: str) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(world.sweep.run)
         await trio.sleep(5)
