@@ -42,7 +42,7 @@ from greenroom.actors.jobs.queue.flows.messages import (
     Spawn,
     WaitedFor,
 )
-from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments, ReadOutcomes
+from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments, ReadClear, ReadOutcomes
 from greenroom.actors.jobs.queue.keys import What
 from greenroom.actors.jobs.queue.looking import Looking
 from greenroom.actors.jobs.queue.messages import (
@@ -63,7 +63,14 @@ from greenroom.actors.jobs.queue.messages import (
 )
 from greenroom.actors.jobs.queue.order import ALL, PRIORITY
 from greenroom.actors.jobs.queue.overview import overview
-from greenroom.actors.jobs.queue.sealed import in_place, may_be_clear, require_in_the_clear, seal_found, seal_read
+from greenroom.actors.jobs.queue.sealed import (
+    ToRead,
+    in_place,
+    may_be_clear,
+    require_in_the_clear,
+    seal_found,
+    seal_read,
+)
 from greenroom.actors.jobs.queue.single.single_jobs import SingleJobs
 from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob, RetryJob
 from greenroom.actors.jobs.queue.single.telling import Look, Progress, StepDone, Steps
@@ -137,6 +144,7 @@ class Queue(SteeredQueue):
         if self._encrypts:
             self.desk.in_place = lambda tag, job_id, arguments: in_place(tag, job_id, arguments, self.installed)
         self._in_the_clear: list[str] = []  # ids of jobs whose arguments may be: see sealed.py
+        self._to_read = ToRead()  # those of them that are long
         self.single = SingleJobs(self, self.close)
         self._flowing = Flowing(self, self.single, self._new_rows, self.close)
 
@@ -195,8 +203,9 @@ class Queue(SteeredQueue):
         if self._in_the_clear and not self.desk.unsettled:  # some of these may be of those
             ids = self._in_the_clear[:SETTLED_AT_ONCE]
             del self._in_the_clear[:SETTLED_AT_ONCE]
-            if unread := seal_found(self.desk, ids, self.installed, writes):
-                self.runtime.jobs.read_clear(self.key, unread)
+            self._to_read.add(seal_found(self.desk, ids, self.installed, writes))
+        if unread := self._to_read.next_ids(self.now_ms, self.desk.jobs):
+            self.runtime.jobs.read_clear(self.key, unread)
         if self.desk.jobs.expiries:
             self.desk.end_expired(self.now_ms, writes)
         if self.desk.pause_until_ms:
@@ -269,6 +278,9 @@ class Queue(SteeredQueue):
                 for later, answer, others in whole:
                     self.desk.give_back(answer.token, others, self.now_ms, writes)
                     self.answer(later, answer)
+            case ReadClear():
+                seal_read(self.desk, message.arguments, self.installed, writes)
+                self._to_read.came(message.ids)
             case AddFlow() | Children() | Spawn() | AskOthers() | ReadOutcomes() | WaitedFor() | OthersEnded():
                 return self._flowing.handle(message, writes)
             case CancelChildren() | RetryChildren():

@@ -14,11 +14,12 @@ from greenroom.actors.jobs.queue import actor
 from greenroom.actors.jobs.queue.desk import known
 from greenroom.actors.jobs.queue.flows.messages import AddFlow, FlowJob
 from greenroom.actors.jobs.queue.messages import Add, Finished, Found, Take
-from greenroom.actors.jobs.queue.sealed import may_be_clear, seal_read
+from greenroom.actors.jobs.queue.sealed import AGAIN_MS, CLEAR_MAX, ToRead, may_be_clear, seal_read
 from greenroom.store.jobs.jobs import LONG
 from greenroom.store.jobs.sealing import ARGUMENTS, CannotOpen, Place, is_sealed, keys_for, opened, seal
 from greenroom.store.journal.consequences.consequence import Tables
 from greenroom.store.journal.consequences.jobs import JobRow, Jobs
+from greenroom.supervisors.testing.reads import KitReads
 from greenroom.testing import JobKit
 
 IN_THE_CLEAR = b'{"account": "acme"}'
@@ -110,6 +111,46 @@ def test_what_was_edited_while_it_was_read_stays_as_it_was_edited() -> None:
         read, writes = {job: b'{"account":"before"}'}, Jobs()
         seal_read(desk, read, jobs.queue("money").actor.installed, writes)
         assert not writes.back and desk.jobs[job].arguments == edited
+
+
+@pytest.mark.bound("jobs that may be in the clear whose arguments are read at once")
+def test_what_is_long_is_read_a_few_at_a_time_and_the_next_once_that_is_handled() -> None:
+    jobs = dict.fromkeys(map(str, range(2 * CLEAR_MAX)))
+    to_read = ToRead()
+    to_read.add(jobs)
+    first, last = list(jobs)[:CLEAR_MAX], list(jobs)[CLEAR_MAX:]
+    assert to_read.next_ids(0, jobs) == first and to_read.next_ids(1, jobs) == []
+    to_read.came(["0"])
+    assert to_read.next_ids(2, jobs) == [], "which nobody has asked for"
+    to_read.came(first)
+    assert to_read.next_ids(3, jobs) == last
+    to_read.came(last)
+    assert to_read.next_ids(AGAIN_MS * 2, jobs) == []
+
+
+def test_what_does_not_come_is_asked_for_again_unless_it_has_ended() -> None:
+    to_read = ToRead()
+    to_read.add(["a", "b"])
+    assert to_read.next_ids(0, ["a", "b"]) == ["a", "b"]
+    assert to_read.next_ids(AGAIN_MS - 1, ["b"]) == []
+    assert to_read.next_ids(AGAIN_MS, ["b"]) == ["b"]
+    assert to_read.next_ids(2 * AGAIN_MS, []) == [] == to_read.next_ids(2 * AGAIN_MS, ["b"])
+
+
+def test_what_was_read_and_got_lost_is_encrypted_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the mailbox was full just then."""
+    lost: list[object] = []
+    text = b'{"account":"acme","note":"%s"}' % (b"x" * LONG)
+    with keys_for(bytes(32)):
+        jobs = JobKit(Pay)
+        jobs.pause("money")
+        with monkeypatch.context() as patched:
+            patched.setattr(KitReads, "read_clear", lambda self, queue, ids: lost.append(ids))
+            job = added(jobs, text)
+        assert lost == [[job]] and jobs._tables.jobs[job].arguments == text
+        jobs.advance(2 * AGAIN_MS / 1000)
+        stored = jobs._tables.jobs[job].arguments
+        assert stored is not None and opened(stored, given_to(job)) == text
 
 
 @pytest.mark.parametrize("how", ["cancelled", "expired", "a duplicate", "begun at once"])
