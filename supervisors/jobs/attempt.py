@@ -159,12 +159,18 @@ class Attempt:
         return await self.spawn_known(group, wanted(jobs, on_failure))
 
     async def spawn_known(self, group: str, jobs: list[Wanted]) -> list[str]:
-        """Raises: ActorError, Refused."""
+        """Raises: ActorError, Refused; NotOpenedHere by a queue of the release before, which takes none encrypted."""
         if self._installed is not None and self._installed.job.chunks is not None:  # it could not rest by itself
             raise Refused("work.chunk", "jobs that are worked on many by one call add no others", status=409)
         self._speaks()
-        with self._waiting():
-            return await self._telling.spawn(self, group, encrypted(jobs, self.id, self.token, group))
+        children = encrypted(jobs, self.id, self.token, group)
+        try:
+            with self._waiting():
+                return await self._telling.spawn(self, group, children)
+        except Refused as error:
+            if error.name == "queue.sealed" and any(one.encrypts for one in jobs):
+                raise NotOpenedHere("its children are encrypted, and its queue is of another release") from None
+            raise
 
     async def children(self) -> list[Child]:
         return [
