@@ -87,8 +87,7 @@ def checked(spec: Spec, installed: Jobs) -> Spec:
 def _require_in_the_clear(body: bytes) -> None:
     """What is encrypted was given to a job, and is somebody's copy. Raises: Refused."""
     if is_sealed(body):
-        text = "`arguments` are encrypted already: give them in the clear"
-        raise Refused("schedule.arguments", text, status=422)
+        raise Refused("schedule.arguments", "`arguments` are encrypted: give them in the clear", status=422)
 
 
 def require_whole(name: str, text: str) -> None:

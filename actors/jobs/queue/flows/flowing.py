@@ -35,8 +35,8 @@ from greenroom.actors.jobs.queue.flows.messages import (
 from greenroom.actors.jobs.queue.flows.spawning import (
     as_children,
     awaited,
+    remembers_none,
     require_room,
-    require_room_for_none,
     spawned_before,
 )
 from greenroom.actors.jobs.queue.flows.unwanted import Unwanted
@@ -246,8 +246,8 @@ class Flowing:
         if before is not None:
             return Spawned(before)
         if not message.jobs:
-            require_room_for_none(parent)
-            self._desk.spawned_none(self._desk.jobs[message.id], message.group, writes)
+            if remembers_none(parent):
+                self._desk.spawned_none(self._desk.jobs[message.id], message.group, writes)
             return Spawned([])
         require_room(parent, message)
         rows = self._new_rows(message.jobs)

@@ -37,7 +37,7 @@ def test_arguments_that_are_encrypted_are_refused_whoever_they_were_for(job: str
         with pytest.raises(Refused) as caught:
             checked(spec, JOBS)
         assert (caught.value.name, caught.value.status) == ("schedule.arguments", 422)
-        with pytest.raises(Refused, match="encrypted already"):  # of one that was set before
+        with pytest.raises(Refused, match="are encrypted"):  # of one that was set before
             Scheduled(spec, 5, JOBS.get(job)).to_row(now_ms=5, origin="schedule:n", about="run")
 
 
