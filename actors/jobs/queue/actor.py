@@ -26,7 +26,7 @@ from greenroom.actors.jobs.options import (
     UniqueKey,
     decode_options,
     expires_ms,
-    wait_ms,
+    until,
 )
 from greenroom.actors.jobs.queue.bulk.messages import Bulk, Matched
 from greenroom.actors.jobs.queue.control import Limit, Limited, Metered, Pause, Paused, Resume, Resumed, Why
@@ -355,8 +355,8 @@ class Queue(SteeredQueue):
             else:
                 row.unique_key = unique.key
                 row.due_ms = max(row.due_ms, unique.due_ms(now_ms))
-                wait = wait_ms(unique, row.due_ms, now_ms)
-                row.options = replace(decode_options(row.options) or NO_OPTIONS, unique=unique, wait_ms=wait).encode()
+                options = replace(decode_options(row.options) or NO_OPTIONS, unique=unique)
+                row.options = until(options, row.due_ms, now_ms).encode()
                 verdict = self.desk.judge(unique, row.id, now_ms, now_ms)
                 installed = self.installed.get(row.job)
                 if verdict.what is What.REPLACE and installed is not None and row.arguments is not None:
