@@ -15,8 +15,11 @@ from greenroom.store.views.store import Behind, Version
 from greenroom.supervisors.supervision.backoff import new_backoff
 from greenroom.supervisors.views.runner import Runner
 from greenroom.supervisors.views.stopwatch import Stopwatch
-from greenroom.supervisors.views.sweep import LATE_S, REST_MAX_S, ROUND_S, Sweep
+from greenroom.supervisors.views.sweep import REST_MAX_S, ROUND_S, Sweep
 from tests.actors.views.shows import Standings, installed
+
+STATEMENT_S = 8.0  # which is not what it is by default
+LATE_S = STATEMENT_S + 5.0
 
 
 class FakeStore:
@@ -71,6 +74,7 @@ class World:
             history=lambda: self.history,
             page=4,
             stopwatch=stopwatch,
+            statement_s=STATEMENT_S,
         )
 
     def see(self, **fields: Any) -> None:
