@@ -13,8 +13,10 @@ from greenroom.actors.jobs.options import Options, UniqueKey
 from greenroom.actors.jobs.queue import actor
 from greenroom.actors.jobs.queue.desk import known
 from greenroom.actors.jobs.queue.flows.messages import AddFlow, FlowJob
+from greenroom.actors.jobs.queue.found import ReadClear
 from greenroom.actors.jobs.queue.messages import Add, Finished, Found, Take
-from greenroom.actors.jobs.queue.sealed import AGAIN_MS, CLEAR_MAX, ToRead, may_be_clear, seal_read
+from greenroom.actors.jobs.queue.sealed import AGAIN_MS, CLEAR_MAX, ToRead, may_be_clear
+from greenroom.actors.jobs.queue.single.steering import EditJob
 from greenroom.store.jobs.jobs import LONG
 from greenroom.store.jobs.sealing import ARGUMENTS, CannotOpen, Place, is_sealed, keys_for, opened, seal
 from greenroom.store.journal.consequences.consequence import Tables
@@ -101,16 +103,22 @@ def test_without_a_key_it_stays_as_it_is() -> None:
         assert jobs._tables.jobs[row.id].arguments == IN_THE_CLEAR
 
 
-def test_what_was_edited_while_it_was_read_stays_as_it_was_edited() -> None:
+def test_what_was_edited_while_it_was_read_stays_as_it_was_edited(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = b'{"account":"before","note":"%s"}' % (b"x" * LONG)
+    asked: list[str] = []
     with keys_for(bytes(32)):
         jobs = JobKit(Pay)
-        job = added(jobs)
-        desk = jobs.queue("money").actor.desk
-        edited = desk.jobs[job].arguments
-        assert edited is not None
-        read, writes = {job: b'{"account":"before"}'}, Jobs()
-        seal_read(desk, read, jobs.queue("money").actor.installed, writes)
-        assert not writes.back and desk.jobs[job].arguments == edited
+        kit = jobs.queue("money")
+        with monkeypatch.context() as patched:
+            patched.setattr(KitReads, "read_clear", lambda self, queue, ids: asked.extend(ids))
+            job = added(jobs, text)
+            assert asked == [job] and kit.actor.desk.jobs[job].arguments is None
+            kit.ask_later(EditJob(id=job, arguments=Raw(b'{"account":"after"}')))
+        kit.bring(ReadClear(ids=asked, arguments={job: text}))
+        stored = jobs._tables.jobs[job].arguments
+        assert stored is not None and opened(stored, given_to(job)) == b'{"account":"after"}'
+        (outcome,) = jobs.drain("money")
+        assert outcome.result == "after"
 
 
 @pytest.mark.bound("jobs that may be in the clear whose arguments are read at once")
