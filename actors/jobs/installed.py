@@ -73,7 +73,12 @@ class InstalledJob:
         return has_secrets(shape_of(self.job))
 
     def decode(self, arguments: bytes | msgspec.Raw, job_id: str = "") -> Job:
-        """`job_id`: of the job that has them; "": of none yet. Raises: InvalidCommand, naming the field."""
+        """`job_id`: of the job that has them; "": of none yet, so that nothing encrypted can be its own.
+
+        Raises: InvalidCommand, naming the field.
+        """
+        if not job_id and is_sealed(arguments):
+            raise InvalidCommand(f"{self.tag}: the arguments are encrypted, as those of a job alone are")
         try:
             return self._decode(self.opened(arguments, job_id))
         except CannotOpen as error:

@@ -22,7 +22,7 @@ from msgspec import Meta, Struct, StructMeta, field
 
 from greenroom.actors.jobs.ids import new_id
 from greenroom.actors.jobs.limits import JobQueue
-from greenroom.actors.jobs.options import ARGUMENTS_MAX, ExpiresS, JobWeight, Options, expires_ms, wait_ms
+from greenroom.actors.jobs.options import ARGUMENTS_MAX, ExpiresS, JobWeight, Options, expires_ms, until
 from greenroom.actors.jobs.retry import Retry
 from greenroom.actors.jobs.texts import NameOrNone
 from greenroom.actors.jobs.unique import Unique
@@ -208,16 +208,19 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
             partition=given.partition,
             priority=given.priority,
             attempts_max=given.attempts,
-            options=Options(
-                unique=unique,
-                origin=origin if about else "",
-                about=about,
-                by=by,
-                waits=waits,
-                trace=trace,
-                expires_ms=expires_ms(now_ms, given.expires_s),
-                weight=given.weight,
-                wait_ms=wait_ms(unique, due_ms, now_ms),
+            options=until(
+                Options(
+                    unique=unique,
+                    origin=origin if about else "",
+                    about=about,
+                    by=by,
+                    waits=waits,
+                    trace=trace,
+                    expires_ms=expires_ms(now_ms, given.expires_s),
+                    weight=given.weight,
+                ),
+                due_ms,
+                now_ms,
             ).encode(),
             unique_key=unique.key if unique is not None else None,
         )

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from greenroom.actors.jobs.texts import Name
 from greenroom.actors.jobs.waits import Waits
@@ -54,6 +55,9 @@ class Options(Struct, frozen=True, omit_defaults=True):
     unbegun_token: int = 0  # workers have had it, and up to the take with that token none has begun it
     depth: int = 0  # jobs above it, each of which has added the next while it was worked on
     wait_ms: int = 0  # of one that is debounced: for so long, from when it was said last; 0: nobody says
+    wait_until_ms: int = (
+        0  # with which `due_ms` that was said: of another it says nothing (the release before edits so)
+    )
     empty: tuple[str, ...] = ()  # groups of children that it has added, and that have none
 
     def encode(self) -> bytes | None:
@@ -66,9 +70,11 @@ def expires_ms(now_ms: int, expires_s: float | None) -> int:
     return 0 if expires_s is None else now_ms + max(1, int(expires_s * 1000))
 
 
-def wait_ms(unique: UniqueKey | None, due_ms: int, now_ms: int) -> int:
-    """Of a job that is due then, as is said now: see Options."""
-    return max(0, due_ms - now_ms) if unique is not None and unique.mode == "debounce" else 0
+def until(options: Options, due_ms: int, now_ms: int) -> Options:
+    """Of a job that is due then, as is said now."""
+    if options.unique is None or options.unique.mode != "debounce":
+        return options
+    return replace(options, wait_ms=max(0, due_ms - now_ms), wait_until_ms=due_ms)
 
 
 NO_OPTIONS = Options()

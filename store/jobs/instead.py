@@ -16,4 +16,5 @@ def follow(found: dict[str, JobOutcome], others: Mapping[str, JobOutcome]) -> No
     """Those are read. In the place of one there may be yet another; one that is gone says no more."""
     for job_id, known in found.items():
         if known.instead:
-            found[job_id] = others.get(known.instead) or replace(known, instead="")
+            other = others.get(known.instead)
+            found[job_id] = replace(known, instead="") if other is None else replace(other, of=known.instead)

@@ -70,6 +70,7 @@ class JobOutcome(Struct):
     ended_ms: int | None = None
     instead: str = ""  # the id of the one that is done in its place
     is_cancelling: bool = False  # it has not ended, and is to be given up
+    of: str = ""  # the id of the job that this has come of, where that was done in its place
 
     @property
     def has_ended(self) -> bool:
@@ -104,7 +105,8 @@ class QueueReads(Protocol):
         """Read these jobs' arguments. They come to the queue as a message, sooner or never."""
 
     def read_clear(self, queue: str, ids: Sequence[str]) -> None:
-        """The same, of those alone whose arguments are stored in the clear; they come by and by, some at a time."""
+        """The same, of those alone whose arguments are stored in the clear. Those that the queue has asked for before
+        and that were not read yet are not read any more."""
 
     def match(self, queue: str, match: Match) -> bool:
         """Look for these jobs. They come to the queue as a message, later or never. False: too many are looked for."""

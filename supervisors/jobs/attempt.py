@@ -160,12 +160,18 @@ class Attempt:
         return await self.spawn_known(group, wanted(jobs, on_failure))
 
     async def spawn_known(self, group: str, jobs: list[Wanted]) -> list[str]:
-        """Raises: ActorError, Refused."""
+        """Raises: ActorError, Refused; NotOpenedHere by a queue of the release before, which takes none encrypted."""
         if self._installed is not None and self._installed.job.chunks is not None:  # it could not rest by itself
             raise Refused("work.chunk", "jobs that are worked on many by one call add no others", status=409)
         self._speaks()
-        with self._waiting():
-            return await self._telling.spawn(self, group, encrypted(jobs, self.id, self.token, group))
+        children = encrypted(jobs, self.id, self.token, group)
+        try:
+            with self._waiting():
+                return await self._telling.spawn(self, group, children)
+        except Refused as error:
+            if error.name == "queue.sealed" and any(one.encrypts for one in jobs):
+                raise NotOpenedHere("its children are encrypted, and its queue is of another release") from None
+            raise
 
     async def children(self) -> list[Child]:
         return [
@@ -176,9 +182,8 @@ class Attempt:
         """Raises: ActorError, CannotOpen, WaitsForChildren."""
         with self._waiting():
             found = await self._telling.children(self)
-        return [
-            replace(one, result=Raw(opened_if_sealed(one.result, Place("", one.id, RESULT))))  # see `wrong_with`
-            for one in found
+        return [  # see `wrong_with`
+            replace(one, result=Raw(opened_if_sealed(one.result, Place("", one.of or one.id, RESULT)))) for one in found
         ]
 
     async def ask(self, entity: str, message: Ask[Reply]) -> Reply:

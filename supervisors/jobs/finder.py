@@ -12,7 +12,7 @@ from itertools import islice
 import structlog
 import trio
 
-from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments, ReadOutcomes
+from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments, ReadClear, ReadOutcomes
 from greenroom.actors.model.message import Message
 from greenroom.config.telemetry.job_instruments import JobInstruments
 from greenroom.config.telemetry.shown import shown
@@ -25,7 +25,6 @@ from greenroom.supervisors.supervision.backoff import Backoff, NewBackoff
 log = structlog.get_logger("greenroom.jobs")
 
 READS_MAX = 256  # jobs whose arguments are read by one statement
-CLEAR_MAX = 16  # of them that may be in the clear: each may have 256 KiB, and is written again by one append
 ASKS_MAX = 1_024  # questions of queues here how jobs are
 REST_S = 0.003  # after a look: what comes meanwhile comes together
 
@@ -50,7 +49,7 @@ class Finder:
         self.counts = (instruments or JobInstruments()).of
         self._looks: dict[str, Seen] = {}  # at most one of each queue that is awake
         self._reads: dict[str, dict[str, None]] = {}  # queue -> ids; as many as its workers have taken
-        self._clear: dict[str, dict[str, None]] = {}  # likewise; as many as it has jobs whose class is encrypted
+        self._clear: dict[str, list[str]] = {}  # ids, of each queue as many as it asks for at once
         self._stir = trio.Event()
         self._asks: deque[tuple[str, Question]] = deque()
         self._asked = trio.Event()
@@ -88,7 +87,7 @@ class Finder:
         self._stir.set()
 
     def read_clear(self, queue: str, ids: Sequence[str]) -> None:
-        self._clear.setdefault(queue, {}).update(dict.fromkeys(ids))
+        self._clear[queue] = list(ids)
         self._stir.set()
 
     def ask(self, queue: str, question: Question) -> bool:
@@ -166,13 +165,13 @@ class Finder:
             self._tell(f"queue:{queue}", ReadArguments(ids=ids, arguments=arguments))
 
     async def _read_clear(self) -> None:
-        """Some of each queue: nobody waits for them, and they are written again. Raises: StoreUnavailable."""
-        for queue in list(self._clear):
-            ids = list(islice(self._clear[queue], CLEAR_MAX))
+        """Of one queue: nobody waits for them, as somebody does for what else is read. Raises: StoreUnavailable."""
+        for queue, ids in islice(self._clear.items(), 1):
             arguments = await self._store.clear_arguments(ids)
-            _remove(self._clear, queue, ids)
-            if arguments:
-                self._tell(f"queue:{queue}", ReadArguments(ids=list(arguments), arguments=arguments))
+            if self._clear[queue] is ids:
+                del self._clear[queue]
+            self._tell(f"queue:{queue}", ReadClear(ids=ids, arguments=arguments))
+            return
 
 
 def _remove(wanted: dict[str, dict[str, None]], queue: str, ids: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments, ReadOutcomes
+from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments, ReadClear, ReadOutcomes
 from greenroom.actors.model.message import Message
 from greenroom.actors.testing.world import KitJobs
 from greenroom.store.jobs.jobs import Begun, JobFound, JobOutcome, Question, Seen
@@ -55,7 +55,7 @@ class KitReads(KitJobs):
         self._arguments += ids
 
     def read_clear(self, queue: str, ids: Sequence[str]) -> None:
-        self._clear += ids
+        self._clear = list(ids)
 
     def ask(self, queue: str, question: Question) -> bool:
         self._questions.append(question)
@@ -72,8 +72,9 @@ class KitReads(KitJobs):
             yield ReadArguments(ids=ids, arguments=found)
         clear, self._clear = self._clear, []
         kept = {one: row.arguments for one in clear if (row := self._tables.jobs.get(one)) is not None}
-        if some := {one: stored for one, stored in kept.items() if stored is not None and not is_sealed(stored)}:
-            yield ReadArguments(ids=list(some), arguments=some)
+        some = {one: stored for one, stored in kept.items() if stored is not None and not is_sealed(stored)}
+        if clear:
+            yield ReadClear(ids=clear, arguments=some)
         questions, self._questions = self._questions, []
         for one in questions:
             outcomes = outcomes_of(self._tables, one.ids, results=one.results)

@@ -111,7 +111,8 @@ class Runners:
         self._unsure = unsure
         self._learned = learned or (lambda versions: None)
         self._look_now = trio.Event()
-        self.history = ""  # of the database, as last heard
+        self._statement_s = statement_s
+        self.history: str | None = None  # of the database, as last heard; None: not yet
         self._homeless: set[str] = set()  # views without code that were told of
         self._abandoned = Abandoned()
         self._releases: dict[str, dict[str, int]] = {}  # of nodes that are up: by digest, views with their versions
@@ -227,7 +228,14 @@ class Runners:
         return Filled(runner, self._sweep(runner))
 
     def _sweep(self, follower: Follower) -> Sweep:
-        return Sweep(follower, self.store, shards=self._owned, history=lambda: self.history, stopwatch=self._stopwatch)
+        return Sweep(
+            follower,
+            self.store,
+            shards=self._owned,
+            history=lambda: self.history,
+            stopwatch=self._stopwatch,
+            statement_s=self._statement_s,
+        )
 
     async def _keep(self, filled: Filled, former: trio.Event | None) -> None:
         """Once the `former` one of the same table has ended: a sink's would settle what this one has claimed."""

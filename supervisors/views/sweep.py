@@ -3,7 +3,7 @@
 It walks over all heads by their ids, and gives the backlog those of this node's shards that are behind: all that is
 left of a crash, of another node, of a time without this code. At the start, when shards have come, when the database
 has another history, which may lack what was folded and not its events, and when it is asked to, it goes quickly. So it
-does once more LATE_S after shards have come: what their former owner had on its way to the database may have landed
+does once more `late_s` after shards have come: what their former owner had on its way to the database may have landed
 behind the first lap, and it tells nobody. Besides it goes round slowly, for what should not be missed and might be.
 
 While nodes are up whose release lacks this version's code, nobody hears of what is recorded there. Then each that has
@@ -21,12 +21,12 @@ from greenroom.store.errors import StoreUnavailable
 from greenroom.store.views.store import ViewStore
 from greenroom.supervisors.views.backlog import ROOM
 from greenroom.supervisors.views.follower import Follower
+from greenroom.supervisors.views.inline import CONNECT_S
 from greenroom.supervisors.views.stopwatch import STOPWATCH, Stopwatch
 
 log = structlog.get_logger("greenroom.views")
 
 LOOK_S = 1.0  # between two looks whether there is a reason to go round
-LATE_S = 15.0  # after shards have come: no statement of their former owner lands any more
 ROUND_S = 60.0  # between the end of a lap without a reason and the next one
 SLOW_SHARE = 0.01  # of the time, that such a lap may take
 FAST_SHARE = 0.5  # likewise, of one that has a reason
@@ -38,7 +38,7 @@ class _Reasons(NamedTuple):
     shards: Collection[int] | None  # to look at
     rung: int  # how often it was
     is_mixed: bool  # are releases?
-    history: str  # of the database
+    history: str | None  # of the database
 
 
 class Sweep:
@@ -50,18 +50,22 @@ class Sweep:
         store: ViewStore,
         *,
         shards: Callable[[], Collection[int] | None],
-        history: Callable[[], str] = lambda: "",
+        history: Callable[[], str | None] = lambda: None,
         page: int = ROOM,
         stopwatch: Stopwatch = STOPWATCH,
+        statement_s: float = 10.0,
     ) -> None:
         """`shards`: those whose entities are this node's to fold; None: all. Another object after each change.
-        `history`: of the database, as last heard; "": not yet."""
+        `history`: of the database, as last heard; None: not yet. "" is what it has until its first failover.
+        `statement_s`: the longest that a statement may take, on any node."""
         self._runner = runner
         self._store = store
         self._shards = shards
         self._history = history
         self._page = page
         self._stopwatch = stopwatch
+        # After shards have come: no statement of their former owner lands any more.
+        self.late_s = statement_s + CONNECT_S
         self._looked_at: _Reasons | None = None  # what they were at the last lap
         self._late_at = inf  # on the trio clock: when it is to go round once more
         self.laps = 0
@@ -91,7 +95,7 @@ class Sweep:
         now = self._now()
         if now.shards is not then.shards or trio.current_time() >= self._late_at:
             return True
-        has_failed_over = bool(then.history) and now.history != then.history
+        has_failed_over = then.history is not None and now.history != then.history
         return has_failed_over or now.rung != then.rung or now.is_mixed != then.is_mixed
 
     def _now(self) -> "_Reasons":
@@ -115,7 +119,7 @@ class Sweep:
             if last_id is None:
                 self._looked_at = seen
                 if then is None or seen.shards is not then.shards:
-                    self._late_at = trio.current_time() + LATE_S
+                    self._late_at = trio.current_time() + self.late_s
                 elif began_at >= self._late_at:
                     self._late_at = inf
                 self.laps += 1

@@ -26,7 +26,7 @@ from greenroom.actors.jobs.options import (
     UniqueKey,
     decode_options,
     expires_ms,
-    wait_ms,
+    until,
 )
 from greenroom.actors.jobs.queue.bulk.messages import Bulk, Matched
 from greenroom.actors.jobs.queue.control import Limit, Limited, Metered, Pause, Paused, Resume, Resumed, Why
@@ -43,7 +43,7 @@ from greenroom.actors.jobs.queue.flows.messages import (
     Spawn,
     WaitedFor,
 )
-from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments, ReadOutcomes
+from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments, ReadClear, ReadOutcomes
 from greenroom.actors.jobs.queue.keys import What
 from greenroom.actors.jobs.queue.looking import Looking
 from greenroom.actors.jobs.queue.messages import (
@@ -64,7 +64,14 @@ from greenroom.actors.jobs.queue.messages import (
 )
 from greenroom.actors.jobs.queue.order import ALL, PRIORITY
 from greenroom.actors.jobs.queue.overview import overview
-from greenroom.actors.jobs.queue.sealed import in_place, may_be_clear, require_in_the_clear, seal_found, seal_read
+from greenroom.actors.jobs.queue.sealed import (
+    ToRead,
+    in_place,
+    may_be_clear,
+    require_in_the_clear,
+    seal_found,
+    seal_read,
+)
 from greenroom.actors.jobs.queue.single.single_jobs import SingleJobs
 from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob, RetryJob
 from greenroom.actors.jobs.queue.single.telling import Look, Progress, StepDone, Steps
@@ -138,6 +145,7 @@ class Queue(SteeredQueue):
         if self._encrypts:
             self.desk.in_place = lambda tag, job_id, arguments: in_place(tag, job_id, arguments, self.installed)
         self._in_the_clear: list[str] = []  # ids of jobs whose arguments may be: see sealed.py
+        self._to_read = ToRead()  # those of them that are long
         self.single = SingleJobs(self, self.close)
         self._flowing = Flowing(self, self.single, self._new_rows, self.close)
 
@@ -193,11 +201,12 @@ class Queue(SteeredQueue):
             self._settle(writes)
         if self.desk.nearer:
             self.desk.write_nearer(writes)
-        if self._in_the_clear:
+        if self._in_the_clear and not self.desk.unsettled:  # some of these may be of those
             ids = self._in_the_clear[:SETTLED_AT_ONCE]
             del self._in_the_clear[:SETTLED_AT_ONCE]
-            if unread := seal_found(self.desk, ids, self.installed, writes):
-                self.runtime.jobs.read_clear(self.key, unread)
+            self._to_read.add(seal_found(self.desk, ids, self.installed, writes))
+        if unread := self._to_read.next_ids(self.now_ms, self.desk.jobs):
+            self.runtime.jobs.read_clear(self.key, unread)
         if self.desk.jobs.expiries:
             self.desk.end_expired(self.now_ms, writes)
         if self.desk.pause_until_ms:
@@ -270,6 +279,9 @@ class Queue(SteeredQueue):
                 for later, answer, others in whole:
                     self.desk.give_back(answer.token, others, self.now_ms, writes)
                     self.answer(later, answer)
+            case ReadClear():
+                seal_read(self.desk, message.arguments, self.installed, writes)
+                self._to_read.came(message.ids)
             case AddFlow() | Children() | Spawn() | AskOthers() | ReadOutcomes() | WaitedFor() | OthersEnded():
                 return self._flowing.handle(message, writes)
             case CancelChildren() | RetryChildren():
@@ -344,8 +356,8 @@ class Queue(SteeredQueue):
             else:
                 row.unique_key = unique.key
                 row.due_ms = max(row.due_ms, unique.due_ms(now_ms))
-                wait = wait_ms(unique, row.due_ms, now_ms)
-                row.options = replace(decode_options(row.options) or NO_OPTIONS, unique=unique, wait_ms=wait).encode()
+                options = replace(decode_options(row.options) or NO_OPTIONS, unique=unique)
+                row.options = until(options, row.due_ms, now_ms).encode()
                 verdict = self.desk.judge(unique, row.id, now_ms, now_ms)
                 installed = self.installed.get(row.job)
                 if verdict.what is What.REPLACE and installed is not None and row.arguments is not None:

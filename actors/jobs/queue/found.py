@@ -18,6 +18,13 @@ class ReadArguments(Tell, tag="queue.read_arguments"):
     arguments: dict[str, bytes]
 
 
+class ReadClear(Tell, tag="queue.read_clear"):
+    """To itself: of these jobs those arguments that are stored in the clear. Nobody waits for them."""
+
+    ids: list[str]
+    arguments: dict[str, bytes]
+
+
 class ReadOutcomes(Tell, tag="queue.read_outcomes"):
     """To itself: how the jobs are that it has asked about."""
 

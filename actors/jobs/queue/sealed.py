@@ -4,7 +4,8 @@ are encrypted before anybody is handed the job, and written so. And those that c
 Where the key is not here they stay as they are, as they would where nobody knows the class.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from itertools import islice
 
 from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.jobs.queue.desk import Desk
@@ -14,6 +15,39 @@ from greenroom.actors.model.errors import Refused
 from greenroom.store.jobs.sealing import is_sealed, removed
 from greenroom.store.journal.consequences.jobs import BackRow, JobRow
 from greenroom.store.journal.consequences.jobs import Jobs as Writes
+
+CLEAR_MAX = 16  # jobs whose arguments are read at once: each may have 256 KiB, and is written again by one append
+AGAIN_MS = 5_000  # after which what was asked for is taken for lost
+
+
+class ToRead:
+    """Of one queue: jobs whose arguments may be in the clear and are not in memory. A few at a time are asked for, and
+    the next once those are handled: no more of them are on their way. What does not come is asked for again."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, None] = {}
+        self._asked: list[str] = []
+        self._asked_ms: int | None = None
+
+    def add(self, ids: Iterable[str]) -> None:
+        self._ids.update(dict.fromkeys(ids))
+
+    def came(self, ids: list[str]) -> None:
+        """What was asked for; what was given up, and comes late, is none of it."""
+        if ids == self._asked:
+            self._asked, self._asked_ms = [], None
+            for one in ids:
+                self._ids.pop(one, None)
+
+    def next_ids(self, now_ms: int, jobs: Container[str]) -> list[str]:
+        """Those to be asked for now. `jobs`: which there still are."""
+        if not self._ids or (self._asked_ms is not None and now_ms < self._asked_ms + AGAIN_MS):
+            return []
+        while self._ids and (first := next(iter(self._ids))) not in jobs:
+            del self._ids[first]
+        self._asked = list(islice(self._ids, CLEAR_MAX))
+        self._asked_ms = now_ms if self._asked else None
+        return self._asked
 
 
 def require_in_the_clear(job: NewJob) -> None:

@@ -13,6 +13,7 @@ from greenroom.actors.jobs.schedule.overlap import Overlap
 from greenroom.actors.jobs.schedule.timing import Timing
 from greenroom.actors.jobs.texts import TEXT_PATTERN, Name, NameOrNone
 from greenroom.actors.model.errors import InvalidCommand, Refused
+from greenroom.store.jobs.sealing import is_sealed
 from greenroom.store.journal.consequences.jobs import JobRow
 
 ARGUMENTS_MAX = 16 << 10  # bytes: they are in each event that sets them
@@ -61,6 +62,7 @@ def checked(spec: Spec, installed: Jobs) -> Spec:
         raise Refused("schedule.arguments", "`arguments` is not valid Unicode", status=422) from None
     if len(body) > ARGUMENTS_MAX:
         raise Refused("schedule.arguments", f"`arguments` has more than {ARGUMENTS_MAX} bytes", status=413)
+    _require_in_the_clear(body)
     known = installed.get(spec.job)
     if known is None:
         if not spec.queue:
@@ -82,6 +84,12 @@ def checked(spec: Spec, installed: Jobs) -> Spec:
     return msgspec.structs.replace(spec, queue=known.queue)
 
 
+def _require_in_the_clear(body: bytes) -> None:
+    """What is encrypted was given to a job, and is somebody's copy. Raises: Refused."""
+    if is_sealed(body):
+        raise Refused("schedule.arguments", "`arguments` are encrypted: give them in the clear", status=422)
+
+
 def require_whole(name: str, text: str) -> None:
     """Of a character that JSON gives in two halves, one alone can be stored nowhere. Raises: Refused."""
     try:
@@ -100,8 +108,9 @@ class Scheduled:
         self._installed = installed
 
     def to_row(self, *, now_ms: int, origin: str, about: str, **given: Any) -> JobRow:
-        """Raises: InvalidCommand, Refused: the class takes other arguments by now."""
+        """Raises: InvalidCommand, Refused: the class takes other arguments by now, or they are encrypted."""
         spec = self._spec
+        _require_in_the_clear(self._body)
         if self._installed is not None:
             return self._installed.decode(self._body).to_row(
                 now_ms=now_ms,

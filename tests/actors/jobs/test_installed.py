@@ -6,7 +6,9 @@ import pytest
 
 from greenroom import Job, JobLimits, Queue, Refused, Retry, Secret, Work
 from greenroom.actors.jobs.installed import Jobs
+from greenroom.actors.model.errors import InvalidCommand
 from greenroom.actors.model.kinds import BadEntityClass
+from greenroom.store.jobs.sealing import ARGUMENTS, Place, keys_for, seal
 
 
 def a_class(queue: Any, tag: str = "job.a", **names: Any) -> type[Job]:
@@ -25,6 +27,18 @@ def test_a_queue_is_declared_by_the_classes_that_go_into_it() -> None:
     jobs = Jobs([a_class(media), a_class(media, "job.b"), a_class("media", "job.c"), a_class("mail", "job.d")])
     assert jobs.limits_of("media") == media and jobs.limits_of("mail") is None
     assert jobs.of_queue("media") == {"job.a", "job.b", "job.c"}
+
+
+def test_what_is_encrypted_opens_for_its_job_alone_and_not_where_there_is_none_yet() -> None:
+    installed = Jobs([a_class("q")]).get("job.a")
+    assert installed is not None
+    with keys_for(bytes(32)):
+        stored = seal(b'{"name":"secret"}', Place("job.a", "b" * 32, ARGUMENTS))
+        assert getattr(installed.decode(stored, "b" * 32), "name") == "secret"  # noqa: B009 - of a class made here
+        for other in ("", "c" * 32):
+            with pytest.raises(InvalidCommand) as caught:
+                installed.decode(stored, other)
+            assert "secret" not in str(caught.value)
 
 
 def test_two_that_differ_are_refused() -> None:

@@ -15,7 +15,8 @@ def test_each_is_followed_until_nothing_is_in_its_place() -> None:
     assert wanted(found) == ["e"]
     end = JobOutcome("q", "completed", b"1")
     follow(found, {"e": end})
-    assert wanted(found) == [] and found == {"a": end, "c": JobOutcome("q", "failed"), "d": end}
+    followed = JobOutcome("q", "completed", b"1", of="e")
+    assert wanted(found) == [] and found == {"a": followed, "c": JobOutcome("q", "failed"), "d": followed}
 
 
 def test_of_one_that_is_gone_nothing_more_is_known() -> None:

@@ -20,7 +20,7 @@ from greenroom.store.journal.consequences.consequence import Tables
 from greenroom.store.journal.consequences.jobs import JobTables
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.store.postgres.bridge import Bridge
-from greenroom.supervisors.jobs.finder import ASKS_MAX, CLEAR_MAX, READS_MAX, Finder
+from greenroom.supervisors.jobs.finder import ASKS_MAX, READS_MAX, Finder
 from greenroom.supervisors.supervision.backoff import new_backoff
 from tests.store.jobs.others import others
 from tests.supervisors.jobs.yard import Upload, Yard, yard
@@ -251,11 +251,30 @@ async def test_one_statement_reads_so_many_arguments_and_the_next_the_others(aut
     assert store.reads == [READS_MAX, 1] and store.told == ["queue:q"] * 2
 
 
-@pytest.mark.bound("jobs that may be in the clear of which one statement reads")
-async def test_of_what_may_be_in_the_clear_one_statement_reads_a_few(autojump_clock: MockClock) -> None:
+async def test_of_what_may_be_in_the_clear_it_reads_what_each_queue_has_asked_for_last(
+    autojump_clock: MockClock,
+) -> None:
     async with asking(2) as (finder, store):
-        finder.read_clear("q", [f"{number}" for number in range(CLEAR_MAX + 1)])
-    assert store.reads == [CLEAR_MAX, 1] and store.told == ["queue:q"] * 2
+        finder.read_clear("q", ["1", "2", "3"])
+        finder.read_clear("q", ["4", "5"])
+        finder.read_clear("other", ["6"])
+    assert store.reads == [2, 1] and store.told == ["queue:q", "queue:other"]
+
+
+async def test_what_is_asked_for_while_the_last_is_read_is_read_next(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with asking(2) as (finder, store):
+        clear_arguments = store.clear_arguments
+
+        async def asked_meanwhile(ids: Sequence[str]) -> dict[str, bytes]:
+            if not store.reads:
+                finder.read_clear("q", ["2", "3"])
+            return await clear_arguments(ids)
+
+        monkeypatch.setattr(store, "clear_arguments", asked_meanwhile)
+        finder.read_clear("q", ["1"])
+    assert store.reads == [1, 2]
 
 
 async def test_a_queue_that_is_asleep_is_woken_by_a_job_that_an_entity_starts(where: str | MemoryRows) -> None:

@@ -313,6 +313,26 @@ async def test_where_retention_has_been_a_sink_says_where_it_begins(database_url
     assert far.came == {"show:finale": [3, 4]}
 
 
+async def test_the_first_failover_of_a_database_has_all_entities_looked_at(database_url: str) -> None:
+    far = Far()
+    async with stage(database_url, to(far)) as node:
+        await node.clap("finale", "ann", 1)
+        await node.folded("far")
+        node.runners.history_changed("")
+        await node.runners.versions.ring("far")
+        (filled,) = node.runners.filled.values()
+
+        async def has_gone_round() -> bool:
+            return filled.sweep.laps == 2
+
+        await until(has_gone_round)
+        await record(node.pool, "show:finale", Clapped(user="ann"))  # of which nobody tells
+        node.runners.history_changed(".2")
+        with trio.fail_after(8.0):  # before the lap that comes a while after shards
+            await node.folded("far")
+    assert far.came == {"show:finale": [1, 2]}
+
+
 async def test_a_sink_from_now_on_hears_of_nothing_older(database_url: str) -> None:
     far = Far()
     async with stage(database_url, to(far, since="now"), is_running=False, is_installed=False) as node:

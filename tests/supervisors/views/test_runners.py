@@ -26,7 +26,6 @@ from greenroom.store.views.wanted import Wanted
 from greenroom.supervisors.supervision.backoff import new_backoff
 from greenroom.supervisors.views import abandoned
 from greenroom.supervisors.views.runners import LOOK_S, Runners
-from greenroom.supervisors.views.sweep import LATE_S
 from tests.actors.views.shows import Clapped, Closed, Directory, Everything, Renamed, Show, Standings
 from tests.supervisors.views.stage import Stage, record, stage, until
 
@@ -367,6 +366,7 @@ def in_memory(rows: MemoryViewRows, *views: type[View]) -> Runners:
         now=trio.current_time,
         new_backoff=new_backoff,
         instruments=Instruments(),
+        statement_s=25.0,
     )
 
 
@@ -392,15 +392,17 @@ async def test_a_failover_has_all_tables_looked_through(autojump_clock: MockCloc
     """It may have lost that something was folded, and of an entity that records nothing more nobody hears."""
     runners = in_memory(MemoryViewRows(now=trio.current_time), Standings, Everything)
     await runners.install()
-    runners.history_changed("1")
+    runners.history_changed("")  # until its first failover
     async with trio.open_nursery() as nursery:
         await nursery.start(runners.run)
-        await trio.sleep(LATE_S + 5)
+        await trio.sleep(LOOK_S)
         sweeps = [filled.sweep for filled in runners.filled.values()]
+        assert [sweep.late_s for sweep in sweeps] == [30.0] * 2, "behind the longest statement that there may be"
+        await trio.sleep(30 + 5)
         laps = [sweep.laps for sweep in sweeps]
         await trio.sleep(5)
         assert [sweep.laps for sweep in sweeps] == laps and len(laps) == 2
-        runners.history_changed("2")
+        runners.history_changed(".2")
         await trio.sleep(2)
         assert [sweep.laps for sweep in sweeps] == [one + 1 for one in laps]
         nursery.cancel_scope.cancel()

@@ -15,8 +15,11 @@ from greenroom.store.views.store import Behind, Version
 from greenroom.supervisors.supervision.backoff import new_backoff
 from greenroom.supervisors.views.runner import Runner
 from greenroom.supervisors.views.stopwatch import Stopwatch
-from greenroom.supervisors.views.sweep import LATE_S, REST_MAX_S, ROUND_S, Sweep
+from greenroom.supervisors.views.sweep import REST_MAX_S, ROUND_S, Sweep
 from tests.actors.views.shows import Standings, installed
+
+STATEMENT_S = 8.0  # which is not what it is by default
+LATE_S = STATEMENT_S + 5.0
 
 
 class FakeStore:
@@ -63,7 +66,7 @@ class World:
             installed(Standings), VERSION, store, turn=Turn(), new_backoff=new_backoff, instruments=Instruments()
         )
         stopwatch = Stopwatch(elapsed=trio.current_time)
-        self.history = ""
+        self.history: str | None = None
         self.sweep = Sweep(
             self.runner,
             store,
@@ -71,6 +74,7 @@ class World:
             history=lambda: self.history,
             page=4,
             stopwatch=stopwatch,
+            statement_s=STATEMENT_S,
         )
 
     def see(self, **fields: Any) -> None:
@@ -131,26 +135,29 @@ async def test_so_it_is_where_the_store_is_away_just_then(world: World, autojump
         nursery.cancel_scope.cancel()
 
 
-async def test_the_first_word_of_the_history_is_no_reason(world: World, autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("heard", ["", ".2"])
+async def test_the_first_word_of_the_history_is_no_reason(world: World, autojump_clock: MockClock, heard: str) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(world.sweep.run)
         await trio.sleep(5)
-        world.history = "1"
+        world.history = heard
         await trio.sleep(5)
         assert world.sweep.laps == 1
         nursery.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize("reason", ["shards", "ring", "swept away", "history"])
+@pytest.mark.parametrize("reason", ["shards", "ring", "swept away", "history", "history again"])
 async def test_a_reason_has_it_go_round_at_once(world: World, autojump_clock: MockClock, reason: str) -> None:
     async with trio.open_nursery() as nursery:
-        world.history = "1"
+        world.history = ".2" if reason == "history again" else ""
         nursery.start_soon(world.sweep.run)
         await trio.sleep(5)
         laps = world.sweep.laps
         match reason:
             case "history":
-                world.history = "2"
+                world.history = ".2"
+            case "history again":
+                world.history = ".3"
             case "shards":
                 world.shards = frozenset({7})
             case "ring":

@@ -10,7 +10,7 @@ from copy import copy
 from msgspec import Struct
 from msgspec.structs import replace
 
-from greenroom.actors.jobs.options import NO_OPTIONS, Options, UniqueKey, decode_options, wait_ms
+from greenroom.actors.jobs.options import NO_OPTIONS, Options, UniqueKey, decode_options, until
 from greenroom.actors.jobs.queue.desk.attempts import Again, after_attempt, after_silence, was_unbegun, whole_ms
 from greenroom.actors.jobs.queue.desk.endings import error_of, kept_of, one_of, why_cancelled, wrong_with
 from greenroom.actors.jobs.queue.desk.hands import Hands, Held
@@ -140,17 +140,21 @@ class Desk:
         options = job.options
         if options is None or options.unique is None or options.unique.mode != "debounce" or row.let_go:
             return False
-        wait = options.wait_ms or (row.due_ms - row.added_ms if row.is_of_others else 0)  # SQL does not say
-        if not wait or job.due_ms <= now_ms + wait:
+        said = options.wait_ms if options.wait_until_ms == row.due_ms else 0
+        wait = said or (row.due_ms - row.added_ms if row.is_of_others else 0)  # SQL does not say
+        if wait <= 0 or job.due_ms <= now_ms + wait:
             return False
         job.due_ms = now_ms + wait
+        job.options = until(options, job.due_ms, now_ms)
         return True
 
     def write_nearer(self, writes: Jobs) -> None:
         """What is stored says so too, from now on."""
         for job in (self.jobs.get(one) for one in self.nearer):
             if job is not None:
-                writes.merge(Jobs(back={job.id: BackRow(job.id, job.due_ms, job.attempts, job.lost)}))
+                options = job.options.encode() if job.options is not None else None
+                back = BackRow(job.id, job.due_ms, job.attempts, job.lost, options=options)
+                writes.merge(Jobs(back={job.id: back}))
         self.nearer.clear()
 
     def _place_stored(self, job: Waiting, row: JobRow, now_ms: int) -> None:
@@ -221,22 +225,25 @@ class Desk:
     def _change(self, job: Waiting, row: JobRow, unique: UniqueKey, now_ms: int, writes: Jobs) -> None:
         assert row.arguments is not None
         self.jobs.give(job, row.arguments)
-        options = self._waits_as(job, row)
-        if unique.mode == "debounce" and not self.keys.is_behind(unique, job.id):
+        is_put_off = unique.mode == "debounce" and not self.keys.is_behind(unique, job.id)
+        options = self._waits_as(job, row, row.due_ms if is_put_off else job.due_ms)
+        if is_put_off:
             job = self._withdraw(job)
             job.due_ms = row.due_ms
             self.order.put(job, now_ms)
         back = BackRow(job.id, job.due_ms, job.attempts, job.lost, None, row.arguments, options=options)
         writes.merge(Jobs(back={job.id: back}))  # it may be added by the same message
 
-    def _waits_as(self, job: Waiting, row: JobRow) -> bytes | None:
-        """As that one, which it is in place of, and until when; its options then, where they are others."""
+    def _waits_as(self, job: Waiting, row: JobRow, due_ms: int) -> bytes | None:
+        """As that one, which it is in place of, and until when, due then; its options then, where they are others."""
         last = decode_options(row.options) or NO_OPTIONS
         before = job.options
         assert before is not None
-        if (last.expires_ms, last.wait_ms) == (before.expires_ms, before.wait_ms):
+        until_ms = due_ms if last.wait_ms else 0
+        options = replace(before, expires_ms=last.expires_ms, wait_ms=last.wait_ms, wait_until_ms=until_ms)
+        if options == before:
             return None
-        job.options = replace(before, expires_ms=last.expires_ms, wait_ms=last.wait_ms)
+        job.options = options
         if last.expires_ms != before.expires_ms:
             self.jobs.expiries.add(job)
         return job.options.encode()
@@ -551,7 +558,7 @@ class Desk:
             self.order.put(changed, now_ms)
         options, unique = None, job.options.unique if job.options is not None else None
         if job.options is not None and unique is not None and unique.mode == "debounce":
-            changed.options = replace(job.options, wait_ms=wait_ms(unique, due_ms, now_ms))
+            changed.options = until(job.options, due_ms, now_ms)
             options = changed.options.encode()
         writes.back[job.id] = BackRow(
             job.id, due_ms, job.attempts, job.lost, arguments=arguments, priority=priority, options=options

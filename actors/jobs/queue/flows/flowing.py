@@ -35,8 +35,8 @@ from greenroom.actors.jobs.queue.flows.messages import (
 from greenroom.actors.jobs.queue.flows.spawning import (
     as_children,
     awaited,
+    remembers_none,
     require_room,
-    require_room_for_none,
     spawned_before,
 )
 from greenroom.actors.jobs.queue.flows.unwanted import Unwanted
@@ -246,8 +246,8 @@ class Flowing:
         if before is not None:
             return Spawned(before)
         if not message.jobs:
-            require_room_for_none(parent)
-            self._desk.spawned_none(self._desk.jobs[message.id], message.group, writes)
+            if remembers_none(parent):
+                self._desk.spawned_none(self._desk.jobs[message.id], message.group, writes)
             return Spawned([])
         require_room(parent, message)
         rows = self._new_rows(message.jobs)
@@ -382,7 +382,8 @@ def _known(asked: list[str], first: int, count: int, outcomes: Outcomes) -> Chil
         if size >= TAKE_BYTES:
             break
         found = outcomes.get(one) or JobOutcome("", UNKNOWN)
-        children.append(Child(one, found.state, Raw(found.result) if found.result else NULL, found.error))
+        result = Raw(found.result) if found.result else NULL
+        children.append(Child(one, found.state, result, found.error, found.of))
         size += len(found.result or b"") + len(found.error)
     next_ = first + len(children)
     return ChildrenKnown(children, next_ if next_ < count else None)

@@ -41,6 +41,7 @@ class Child(Struct, frozen=True, omit_defaults=True):
     state: str  # completed, failed, cancelled; unfinished; unknown: it was forgotten since
     result: Raw = field(default_factory=lambda: NULL)
     error: str = ""
+    of: str = ""  # the id of the job whose result that is, where another was done in its place
 
 
 class ChildrenKnown(Struct, frozen=True, omit_defaults=True):

@@ -26,11 +26,10 @@ def spawned_before(parent: Options | None, group: str) -> list[str] | None:
     return ids if ids or group in options.empty else None
 
 
-def require_room_for_none(parent: Options | None) -> None:
-    """For a group that has no children. Raises: Refused `queue.too_many_children`."""
-    if parent is not None and len(parent.empty) >= EMPTY_MAX:
-        text = f"a job adds {EMPTY_MAX} groups without children at most"
-        raise Refused("queue.too_many_children", text, status=409)
+def remembers_none(parent: Options | None) -> bool:
+    """Is there room for one more group that has no children? Of those beyond, an attempt that comes after may add some:
+    none were added, so none are twice."""
+    return parent is None or len(parent.empty) < EMPTY_MAX
 
 
 def require_room(parent: Options | None, message: Spawn) -> None:

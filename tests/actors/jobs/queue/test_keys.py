@@ -379,10 +379,10 @@ def debounced(ahead_ms: int, **fields: Any) -> JobRow:
     """As somebody has said it just now, whose clock is ahead by so much."""
     wait_ms = fields.pop("wait_ms", WAIT_MS)
     at_ms = NOW + ahead_ms
-    options = Options(unique=unique(fields.pop("mode", "debounce")), wait_ms=wait_ms).encode()
-    row = JobRow(
-        "1" * 32, "media", "job.x", b"{}", at_ms, at_ms + (wait_ms or WAIT_MS), options=options, unique_key="k"
-    )
+    due_ms = at_ms + (wait_ms or WAIT_MS)
+    waits = {"wait_ms": wait_ms, "wait_until_ms": due_ms} if wait_ms else {}
+    options = Options(unique=unique(fields.pop("mode", "debounce")), **waits).encode()
+    row = JobRow("1" * 32, "media", "job.x", b"{}", at_ms, due_ms, options=options, unique_key="k")
     return msgspec.structs.replace(row, **fields)
 
 
@@ -410,6 +410,26 @@ def test_of_one_that_sql_has_added_it_is_known_too() -> None:
     of_sql = debounced(HOUR_MS, wait_ms=0, is_of_others=True)
     assert due_of(of_sql, "found") == (WAIT_MS, WAIT_MS)
     assert due_of(debounced(HOUR_MS, wait_ms=0), "loaded")[0] == HOUR_MS + WAIT_MS, "the release before does not say"
+
+
+@pytest.mark.parametrize("wait_ms", [0, WAIT_MS])
+def test_the_next_owner_after_has_it_wait_no_longer_and_no_shorter(wait_ms: int) -> None:
+    """What is stored of one that was put nearer says how long it waits, by the clock that has put it there."""
+    row, writes, desk = debounced(HOUR_MS, wait_ms=wait_ms, is_of_others=True), Jobs(), Desk("media")
+    desk.found([row], NOW, writes)
+    desk.write_nearer(writes)
+    back = writes.back[row.id]
+    row = msgspec.structs.replace(row, due_ms=back.due_ms, options=back.options or row.options)
+    assert due_of(row, "found") == (WAIT_MS, WAIT_MS)
+    later = Desk("media")
+    later.found([row], NOW - HOUR_MS, Jobs())
+    assert later.jobs[row.id].due_ms == NOW - HOUR_MS + WAIT_MS, "by a clock that is behind that one"
+
+
+def test_what_the_release_before_has_edited_is_due_when_that_says() -> None:
+    """It writes `due_ms` alone."""
+    assert due_of(debounced(0, due_ms=NOW + HOUR_MS), "loaded") == (HOUR_MS, HOUR_MS)
+    assert due_of(debounced(0, due_ms=NOW + HOUR_MS, is_of_others=True), "found") == (HOUR_MS, HOUR_MS)
 
 
 def test_what_is_to_be_tried_again_or_is_not_debounced_is_due_when_that_was_said() -> None:

@@ -11,6 +11,7 @@ from greenroom.actors.jobs.schedule.messages import Set
 from greenroom.actors.jobs.schedule.spec import ARGUMENTS_MAX, Scheduled, Spec, checked
 from greenroom.actors.jobs.schedule.timing import Timing
 from greenroom.actors.model.errors import Refused
+from greenroom.store.jobs.sealing import ARGUMENTS, Place, keys_for, seal
 from tests.actors.jobs.schedule.stage import JOBS, Report
 
 DAILY = Timing(cron="0 3 * * *")
@@ -25,6 +26,19 @@ def test_half_of_a_character_is_refused_by_name(field: str) -> None:
         checked(Set(**said).spec, JOBS)
     assert (caught.value.name, caught.value.status) == (f"schedule.{field}", 422)
     caught.value.detail.encode()
+
+
+@pytest.mark.parametrize("job", ["job.report", "job.elsewhere"])
+def test_arguments_that_are_encrypted_are_refused_whoever_they_were_for(job: str) -> None:
+    """They open in their own job alone; a schedule's have none, and would be opened for whoever asks."""
+    with keys_for(bytes(32)):
+        copied = msgspec.json.decode(seal(b'{"of":"secret"}', Place(job, "b" * 32, ARGUMENTS)))
+        spec = Spec(job=job, queue="mail", when=DAILY, arguments=copied)
+        with pytest.raises(Refused) as caught:
+            checked(spec, JOBS)
+        assert (caught.value.name, caught.value.status) == ("schedule.arguments", 422)
+        with pytest.raises(Refused, match="are encrypted"):  # of one that was set before
+            Scheduled(spec, 5, JOBS.get(job)).to_row(now_ms=5, origin="schedule:n", about="run")
 
 
 @pytest.mark.bound("bytes of a schedule's arguments")

@@ -11,10 +11,12 @@ from structlog.testing import capture_logs
 from greenroom import Job, Work
 from greenroom.actors.jobs.installed import InstalledJob
 from greenroom.actors.jobs.queue.flows.messages import Child as ChildKnown
+from greenroom.actors.jobs.queue.flows.messages import SpawnJob
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
+from greenroom.actors.jobs.queue.sealed import sealed_by_others
 from greenroom.store.jobs.sealing import ARGUMENTS, RESULT, Place, as_step, keys_for, opened, seal
 from greenroom.supervisors.jobs.attempt import Attempt
-from tests.supervisors.jobs.attempt.stage import ID, Told, outcome
+from tests.supervisors.jobs.attempt.stage import ID, Does, Told, outcome
 from tests.supervisors.jobs.work_stage import means
 
 
@@ -100,6 +102,34 @@ async def test_a_child_has_no_result_but_its_own() -> None:
         told.has_ended = [ChildKnown("b" * 32, "completed", Raw(seal(b"1", Place("job.pays", ID, RESULT))))]
         found = await outcome(lambda work: work.children(), told=told)
     assert found.final and found.error is not None and "sealed as result of the job 0" in found.error
+
+
+async def test_but_that_of_the_one_that_was_done_in_its_place() -> None:
+    told = Told()
+
+    async def runs(work: Work) -> Any:
+        return [(one.id, one.result) for one in await work.children()]
+
+    with keys_for(KEY):
+        sealed = Raw(seal(b"1", Place("job.pays", ID, RESULT)))
+        told.has_ended = [ChildKnown("b" * 32, "completed", sealed, of=ID)]
+        found = await outcome(runs, told=told)
+    assert found.error is None and msgspec.json.decode(found.result) == [["b" * 32, 1]]
+
+
+async def test_one_whose_queue_takes_no_encrypted_children_waits_for_one_that_does() -> None:
+    """As that of a node of the release before."""
+
+    class Refuses(Told):
+        async def spawn(self, attempt: Attempt, group: str, jobs: list[SpawnJob]) -> list[str]:
+            await trio.lowlevel.checkpoint()
+            raise sealed_by_others()
+
+    with keys_for(KEY), capture_logs():
+        found = await outcome(lambda work: work.spawn("a", [Pays(card="4111")]), told=Refuses())
+        assert found == Finished(ID, 9, retry_s=60.0, refund=True)
+        found = await outcome(lambda work: work.spawn("a", [Does()]), told=Refuses())
+    assert found.error is not None and "queue.sealed" in found.error, "of none that is encrypted it is what it says"
 
 
 @pytest.mark.parametrize("what", ["a step", "a child"])

@@ -137,16 +137,15 @@ def test_that_it_has_added_nothing_the_next_attempt_is_told_too(how: str) -> Non
     assert one.state(parent.jobs[0].id) == "blocked"
 
 
-@pytest.mark.bound("groups without children that a job adds")
-def test_a_job_adds_so_many_groups_without_children(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.bound("groups without children that one job remembers")
+def test_of_so_many_groups_without_children_the_next_attempt_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spawning, "EMPTY_MAX", 2)
     one = Hands()
     parent = one.parent()
-    for group in "aabb":
-        one.spawn_none(parent, group)
-    with pytest.raises(Refused, match="2 groups without children at most"):
-        one.spawn_none(parent, "c")
-    assert one.spawn(parent, "c") != []
+    assert [one.spawn_none(parent, group) for group in "aabbc"] == [[]] * 5
+    options = one.queue.actor.desk.jobs[parent.jobs[0].id].options
+    assert options is not None and options.empty == ("a", "b")
+    assert one.spawn(parent, "c") != [] and one.spawn(parent, "b") == []
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["one life", "another life"])
