@@ -70,8 +70,10 @@ class Reactions(Actor[ShardState]):
             case SetReaction():
                 self._set(message.user, message.reaction or "")
             case ReactionOf():
+                self._tell_what_is_put_off()
                 return Mine(self.state.reactors.get(message.user, ""))
             case Count():
+                self._tell_what_is_put_off()
                 return ShardCounts(self.state.counts)
             case Drop() if not self.state.gone:
                 self.record(ReactionsDropped())
@@ -94,6 +96,14 @@ class Reactions(Actor[ShardState]):
             self.set_timer(TELL, TellCounts(), after=left_s)
             # A timer is due at a time, which a clock that is set back leaves far ahead.
             self.after(left_s, TellCounts())
+
+    def _tell_what_is_put_off(self) -> None:
+        """By a clock that was ahead, in a life that ended before the second was over: nobody tells then until that time
+        has come."""
+        timer = self.timers.get(TELL)
+        if timer is not None and timer.due_ms > (self.now + TELL_S) * 1000 + 1:
+            self.cancel_timer(TELL)
+            self._tell()
 
     def _tell(self) -> None:
         self._told_s = self.now

@@ -22,6 +22,7 @@ from greenroom.actors.model.message import Ask
 from greenroom.actors.social.feed.messages import FeedPage, Of, Read, Rings, SearchPosts, Stories, Tagged
 from greenroom.actors.social.moderation.cases import Case
 from greenroom.actors.social.post.actor import Post
+from greenroom.actors.social.post.shards import Count
 from greenroom.actors.social.profile.views import People
 from greenroom.actors.social.spread.jobs import SPREAD_JOBS, SpreadPage
 from greenroom.actors.views.page import ALL
@@ -44,7 +45,7 @@ from tests.simulation.social.told import told
 from tests.simulation.social.wider import SOUGHT_PEOPLE, SOUGHT_POSTS, WiderDeeds
 
 BLOCKED = "follows.blocked"
-LATE_S = 3.0  # a job that is tried again only then is not waited for, once faults have stopped
+LATE_S = 3.0  # what comes only then is not waited for, once faults have stopped
 STORY_LATE_MS = 30_000  # by so much its end may come late
 ASKED_S = 30.0
 EVERYTHING = [getattr(app, name) for name in app.__all__]
@@ -87,14 +88,24 @@ class Reading:
         """At what is no feed's."""
 
     async def _hurry(self, world: World, outside: Any) -> None:
+        """What is late, for a world does not wait as long: jobs, and parts of posts whose clock was ahead when it set a
+        timer, and whose node has ended within the second after that. These tell what they have once they are asked."""
         late_ms = (STARTED + trio.current_time() + LATE_S) * 1000
-        for row in list(world.database.rows.consequences.of(JobTables).jobs.values()):
-            if row.due_ms > late_ms:
-                try:
-                    with trio.fail_after(ASKED_S):
-                        await outside(f"job:{row.id}", Retry())
-                except (ActorError, trio.TooSlowError):
-                    continue
+        rows = world.database.rows
+        late: list[tuple[str, Ask[Any]]] = [
+            (f"job:{row.id}", Retry()) for row in rows.consequences.of(JobTables).jobs.values() if row.due_ms > late_ms
+        ]
+        late += [
+            (entity, Count())
+            for entity, row in rows.by_entity.items()
+            if entity.startswith("reactions:") and any(timer.due_ms > late_ms for timer in row.timers.values())
+        ]
+        for entity, message in late:
+            try:
+                with trio.fail_after(ASKED_S):
+                    await outside(entity, message)
+            except (ActorError, trio.TooSlowError):
+                continue
 
     def _once_barred(self, world: World) -> set[tuple[str, str]]:
         pairs: set[tuple[str, str]] = set()

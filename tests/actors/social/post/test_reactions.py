@@ -1,6 +1,7 @@
 """One part of a hot post's reactions."""
 
 import pytest
+from msgspec.structs import replace
 
 from greenroom import Refused
 from greenroom.actors.social.feed.messages import Reaction
@@ -63,6 +64,19 @@ def test_what_it_has_yet_to_tell_it_tells_though_its_clock_was_an_hour_ahead() -
     assert [said.counts for _, said in told(kit, ShardChanged)] == [{"like": 1}, {"like": 2}]
     kit.advance(2 * 3_600.0)
     assert len(told(kit, ShardChanged)) == 2
+
+
+def test_what_a_former_life_has_put_off_by_an_hour_it_tells_once_it_is_asked() -> None:
+    kit = part()
+    for user in ("bob", "cat"):
+        kit.tell(SetReaction(user=user, reaction="like"))
+    (row,) = kit._timers.values()
+    kit._timers[row.name] = replace(row, due_ms=row.due_ms + 3_600_000)
+    kit.restart()
+    kit.advance(2 * TELL_S)
+    assert told(kit, ShardChanged)[-1][1].counts == {"like": 1}
+    kit.ask(Count())
+    assert told(kit, ShardChanged)[-1][1].counts == {"like": 2} and not kit._timers
 
 
 def test_it_takes_so_many_and_those_may_change_their_minds(monkeypatch: pytest.MonkeyPatch) -> None:
