@@ -165,7 +165,7 @@ async def test_of_one_in_whose_place_another_is_done_it_is_said_and_what_came_of
     store = store_of(cluster)
     assert (await store.outcomes(ids[:1]))[ids[0]].instead == ids[1]
     known = await store.outcomes(ids[:1], results=True)
-    assert known == {ids[0]: JobOutcome("q", "completed", b"1", ended_ms=9)}
+    assert known == {ids[0]: JobOutcome("q", "completed", b"1", ended_ms=9, of=ids[2])}
     await write(node, queue, Jobs(dropped=[ids[2]]))
     known = await store.outcomes(ids[:1], results=True)
     assert (known[ids[0]].state, known[ids[0]].instead) == ("cancelled", ""), "it is gone"
