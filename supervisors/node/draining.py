@@ -22,6 +22,7 @@ log = structlog.get_logger("greenroom.node")
 HANDING_SHARE = 0.7  # of the time to drain, for handing entities to other nodes; those left over are stopped
 LEAVING_SHARE = 0.9  # and by then all clients are to have been told, where there is time to do so one after the other
 SPREAD_S = 0.1  # until nodes that hear from an entity's node who has left have heard it
+HEARD_S = 1.0  # what nodes have to say that what was said to them has arrived
 GOODBYE_S = 2.0  # what clients have to take their close frames when the node stops
 
 
@@ -80,9 +81,10 @@ class Draining:
             await self._edge.say_goodbye(pace, self._heard)
 
     async def _heard(self) -> None:
-        """Other nodes have heard what was said to them until now."""
+        """Other nodes have heard what was said to them until now, or do not answer."""
         if self._joined is not None:
-            await self._arrived()
+            with trio.move_on_after(HEARD_S):
+                await self._arrived()
             await trio.sleep(SPREAD_S)
 
     async def _arrived(self) -> None:
