@@ -2,7 +2,6 @@
 
 import base64
 import json
-import time
 from typing import Any
 
 import jwt
@@ -317,10 +316,8 @@ def test_huge_tokens_are_refused_before_they_are_parsed() -> None:
     assert check.verify_connection(fits).user == "42"
     with pytest.raises(TokenInvalid, match="too long"):
         check.verify_connection(signed(sub="42", info="x" * TOKEN_BYTES_MAX))
-    started = time.perf_counter()
-    with pytest.raises(TokenInvalid):
+    with pytest.raises(TokenInvalid, match="too long"):
         check.verify_connection("a." * 5_000_000)
-    assert time.perf_counter() - started < 0.1
 
 
 def test_deep_nesting_is_refused() -> None:
