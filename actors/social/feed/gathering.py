@@ -20,7 +20,7 @@ from greenroom.actors.social.feed.privacy import is_barred
 from greenroom.actors.social.feed.reader import Reader
 from greenroom.actors.social.feed.rows import ROWS_MAX as LOOKED_AT_MAX
 from greenroom.actors.social.feed.rows import visible
-from greenroom.actors.social.feed.state import named
+from greenroom.actors.social.feed.state import STORY_MS, named
 from greenroom.actors.social.follows.messages import Suggest
 from greenroom.actors.social.follows.views import Followers
 from greenroom.actors.social.known.names import entry_of
@@ -188,6 +188,12 @@ async def _walls_of(feed: Reader, users: Iterable[str], most: int, *, stories: b
     return entries
 
 
+async def _stories_of(feed: Reader, users: Iterable[str], most: int) -> list[Entry]:
+    """That have not ended."""
+    begun_ms = feed.now_ms - STORY_MS
+    return [one for one in await _walls_of(feed, users, most, stories=True) if one.at_ms > begun_ms]
+
+
 async def _walls_known(feed: Reader, authors: list[str]) -> list[Entry]:
     """Without stories, as its node has read them lately."""
     found = await walls(feed, authors) if authors else {}
@@ -211,7 +217,8 @@ async def _behind(feed: Reader, *, remembered: bool, stories: bool) -> list[Entr
     """Look at the walls of whom it was not written to by, and keep what is there, once that can be all of it. Where
     walls are those that its node knows, they may lack a few seconds: so do their rows, which is why authors are asked.
 
-    `stories`: these are wanted. A wall shows the newest alone, and a story may be behind many posts.
+    `stories`: these are wanted. A wall shows the newest alone, so those of posts and of stories are two: neither is
+    behind the other.
     """
     state, now_ms = feed.state, feed.now_ms
     was_long_away = state.returned_ms < now_ms - COLD_S * 1000
@@ -227,16 +234,15 @@ async def _behind(feed: Reader, *, remembered: bool, stories: bool) -> list[Entr
     if remembered and are_few:
         entries += [entry for wall in (await newest_of(feed, behind)).values() for entry in wall]
     else:
-        entries += await _walls_of(feed, behind, most)
-    of_stories = await _walls_of(feed, behind, most, stories=True) if stories else []
+        entries += await _walls_of(feed, behind, most, stories=False)
+    of_stories = await _stories_of(feed, behind, most) if stories else []
     within_ms = int((SETTLED_S if len(behind) <= ASKED_MAX else SETTLED_MANY_S) * 1000)
     settled_ms = _settled_ms(behind.values(), now_ms, within_ms)
     settled = [author for author, since in behind.items() if since < settled_ms]
     if settled and await _is_written_to(feed, settled):
         asked = asked_of(behind, settled_ms)
-        if not stories and len(asked) < len(settled):  # nobody is to name theirs
-            told = set(asked)
-            of_stories = await _walls_of(feed, (one for one in settled if one not in told), most, stories=True)
+        if not stories:
+            of_stories = await _stories_of(feed, settled, most)
         walls, besides = (
             [entry for entry in part if behind.get(entry.author, now_ms) < settled_ms] for part in (entries, of_stories)
         )

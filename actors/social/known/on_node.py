@@ -22,7 +22,7 @@ from greenroom.actors.social.spread.unwritten import Unwritten
 POSTS_S, AUTHORS_S, NAMES_S, WALLS_S, UNWRITTEN_S = 10.0, 60.0, 5.0, 3.0, 10.0
 POSTS_MAX, AUTHORS_MAX, NAMES_MAX, WALLS_MAX = 50_000, 50_000, 20_000, 5_000  # and of UNWRITTEN, AUTHORS_MAX
 WALL_MAX = 20  # posts of each
-CAUGHT_UP_EACH = 10  # posts and stories of each, for who has come to follow them, or is back
+CAUGHT_UP_EACH = 10  # posts of each, and as many stories, for who has come to follow them, or is back
 WALLS_AT_ONCE = 200  # of one look, whose rows are bounded
 
 

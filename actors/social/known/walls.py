@@ -21,10 +21,10 @@ async def walls(reader: Actor[object], users: Iterable[str]) -> dict[str, list[s
 
 
 async def newest_of(reader: Actor[object], users: Iterable[str]) -> dict[str, list[Entry]]:
-    """The newest CAUGHT_UP_EACH posts and stories of each, likewise."""
+    """The newest CAUGHT_UP_EACH posts of each, likewise."""
 
     async def look(keys: list[str]) -> dict[str, list[Entry]]:
-        pages = await reader.query_pages(Wall.Row, keys, limit=CAUGHT_UP_EACH)
+        pages = await reader.query_pages(Wall.Row, keys, limit=CAUGHT_UP_EACH, where={"is_story": False})
         return {
             user: [Entry(row.id, user, ms_of(row.id), row.is_story) for row in rows] for user, rows in pages.items()
         }

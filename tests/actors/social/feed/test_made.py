@@ -383,3 +383,12 @@ def test_stories_that_are_read_besides_make_no_wall_longer(world: World) -> None
     world.kit.advance(SETTLED_S + 1.0)
     world.kit.ask(Stories(), user="ann")
     assert caught_up(world) == [(story, True), *((post, False) for post in newer)]
+
+
+def test_stories_crowd_no_posts_off_a_wall(world: World) -> None:
+    post = world.post("bob", written=None)
+    end_ms = int((world.kit.now + DAY_S) * 1000)
+    stories = [world.post("bob", written=None, is_story=True, ends_ms=end_ms) for _ in range(CAUGHT_UP_EACH)]
+    world.follow("bob")
+    assert caught_up(world) == [(post, False), *((story, True) for story in stories)]
+    assert world.ids() == [post]
